@@ -1,1 +1,5 @@
-//! ledger
+//! Quorate's values.
+
+pub mod encoding;
+pub mod hash;
+pub mod key;

@@ -1,0 +1,127 @@
+//! Keys and signatures: alone and batched agree, weak keys are refused.
+
+use super::*;
+use curve25519_dalek::{constants::EIGHT_TORSION, edwards::CompressedEdwardsY};
+use rand::{Rng, SeedableRng, rngs::StdRng};
+
+fn key(number: u8) -> Keypair {
+    Keypair::from_seed([number; 32])
+}
+
+#[test]
+fn weak_and_second_encodings_are_refused() {
+    for point in EIGHT_TORSION {
+        let bytes = point.compress().0;
+        assert_eq!(PublicKey::from_bytes(bytes), Err(DecodeError::BadKey));
+        let mut other_sign = bytes;
+        other_sign[31] ^= 0x80;
+        assert_eq!(PublicKey::from_bytes(other_sign), Err(DecodeError::BadKey));
+    }
+    // y = p + 3, a second encoding of y = 3.
+    let mut above = [0xff; 32];
+    above[0] = 0xf0;
+    above[31] = 0x7f;
+    assert_eq!(PublicKey::from_bytes(above), Err(DecodeError::BadKey));
+    assert!(PublicKey::from_bytes(*key(1).public().bytes()).is_ok());
+}
+
+#[test]
+fn points_off_the_curve_are_known() {
+    let off = (0..=255u8)
+        .map(|number| [number; 32])
+        .find(|bytes| CompressedEdwardsY(*bytes).decompress().is_none())
+        .expect("half of all encodings are no points");
+    let refused = PublicKey::from_bytes(off).map(|key| key.is_on_curve());
+    assert_eq!(refused, Ok(false));
+    assert!(key(1).public().is_on_curve());
+}
+
+#[test]
+fn a_signature_covers_its_message_and_key() {
+    let signature = key(1).sign(b"pay");
+    assert!(key(1).public().verifies(&signature, b"pay"));
+    assert!(!key(1).public().verifies(&signature, b"pax"));
+    assert!(!key(2).public().verifies(&signature, b"pay"));
+}
+
+/// A signature with a point of small order added to R: dalek's single and batch checks disagree on it.
+fn crafted(keypair: &Keypair, message: &[u8], torsion: usize) -> Signature {
+    use curve25519_dalek::{constants::ED25519_BASEPOINT_POINT, scalar::Scalar};
+    use sha2::{Digest, Sha512};
+    let wide = Sha512::digest(keypair.seed());
+    let mut clamped: [u8; 32] = wide[..32].try_into().expect("32 of 64 bytes");
+    clamped[0] &= 248;
+    clamped[31] = (clamped[31] & 127) | 64;
+    let secret = Scalar::from_bytes_mod_order(clamped);
+    let nonce = Scalar::from_bytes_mod_order([7; 32]);
+    let r = (ED25519_BASEPOINT_POINT * nonce + EIGHT_TORSION[torsion]).compress().0;
+    let mut hasher = Sha512::new();
+    hasher.update(r);
+    hasher.update(keypair.public().bytes());
+    hasher.update(message);
+    let k = Scalar::from_bytes_mod_order_wide(&hasher.finalize().into());
+    let s = nonce + k * secret;
+    let mut bytes = [0; 64];
+    bytes[..32].copy_from_slice(&r);
+    bytes[32..].copy_from_slice(s.as_bytes());
+    Signature(bytes)
+}
+
+#[test]
+fn alone_and_batched_agree_on_every_signature() {
+    let mut rng = StdRng::seed_from_u64(1);
+    for round in 0..20usize {
+        let keys: Vec<Keypair> = (0..40).map(key).collect();
+        let messages: Vec<[u8; 16]> = (0..40)
+            .map(|_| {
+                let mut message = [0; 16];
+                rng.fill_bytes(&mut message);
+                message
+            })
+            .collect();
+        let signatures: Vec<Signature> = keys
+            .iter()
+            .zip(&messages)
+            .enumerate()
+            .map(|(index, (key, message))| match (index + round) % 9 {
+                0 => crafted(key, message, 4),
+                1 => crafted(key, message, 1 + index % 7),
+                2 if round % 2 == 0 => Signature([index.try_into().expect("small"); 64]),
+                3 if round % 3 == 0 => key.sign(b"another message"),
+                _ => key.sign(message),
+            })
+            .collect();
+        let items: Vec<Signed<'_>> = (0..40)
+            .map(|i| Signed {
+                key: keys[i].public(),
+                signature: signatures[i],
+                message: &messages[i],
+            })
+            .collect();
+        let alone: Vec<bool> =
+            items.iter().map(|item| item.key.verifies(&item.signature, item.message)).collect();
+        assert_eq!(verify_batch(&items, &mut rng), alone, "round {round}");
+        assert!(alone[(9 - round % 9) % 9], "ZIP-215 accepts the crafted ones, cofactored");
+    }
+}
+
+#[test]
+fn an_empty_batch_is_valid() {
+    assert!(verify_batch(&[], &mut StdRng::seed_from_u64(1)).is_empty());
+}
+
+#[test]
+fn s_must_be_below_the_group_order() {
+    let mut signature = key(3).sign(b"m");
+    let order: [u8; 32] = [
+        0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde,
+        0x14, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10,
+    ];
+    let mut carry = 0u16;
+    for (byte, add) in signature.0[32..].iter_mut().zip(order) {
+        carry += u16::from(*byte) + u16::from(add);
+        *byte = carry.to_le_bytes()[0];
+        carry >>= 8;
+    }
+    assert!(!key(3).public().verifies(&signature, b"m"), "malleated s is refused");
+}

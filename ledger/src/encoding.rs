@@ -197,6 +197,13 @@ pub fn write_list<T: Canonical>(items: &[T], out: &mut Vec<u8>) {
     }
 }
 
+/// The canonical bytes of a list: its count, then its items.
+pub fn canonical_bytes_of_list<T: Canonical>(items: &[T]) -> Vec<u8> {
+    let mut out = Vec::new();
+    write_list(items, &mut out);
+    out
+}
+
 macro_rules! integer {
     ($($kind:ty),*) => {$(
         impl Canonical for $kind {
@@ -212,6 +219,7 @@ macro_rules! integer {
 integer!(u8, u16, u32, u64);
 
 /// Implements [`Canonical`] for a struct: its fields, in the order given.
+#[macro_export]
 macro_rules! canonical_struct {
     ($name:ident { $($field:ident),* $(,)? }) => {
         impl $crate::encoding::Canonical for $name {
@@ -226,7 +234,7 @@ macro_rules! canonical_struct {
         }
     };
 }
-pub(crate) use canonical_struct;
+pub use canonical_struct;
 
 #[cfg(test)]
 mod tests {

@@ -1,0 +1,228 @@
+//! Batches: an ordered list of entries proposed together, named by their Merkle root.
+//!
+//! Three forms, in the data's way: [`Proposal`] as decoded (nothing checked but its bounds), [`Batch`] with
+//! ids and root computed, and the proof [`AppliedBatch`] of a batch with its Commit certificate.
+
+use crate::limits::{BATCH_BYTES_MAX, BATCH_ENTRIES_MAX};
+use ledger::encoding::{canonical_bytes_of_list, write_list};
+use ledger::hash::{Tag, hash};
+use ledger::{
+    BatchId, Bitmap, Canonical, Certificate, DecodeError, Digest, Entry, Keypair, NetworkId,
+    PublicKey, Reader, Receipt, Signature, Statement, TransferId, merkle,
+};
+
+/// Bytes of the shortest entry: a transfer of one input, one `Move` and no memo, signature and round.
+const ENTRY_BYTES_MIN: usize = 72 + 116 + 39 + 4 + 64 + 4;
+
+/// A batch as its proposer sends it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proposal {
+    /// The epoch.
+    pub epoch: u64,
+    /// Index of the proposer in the committee.
+    pub proposer: u16,
+    /// The batch id that the proposer claims.
+    pub claimed: BatchId,
+    /// 1 to 4,096 entries, together at most 8 MiB.
+    pub entries: Vec<Entry>,
+    /// The proposer's over the hash of all the bytes before it: who sends bad signatures is charged for
+    /// them, and nobody can be framed.
+    pub signature: Signature,
+}
+
+impl Canonical for Proposal {
+    fn write(&self, out: &mut Vec<u8>) {
+        self.epoch.write(out);
+        self.proposer.write(out);
+        self.claimed.write(out);
+        write_list(&self.entries, out);
+        self.signature.write(out);
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let epoch = u64::read(reader)?;
+        let proposer = u16::read(reader)?;
+        let claimed = BatchId::read(reader)?;
+        let before = reader.left();
+        let entries: Vec<Entry> = reader.list("entries", BATCH_ENTRIES_MAX, ENTRY_BYTES_MIN)?;
+        let found = before - reader.left();
+        if found > BATCH_BYTES_MAX {
+            let what = "bytes of entries";
+            return Err(DecodeError::TooMany { what, max: BATCH_BYTES_MAX, found });
+        }
+        if entries.is_empty() {
+            return Err(DecodeError::NotCanonical("a batch without entries"));
+        }
+        let signature = Signature::read(reader)?;
+        Ok(Self { epoch, proposer, claimed, entries, signature })
+    }
+}
+
+impl Proposal {
+    /// Signs a batch as its proposer.
+    pub fn sign(
+        batch: &Batch,
+        network: &NetworkId,
+        epoch: u64,
+        proposer: u16,
+        keypair: &Keypair,
+    ) -> Self {
+        let mut proposal = Self {
+            epoch,
+            proposer,
+            claimed: batch.id,
+            entries: batch.entries.clone(),
+            signature: Signature([0; 64]),
+        };
+        proposal.signature = keypair.sign(&proposal.statement(network));
+        proposal
+    }
+
+    /// Whether the proposer's signature holds.
+    pub fn is_signed_by(&self, key: &PublicKey, network: &NetworkId) -> bool {
+        key.verifies(&self.signature, &self.statement(network))
+    }
+
+    fn statement(&self, network: &NetworkId) -> Vec<u8> {
+        let entries = canonical_bytes_of_list(&self.entries);
+        let proposer = self.proposer.to_le_bytes();
+        let digest = hash(Tag::Proposal, &[&proposer, self.claimed.bytes(), &entries]);
+        Statement::Proposal.bytes(network, self.epoch, &[&digest.0])
+    }
+}
+
+/// The root that the entries really have is not the one claimed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the batch claims root {claimed} and its entries have {found} (R1)")]
+pub struct WrongRoot {
+    /// In the message.
+    pub claimed: BatchId,
+    /// Computed.
+    pub found: BatchId,
+}
+
+/// Entries with their ids: `ids[i]` is for `entries[i]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Batch {
+    id: BatchId,
+    ids: Vec<TransferId>,
+    entries: Vec<Entry>,
+}
+
+impl Batch {
+    /// Hashes the entries and names the batch.
+    ///
+    /// # Panics
+    /// Without entries, or above 4,096.
+    pub fn new(entries: Vec<Entry>) -> Self {
+        let ids = entries.iter().map(|entry| entry.signed.transfer.id()).collect();
+        Self::with_ids(entries, ids)
+    }
+
+    /// Names the batch by ids that the caller has computed: `ids[i]` for `entries[i]`.
+    ///
+    /// # Panics
+    /// Without entries, above 4,096, or with another number of ids.
+    pub fn with_ids(entries: Vec<Entry>, ids: Vec<TransferId>) -> Self {
+        assert!(!entries.is_empty());
+        assert!(entries.len() <= BATCH_ENTRIES_MAX);
+        assert_eq!(entries.len(), ids.len());
+        let id = merkle::root(&leaves(&entries, &ids));
+        Self { id, ids, entries }
+    }
+
+    /// Hashes a proposal's entries and compares the root.
+    ///
+    /// # Errors
+    /// [`WrongRoot`].
+    pub fn of(proposal: &Proposal) -> Result<Self, WrongRoot> {
+        let batch = Self::new(proposal.entries.clone());
+        if batch.id != proposal.claimed {
+            return Err(WrongRoot { claimed: proposal.claimed, found: batch.id });
+        }
+        Ok(batch)
+    }
+
+    /// The batch id.
+    pub fn id(&self) -> BatchId {
+        self.id
+    }
+
+    /// The transfers' ids, in order.
+    pub fn ids(&self) -> &[TransferId] {
+        &self.ids
+    }
+
+    /// The entries, in order.
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// How many entries.
+    pub fn count(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Position of a transfer.
+    pub fn index_of(&self, id: &TransferId) -> Option<usize> {
+        self.ids.iter().position(|other| other == id)
+    }
+
+    /// The receipt of entry `index` under a Commit certificate for this batch.
+    ///
+    /// # Panics
+    /// When `index` is not below the count.
+    pub fn receipt(&self, index: usize, certificate: &Certificate) -> Receipt {
+        assert!(index < self.count());
+        let small = |number: usize| u32::try_from(number).expect("at most 4,096");
+        Receipt {
+            entry: self.entries[index].clone(),
+            index: small(index),
+            count: small(self.count()),
+            path: merkle::path(&leaves(&self.entries, &self.ids), index),
+            certificate: certificate.clone(),
+        }
+    }
+}
+
+fn leaves(entries: &[Entry], ids: &[TransferId]) -> Vec<Digest> {
+    entries.iter().zip(ids).map(|(entry, id)| entry.leaf(*id)).collect()
+}
+
+/// A batch with a Commit certificate: what a validator that lacks some of it needs, whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AppliedBatch {
+    /// The batch as proposed.
+    pub proposal: Proposal,
+    /// Its Commit certificate.
+    pub certificate: Certificate,
+}
+
+impl Canonical for AppliedBatch {
+    fn write(&self, out: &mut Vec<u8>) {
+        self.proposal.write(out);
+        self.certificate.write(out);
+    }
+    fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self { proposal: Proposal::read(reader)?, certificate: Certificate::read(reader)? })
+    }
+}
+
+/// One line of a validator's applied log: which transfers of which batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AppliedLine {
+    /// The batch.
+    pub batch: BatchId,
+    /// The transfers applied with it.
+    pub bitmap: Bitmap,
+}
+
+impl Canonical for AppliedLine {
+    fn write(&self, out: &mut Vec<u8>) {
+        self.batch.write(out);
+        self.bitmap.write(out);
+    }
+    fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self { batch: BatchId::read(reader)?, bitmap: Bitmap::read(reader)? })
+    }
+}

@@ -1,0 +1,51 @@
+//! Every bound of the consensus, with its unit and reason. Asserts at the end relate them to each other.
+//! `ledger` keeps the bounds of its own objects beside them.
+
+/// Most entries of a batch. Votes carry one bit for each; the protocol's number.
+pub const BATCH_ENTRIES_MAX: usize = ledger::bitmap::BITS_MAX;
+/// Largest batch, bytes decoded; the protocol's number.
+pub const BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Largest message, bytes decoded: a batch with its certificate.
+pub const MESSAGE_BYTES_MAX: usize = BATCH_BYTES_MAX + 512 * 1024;
+/// Bytes from which a message is compressed: below, zstd's frame costs more than it saves.
+pub const COMPRESS_BYTES_MIN: usize = 512;
+/// zstd's window, log2 of bytes: a frame that wants more is refused (`shared/TESTING.md`, 2^31 windows).
+pub const ZSTD_WINDOW_LOG_MAX: u32 = 23;
+/// zstd's level: 1 costs 0.1 ns/B when it finds nothing (`shared/LIMITS.md`).
+pub const ZSTD_LEVEL: i32 = 1;
+
+/// Batches of one proposer that a validator keeps open. More are refused until some are resolved.
+pub const OPEN_BATCHES_PER_PROPOSER_MAX: usize = 256;
+/// Certificates that wait for a batch or a parent that is missing here. When full, the oldest goes: it can
+/// be asked for again.
+pub const PARKED_MAX: usize = 1_024;
+/// Parents that one proposal may make a validator ask for; more are refused as invented.
+pub const PARENTS_PER_BATCH_MAX: usize = BATCH_ENTRIES_MAX;
+/// Evidence kept, one a state; when full, new evidence is counted and not kept.
+pub const EVIDENCE_MAX: usize = 10_000;
+/// Refusals that a vote message explains.
+pub const REFUSALS_MAX: usize = BATCH_ENTRIES_MAX;
+
+/// Transfers that wait at a proposer for a batch. When full, clients are refused with "overloaded".
+pub const QUEUE_MAX: usize = 8 * BATCH_ENTRIES_MAX;
+/// Bytes that wait at a proposer for a batch.
+pub const QUEUE_BYTES_MAX: usize = 8 * BATCH_BYTES_MAX;
+/// Batches that a proposer has in flight; the next waits in the queue and grows.
+pub const FLIGHTS_MAX: usize = 16;
+/// A batch is sealed when its oldest transfer is this old, µs, although others are in flight. Under load
+/// the end of a flight comes first, so this bounds latency and does not set the batch's size.
+pub const BATCH_AGE_US_MAX: u64 = 20_000;
+/// A transfer without outcome is proposed again after this, µs, then after twice that, and so on.
+pub const RETRY_US: u64 = 1_000_000;
+/// A transfer without outcome is answered `unknown` after this, µs.
+pub const DEADLINE_US: u64 = 10_000_000;
+/// A batch whose transfers are all resolved is remembered this long, µs, to answer repeats.
+pub const RESOLVED_KEEP_US: u64 = 5_000_000;
+
+const _: () = assert!(BATCH_BYTES_MAX < MESSAGE_BYTES_MAX);
+const _: () = assert!(MESSAGE_BYTES_MAX < 1 << (ZSTD_WINDOW_LOG_MAX + 2));
+const _: () = assert!(QUEUE_MAX >= BATCH_ENTRIES_MAX && QUEUE_BYTES_MAX >= BATCH_BYTES_MAX);
+const _: () = assert!(FLIGHTS_MAX < OPEN_BATCHES_PER_PROPOSER_MAX);
+const _: () = assert!(BATCH_AGE_US_MAX < RETRY_US && RETRY_US < DEADLINE_US);
+// A transfer of the most inputs and outputs fits a batch of its own.
+const _: () = assert!(4_096 * (112 + 120) < BATCH_BYTES_MAX);

@@ -1,0 +1,145 @@
+//! Locks, promises and accepts: the durable memory that safety rests on.
+//!
+//! | field | meaning | written by |
+//! |---|---|---|
+//! | `promised` | no lock or accept below this round | `lock`, `accept`, `promise` (only upwards) |
+//! | `locked` | in this round this state goes to this transfer | `lock` (never a second transfer in a round, never a lower round) |
+//! | `accepted` | the transfer whose Lock certificate was stored last | `accept` (never to a lower round) |
+//! | the whole row | goes when the state is spent | `release`, from apply |
+
+use crate::verdict::Refusal;
+use ledger::{BatchId, Input, TokenId, TokenState, TransferId};
+use std::collections::HashMap;
+
+/// What one validator has promised about one unspent state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lock {
+    /// The state; a token has one unspent state at a time.
+    pub state: TokenState,
+    /// Rounds below are refused.
+    pub promised: u32,
+    /// The lock of the highest round in which there was one.
+    pub locked: Option<Held>,
+    /// The accept of the highest round in which there was one.
+    pub accepted: Option<Held>,
+}
+
+/// A lock or an accept: for which transfer, in which round, out of which batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// The round.
+    pub round: u32,
+    /// The transfer.
+    pub transfer: TransferId,
+    /// The batch in which it came; its bytes are kept as long as this row lives.
+    pub batch: BatchId,
+}
+
+/// All rows of one validator, by token.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Locks {
+    rows: HashMap<TokenId, Lock>,
+}
+
+impl Locks {
+    /// Locks all inputs for `held.transfer` in `held.round`, or none (R4). The caller has checked R2.
+    /// Returns whether anything is new that must be durable before a vote; a repeat writes nothing.
+    ///
+    /// # Errors
+    /// [`Refusal::LockConflict`], [`Refusal::RoundTooLow`].
+    pub fn lock(&mut self, inputs: &[Input], held: Held) -> Result<bool, Refusal> {
+        let mut is_new = false;
+        for input in inputs {
+            is_new |= self.can_lock(input.state, held)?;
+        }
+        if is_new {
+            for input in inputs {
+                let row = self.row(input.state);
+                row.locked = Some(held);
+                row.promised = row.promised.max(held.round);
+            }
+        }
+        Ok(is_new)
+    }
+
+    fn can_lock(&self, state: TokenState, held: Held) -> Result<bool, Refusal> {
+        let Some(row) = self.rows.get(&state.token) else { return Ok(true) };
+        assert_eq!(row.state, state, "a row lives as long as its state is the tip");
+        if held.round < row.promised {
+            return Err(Refusal::RoundTooLow { state, promised: row.promised });
+        }
+        match row.locked {
+            Some(other) if other.round == held.round => {
+                if other.transfer == held.transfer {
+                    return Ok(false);
+                }
+                let (held_by, wanted_by) = (other.transfer, held.transfer);
+                Err(Refusal::LockConflict { state, held_by, wanted_by })
+            }
+            _ => Ok(true),
+        }
+    }
+
+    /// Accepts `held.transfer` on all inputs, or on none (R6). The caller has its Lock certificate.
+    /// Returns whether anything is new that must be durable before a commit vote.
+    ///
+    /// # Errors
+    /// [`Refusal::RoundTooLow`].
+    pub fn accept(&mut self, inputs: &[Input], held: Held) -> Result<bool, Refusal> {
+        let mut is_new = false;
+        for input in inputs {
+            let Some(row) = self.rows.get(&input.state.token) else {
+                is_new = true;
+                continue;
+            };
+            assert_eq!(row.state, input.state, "a row lives as long as its state is the tip");
+            if held.round < row.promised {
+                let (state, promised) = (input.state, row.promised);
+                return Err(Refusal::RoundTooLow { state, promised });
+            }
+            let is_same = row.accepted.is_some_and(|accepted| {
+                (accepted.round, accepted.transfer) == (held.round, held.transfer)
+            });
+            is_new |= !is_same;
+        }
+        if is_new {
+            for input in inputs {
+                let row = self.row(input.state);
+                assert!(row.accepted.is_none_or(|accepted| accepted.round <= held.round));
+                row.accepted = Some(held);
+                row.promised = row.promised.max(held.round);
+            }
+        }
+        Ok(is_new)
+    }
+
+    /// Forgets the rows of spent states.
+    pub fn release(&mut self, inputs: &[Input]) {
+        for input in inputs {
+            self.rows.remove(&input.state.token);
+        }
+    }
+
+    /// The row of a token's unspent state.
+    pub fn get(&self, token: &TokenId) -> Option<&Lock> {
+        self.rows.get(token)
+    }
+
+    /// How many states have a row.
+    pub fn count(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// All rows, in no order.
+    pub fn rows(&self) -> impl Iterator<Item = &Lock> {
+        self.rows.values()
+    }
+
+    fn row(&mut self, state: TokenState) -> &mut Lock {
+        let empty = Lock { state, promised: 0, locked: None, accepted: None };
+        self.rows.entry(state.token).or_insert(empty)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,117 @@
+//! What can go wrong, one small enum per question; every variant carries its evidence.
+
+use std::io;
+
+use crate::{BLOCK_BYTES_MAX, ContentId, LABEL_BYTES_MAX, Label};
+
+/// Why a text or bytes are no [`ContentId`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CidError {
+    /// Not a CID in the one form that this crate writes.
+    #[error("not a CID in canonical form")]
+    Malformed,
+    /// A sound CID, but not CIDv1, raw, sha2-256; another IPFS peer may know it.
+    #[error("a CID of another kind than CIDv1, raw, sha2-256")]
+    OtherKind,
+}
+
+/// Why bytes are no [`Content`](crate::Content).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ContentError {
+    /// More bytes than a block may have.
+    #[error("{bytes} bytes, but a block has at most {BLOCK_BYTES_MAX}")]
+    TooLarge {
+        /// How many there were.
+        bytes: usize,
+    },
+    /// The bytes are not what the id names: whoever sent them lied or they were damaged.
+    #[error("the bytes of {claimed} hash to {found}")]
+    Mismatch {
+        /// The id that they came with.
+        claimed: ContentId,
+        /// The id that they have.
+        found: ContentId,
+    },
+}
+
+/// Why the block store refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BlockError {
+    /// The quota would be passed; nothing was written.
+    #[error("store full: {bytes_used} of {bytes_max} bytes used, {bytes_wanted} more wanted")]
+    Full {
+        /// What the blocks take now.
+        bytes_used: u64,
+        /// What the refused block takes.
+        bytes_wanted: u64,
+        /// The quota.
+        bytes_max: u64,
+    },
+    /// The stored bytes no longer hash to their id: fetch the block anew and put it.
+    #[error("the stored bytes of {id} hash to {found}")]
+    Corrupt {
+        /// The block that was asked for.
+        id: ContentId,
+        /// What its stored bytes hash to.
+        found: ContentId,
+    },
+    /// The block is pinned and stays.
+    #[error("{id} is pinned")]
+    Pinned {
+        /// The block.
+        id: ContentId,
+    },
+    /// The store itself failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Why the pin set refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PinError {
+    /// Pinned already, under another label; nothing of the call was written.
+    #[error("{id} is pinned under {held}, not {wanted}")]
+    Held {
+        /// The content.
+        id: ContentId,
+        /// The label that stays.
+        held: Label,
+        /// The label that was refused.
+        wanted: Label,
+    },
+    /// The stored pin fails its check: pin it anew from whatever it was derived from.
+    #[error("the stored pin of {id} is damaged")]
+    Corrupt {
+        /// The content.
+        id: ContentId,
+    },
+    /// The store itself failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Why the disk under a store can no longer be used. The first failure is final: the store answers
+/// every later call with it, because after a failed write nobody knows what is on the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// The operating system refused: mend the cause and open again.
+    #[error("disk: {0}")]
+    Disk(io::ErrorKind),
+    /// The files do not make sense: delete the store and build it anew.
+    #[error("the store's files are damaged; delete them, they can be rebuilt")]
+    Damaged,
+    /// Written by a version with another layout.
+    #[error("the store has format {found}, this version reads another")]
+    Format {
+        /// The format number on disk.
+        found: u8,
+    },
+}
+
+/// A label over its limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a label of {bytes} bytes, at most {LABEL_BYTES_MAX} are allowed")]
+pub struct LabelTooLong {
+    /// How many bytes it had.
+    pub bytes: usize,
+}

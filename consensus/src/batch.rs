@@ -4,6 +4,8 @@
 //! ids and root computed, and the proof [`AppliedBatch`] of a batch with its Commit certificate.
 
 use crate::limits::{BATCH_BYTES_MAX, BATCH_ENTRIES_MAX};
+use std::sync::Arc;
+
 use ledger::encoding::{canonical_bytes_of_list, write_list};
 use ledger::hash::{Tag, hash};
 use ledger::{
@@ -24,7 +26,7 @@ pub struct Proposal {
     /// The batch id that the proposer claims.
     pub claimed: BatchId,
     /// 1 to 4,096 entries, together at most 8 MiB.
-    pub entries: Vec<Entry>,
+    pub entries: Arc<Vec<Entry>>,
     /// The proposer's over the hash of all the bytes before it: who sends bad signatures is charged for
     /// them, and nobody can be framed.
     pub signature: Signature,
@@ -35,7 +37,7 @@ impl Canonical for Proposal {
         self.epoch.write(out);
         self.proposer.write(out);
         self.claimed.write(out);
-        write_list(&self.entries, out);
+        write_list(self.entries.as_slice(), out);
         self.signature.write(out);
     }
 
@@ -54,6 +56,7 @@ impl Canonical for Proposal {
             return Err(DecodeError::NotCanonical("a batch without entries"));
         }
         let signature = Signature::read(reader)?;
+        let entries = Arc::new(entries);
         Ok(Self { epoch, proposer, claimed, entries, signature })
     }
 }
@@ -106,7 +109,7 @@ pub struct WrongRoot {
 pub struct Batch {
     id: BatchId,
     ids: Vec<TransferId>,
-    entries: Vec<Entry>,
+    entries: Arc<Vec<Entry>>,
 }
 
 impl Batch {
@@ -115,6 +118,10 @@ impl Batch {
     /// # Panics
     /// Without entries, or above 4,096.
     pub fn new(entries: Vec<Entry>) -> Self {
+        Self::hash(Arc::new(entries))
+    }
+
+    fn hash(entries: Arc<Vec<Entry>>) -> Self {
         let ids = entries.iter().map(|entry| entry.signed.transfer.id()).collect();
         Self::with_ids(entries, ids)
     }
@@ -123,7 +130,7 @@ impl Batch {
     ///
     /// # Panics
     /// Without entries, above 4,096, or with another number of ids.
-    pub fn with_ids(entries: Vec<Entry>, ids: Vec<TransferId>) -> Self {
+    pub fn with_ids(entries: Arc<Vec<Entry>>, ids: Vec<TransferId>) -> Self {
         assert!(!entries.is_empty());
         assert!(entries.len() <= BATCH_ENTRIES_MAX);
         assert_eq!(entries.len(), ids.len());
@@ -136,7 +143,7 @@ impl Batch {
     /// # Errors
     /// [`WrongRoot`].
     pub fn of(proposal: &Proposal) -> Result<Self, WrongRoot> {
-        let batch = Self::new(proposal.entries.clone());
+        let batch = Self::hash(proposal.entries.clone());
         if batch.id != proposal.claimed {
             return Err(WrongRoot { claimed: proposal.claimed, found: batch.id });
         }

@@ -21,6 +21,8 @@ pub const OPEN_BATCHES_PER_PROPOSER_MAX: usize = 256;
 pub const PARKED_MAX: usize = 1_024;
 /// Parents that one proposal may make a validator ask for; more are refused as invented.
 pub const PARENTS_PER_BATCH_MAX: usize = BATCH_ENTRIES_MAX;
+/// Transfers that are missing here and that batches wait for; invented ones can't take more memory.
+pub const WAITING_MAX: usize = 16 * BATCH_ENTRIES_MAX;
 /// Evidence kept, one a state; when full, new evidence is counted and not kept.
 pub const EVIDENCE_MAX: usize = 10_000;
 /// Refusals that a vote message explains.
@@ -32,11 +34,16 @@ pub const QUEUE_MAX: usize = 8 * BATCH_ENTRIES_MAX;
 pub const QUEUE_BYTES_MAX: usize = 8 * BATCH_BYTES_MAX;
 /// Batches that a proposer has in flight; the next waits in the queue and grows.
 pub const FLIGHTS_MAX: usize = 16;
+/// A batch without end after this, µs, holds up no other any more: something in it is stuck.
+pub const FLIGHT_BUSY_US_MAX: u64 = 500_000;
 /// A batch is sealed when its oldest transfer is this old, µs, although others are in flight. Under load
 /// the end of a flight comes first, so this bounds latency and does not set the batch's size.
 pub const BATCH_AGE_US_MAX: u64 = 20_000;
 /// A transfer without outcome is proposed again after this, µs, then after twice that, and so on.
 pub const RETRY_US: u64 = 1_000_000;
+/// A transfer that can't reach a quorum because of another's locks is answered `locked` after this, µs,
+/// unless the other becomes final in the meantime and it is rejected as spent.
+pub const LOCKED_SETTLE_US: u64 = 300_000;
 /// A transfer without outcome is answered `unknown` after this, µs.
 pub const DEADLINE_US: u64 = 10_000_000;
 /// A batch whose transfers are all resolved is remembered this long, µs, to answer repeats.

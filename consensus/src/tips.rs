@@ -147,7 +147,8 @@ impl Tips {
             if owner.is_empty() {
                 self.owners.remove(&transfer.owner);
             }
-            self.assets.get_mut(&input.asset).expect("assets of tips are known").live -= input.amount;
+            self.assets.get_mut(&input.asset).expect("assets of tips are known").live -=
+                input.amount;
         }
         for (output, made) in transfer.outputs.iter().zip(&made) {
             if let Output::Issue { definition, supply, .. } = output {

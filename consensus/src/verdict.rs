@@ -1,8 +1,6 @@
 //! Verdicts: one validator's finding on one transfer. "Not known" is never folded into yes or no (R10).
 
-use ledger::{
-    Canonical, DecodeError, Reader, TokenId, TokenState, TransferError, TransferId,
-};
+use ledger::{Canonical, DecodeError, Reader, TokenId, TokenState, TransferError, TransferId};
 
 /// One validator's finding on one transfer.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -50,6 +50,13 @@ impl Bitmap {
         self.bytes[index / 8] |= 1 << (index % 8);
     }
 
+    /// Clears one bit; nothing happens from the count on.
+    pub fn clear(&mut self, index: usize) {
+        if index < self.count() {
+            self.bytes[index / 8] &= !(1 << (index % 8));
+        }
+    }
+
     /// Whether the bit is set; false from the count on.
     pub fn has(&self, index: usize) -> bool {
         index < self.count() && self.bytes[index / 8] >> (index % 8) & 1 == 1

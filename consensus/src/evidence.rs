@@ -1,0 +1,135 @@
+//! Evidence (R9): two signed things that an honest key never signs together. Checkable by anyone.
+
+use crate::batch::Batch;
+use ledger::encoding::canonical_struct;
+use ledger::{Canonical, DecodeError, Entry, Network, Reader, TokenState, Vote};
+
+/// Proof that a key misbehaved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Evidence {
+    /// Two transfers of one owner for one state in one round.
+    Owner(OwnerEvidence),
+    /// Two votes of one validator for one batch and phase, of which neither covers the other.
+    Votes(VoteEvidence),
+}
+
+/// Two transfers of one owner that spend one state in one round.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnerEvidence {
+    /// The one that was seen first here.
+    pub first: Entry,
+    /// The other.
+    pub second: Entry,
+}
+canonical_struct!(OwnerEvidence { first, second });
+
+/// Two votes of one member that the rules forbid together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VoteEvidence {
+    /// One.
+    pub first: Vote,
+    /// The other.
+    pub second: Vote,
+}
+canonical_struct!(VoteEvidence { first, second });
+
+/// Evidence that proves nothing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoEvidence {
+    /// A signature in it is not valid.
+    #[error("a signature in the evidence is not valid")]
+    BadSignature,
+    /// Nothing in it contradicts anything else in it.
+    #[error("the two signed statements do not contradict each other")]
+    NoContradiction,
+}
+
+impl Evidence {
+    /// Checks it with nothing but the genesis. Never convicts an honest key: an honest owner signs one
+    /// transfer a state and round, an honest validator's later votes only add bits.
+    ///
+    /// # Errors
+    /// Every [`NoEvidence`].
+    pub fn verify(&self, network: &Network) -> Result<(), NoEvidence> {
+        match self {
+            Evidence::Owner(evidence) => evidence.verify(network),
+            Evidence::Votes(evidence) => evidence.verify(network),
+        }
+    }
+}
+
+impl OwnerEvidence {
+    /// The state that both spend.
+    pub fn state(&self) -> Option<TokenState> {
+        let first = &self.first.signed.transfer.inputs;
+        let second = &self.second.signed.transfer.inputs;
+        let is_shared = |input: &&ledger::Input| second.iter().any(|o| o.state == input.state);
+        first.iter().find(is_shared).map(|input| input.state)
+    }
+
+    fn verify(&self, network: &Network) -> Result<(), NoEvidence> {
+        let (first, second) = (&self.first.signed, &self.second.signed);
+        let (a, b) = (&first.transfer, &second.transfer);
+        let is_same_owner = a.owner == b.owner && self.first.round == self.second.round;
+        let is_ours = |t: &ledger::Transfer| t.network == network.id && t.epoch == network.epoch;
+        let is_conflict = a.id() != b.id() && self.state().is_some();
+        if !is_same_owner || !is_conflict || !is_ours(a) || !is_ours(b) {
+            return Err(NoEvidence::NoContradiction);
+        }
+        for signed in [first, second] {
+            let statement = signed.transfer.statement(signed.transfer.id());
+            if !signed.transfer.owner.0.verifies(&signed.signature, &statement) {
+                return Err(NoEvidence::BadSignature);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl VoteEvidence {
+    fn verify(&self, network: &Network) -> Result<(), NoEvidence> {
+        let (a, b) = (&self.first.ballot, &self.second.ballot);
+        let is_same = (a.epoch, a.phase, a.batch, self.first.member)
+            == (b.epoch, b.phase, b.batch, self.second.member);
+        if !is_same || a.bitmap.covers(&b.bitmap) || b.bitmap.covers(&a.bitmap) {
+            return Err(NoEvidence::NoContradiction);
+        }
+        let is_valid = |vote: &Vote| vote.is_valid(&network.id, &network.committee);
+        if is_valid(&self.first) && is_valid(&self.second) {
+            Ok(())
+        } else {
+            Err(NoEvidence::BadSignature)
+        }
+    }
+}
+
+/// Evidence that the owner of `batch.entries()[index]` signed another transfer before, out of `earlier`.
+pub fn of_owner(earlier: (&Batch, usize), later: (&Batch, usize)) -> Option<OwnerEvidence> {
+    let first = earlier.0.entries().get(earlier.1)?.clone();
+    let second = later.0.entries().get(later.1)?.clone();
+    let evidence = OwnerEvidence { first, second };
+    (evidence.first.round == evidence.second.round && evidence.state().is_some())
+        .then_some(evidence)
+}
+
+impl Canonical for Evidence {
+    fn write(&self, out: &mut Vec<u8>) {
+        match self {
+            Evidence::Owner(evidence) => {
+                out.push(0);
+                evidence.write(out);
+            }
+            Evidence::Votes(evidence) => {
+                out.push(1);
+                evidence.write(out);
+            }
+        }
+    }
+    fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(match u8::read(reader)? {
+            0 => Evidence::Owner(OwnerEvidence::read(reader)?),
+            1 => Evidence::Votes(VoteEvidence::read(reader)?),
+            tag => return Err(DecodeError::BadTag { what: "kind of evidence", tag }),
+        })
+    }
+}

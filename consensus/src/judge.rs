@@ -1,0 +1,51 @@
+//! What the validation pipeline hands to the validator, and the slow sequential form of the pipeline: one
+//! transfer after the other, one signature at a time. The node's pipeline must give the same verdicts.
+
+use crate::batch::{Batch, Proposal, WrongRoot};
+use crate::tips::Tips;
+use crate::verdict::{Refusal, Verdict};
+use ledger::{Bitmap, Entry, VerifiedTransfer};
+use std::sync::Arc;
+
+/// A batch with a verdict for each entry.
+#[derive(Clone, Debug)]
+pub struct Judged {
+    /// The batch as received.
+    pub proposal: Arc<Proposal>,
+    /// The batch with ids, or the reason why it is refused whole (R1).
+    pub batch: Result<Arc<Batch>, WrongRoot>,
+    /// Whether the proposer's signature holds; a batch without is refused whole.
+    pub is_signed: bool,
+    /// `verdicts[i]` is for entry i; `None` where it was not asked for. Empty when the batch is refused.
+    pub verdicts: Vec<Option<Verdict>>,
+}
+
+/// Judges a batch one transfer at a time: R1 to R3 as far as the tips tell. Locks (R4) are the validator's.
+pub fn judge(tips: &Tips, proposal: Arc<Proposal>, only: Option<&Bitmap>) -> Judged {
+    let key = tips.network().committee.member(proposal.proposer).map(|member| member.key);
+    let is_signed = key.is_some_and(|key| proposal.is_signed_by(&key, &tips.network().id));
+    let batch = Batch::of(&proposal).map(Arc::new);
+    let verdicts = match &batch {
+        Ok(_) if is_signed => {
+            let wanted = |index: usize| only.is_none_or(|only| only.has(index));
+            let entries = proposal.entries.iter().enumerate();
+            entries.map(|(i, entry)| wanted(i).then(|| judge_entry(tips, entry))).collect()
+        }
+        _ => Vec::new(),
+    };
+    Judged { proposal, batch, is_signed, verdicts }
+}
+
+/// Judges one entry. What fails early skips the dear signature check.
+pub fn judge_entry(tips: &Tips, entry: &Entry) -> Verdict {
+    if let Err(error) = entry.signed.transfer.check(tips) {
+        return Verdict::Invalid(Refusal::Transfer(error));
+    }
+    match tips.judge(&entry.signed.transfer) {
+        Verdict::Valid => match VerifiedTransfer::verify(entry.signed.clone()) {
+            Ok(_) => Verdict::Valid,
+            Err(error) => Verdict::Invalid(Refusal::Transfer(error)),
+        },
+        other => other,
+    }
+}

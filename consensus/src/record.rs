@@ -1,0 +1,81 @@
+//! What must survive a crash, in the order in which it happened: the contents of the journal. A validator
+//! is rebuilt from its records alone ([`crate::validator::Validator::replay`]).
+
+use crate::batch::Proposal;
+use crate::evidence::Evidence;
+use ledger::encoding::canonical_struct;
+use ledger::{BatchId, Bitmap, Canonical, Certificate, DecodeError};
+use std::sync::Arc;
+
+/// One durable fact.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Record {
+    /// The bytes of a batch, before anything that names it: a lock keeps the signed bytes.
+    Batch(Arc<Proposal>),
+    /// These entries' states are locked for them, each in its entry's round (R5).
+    Locked(Locked),
+    /// The Lock certificate of these entries is accepted (R6).
+    Accepted(Certified),
+    /// The Commit certificate of these entries is applied.
+    Applied(Certified),
+    /// Evidence (R9).
+    Evidence(Evidence),
+}
+
+/// Entries of one batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Locked {
+    /// The batch.
+    pub batch: BatchId,
+    /// The entries that were new.
+    pub bitmap: Bitmap,
+}
+canonical_struct!(Locked { batch, bitmap });
+
+/// Entries of one batch with the certificate that they stand on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Certified {
+    /// The certificate, which names the batch.
+    pub certificate: Certificate,
+    /// The entries that were new.
+    pub bitmap: Bitmap,
+}
+canonical_struct!(Certified { certificate, bitmap });
+
+impl Record {
+    /// The number that stands for the kind in the journal: 1 to 5.
+    pub fn kind(&self) -> u8 {
+        match self {
+            Record::Batch(_) => 1,
+            Record::Locked(_) => 2,
+            Record::Accepted(_) => 3,
+            Record::Applied(_) => 4,
+            Record::Evidence(_) => 5,
+        }
+    }
+
+    /// The journal's payload.
+    pub fn payload(&self) -> Vec<u8> {
+        match self {
+            Record::Batch(proposal) => proposal.to_bytes(),
+            Record::Locked(locked) => locked.to_bytes(),
+            Record::Accepted(certified) | Record::Applied(certified) => certified.to_bytes(),
+            Record::Evidence(evidence) => evidence.to_bytes(),
+        }
+    }
+
+    /// Reads a payload; `None` for a kind that is not one of ours.
+    ///
+    /// # Errors
+    /// Any [`DecodeError`]: the store was written by another version, or is damaged.
+    pub fn read(kind: u8, payload: &[u8]) -> Result<Option<Self>, DecodeError> {
+        Ok(Some(match kind {
+            1 => Record::Batch(Arc::new(Proposal::from_bytes(payload)?)),
+            2 => Record::Locked(Locked::from_bytes(payload)?),
+            3 => Record::Accepted(Certified::from_bytes(payload)?),
+            4 => Record::Applied(Certified::from_bytes(payload)?),
+            5 => Record::Evidence(Evidence::from_bytes(payload)?),
+            _ => return Ok(None),
+        }))
+    }
+}

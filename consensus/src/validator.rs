@@ -1,0 +1,308 @@
+//! The validator: what it does with a batch, a Lock certificate, a Commit certificate. Rules R1 to R10.
+//!
+//! | file | rules |
+//! |---|---|
+//! | `validator.rs` | R1 on arrival, R8 repeats, R10 modes |
+//! | `validator/vote.rs` | R2, R4, R5, R9: locking and the Lock vote |
+//! | `validator/accept.rs` | R6, R7: accepting and the Commit vote; certificates that must wait |
+//! | `validator/apply.rs` | R7, R8: applying |
+//! | `validator/replay.rs` | being rebuilt from records |
+//!
+//! It owns the tips and the locks of one member. Time comes in as microseconds of any clock that only
+//! goes forward.
+
+mod accept;
+mod apply;
+mod replay;
+mod vote;
+
+use crate::batch::{Batch, Proposal};
+use crate::limits::{OPEN_BATCHES_PER_PROPOSER_MAX, RESOLVED_KEEP_US};
+use crate::lock::Locks;
+use crate::message::{Answer, CheckedCertificate, Message};
+use crate::record::Certified;
+use crate::step::{Blame, Judge, Outgoing, Step, To};
+use crate::tips::Tips;
+use crate::verdict::{Cause, Refused, Verdict};
+use ledger::{Ballot, BatchId, Bitmap, Keypair, Network, Phase, TransferId};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+
+pub use replay::ReplayError;
+
+/// Whether a validator votes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// It votes.
+    Voting,
+    /// It answers `Unknown` until it has what a quorum has applied.
+    CatchingUp,
+    /// It serves and applies and never votes: its store was lost or found damaged (protocol §5), or it
+    /// found a fork.
+    Silent,
+}
+
+/// One batch that is not resolved yet.
+#[derive(Clone, Debug)]
+struct Open {
+    proposal: Arc<Proposal>,
+    batch: Arc<Batch>,
+    /// Why entry i is not voted for; `None` where it is, or where nothing is known yet.
+    verdicts: Vec<Option<Verdict>>,
+    /// Bits of the Lock vote so far: durable, or in the same step's `persist`.
+    locked: Bitmap,
+    /// Bits of the Commit vote so far.
+    accepted: Bitmap,
+    /// The Lock certificates that `accepted` stands on, with the bits that each added.
+    lock_certificates: Vec<Certified>,
+    /// Bits applied here.
+    applied: Bitmap,
+    /// Whether a Record::Batch of it has been handed out.
+    is_recorded: bool,
+    /// When something last happened, µs.
+    touched_us: u64,
+}
+
+/// One member's state machine.
+#[derive(Clone, Debug)]
+pub struct Validator {
+    network: Arc<Network>,
+    member: u16,
+    keypair: Keypair,
+    mode: Mode,
+    tips: Tips,
+    locks: Locks,
+    open: HashMap<BatchId, Open>,
+    /// Batches that the pipeline has.
+    judging: HashMap<BatchId, u16>,
+    /// Certificates whose batch is missing, oldest first by arrival number.
+    parked: BTreeMap<BatchId, Parked>,
+    /// Batches that wait for a transfer to be applied.
+    waiting: HashMap<TransferId, BTreeSet<BatchId>>,
+    /// Tokens for which evidence is kept.
+    convicted: HashSet<ledger::TokenState>,
+}
+
+/// Certificates that wait for their batch or for a parent.
+#[derive(Clone, Debug, Default)]
+struct Parked {
+    lock: Option<CheckedCertificate>,
+    commit: Option<CheckedCertificate>,
+    since_us: u64,
+}
+
+impl Validator {
+    /// Member `member` of `network`, standing at `tips`, without locks.
+    ///
+    /// # Panics
+    /// When `keypair` is not the member's.
+    pub fn new(network: Arc<Network>, member: u16, keypair: Keypair, tips: Tips) -> Self {
+        let key = network.committee.member(member).map(|member| member.key);
+        assert_eq!(key, Some(keypair.public()), "the key is the member's");
+        Self {
+            network,
+            member,
+            keypair,
+            mode: Mode::CatchingUp,
+            tips,
+            locks: Locks::default(),
+            open: HashMap::new(),
+            judging: HashMap::new(),
+            parked: BTreeMap::new(),
+            waiting: HashMap::new(),
+            convicted: HashSet::new(),
+        }
+    }
+
+    /// Sets whether it votes. A silent one stays silent.
+    pub fn set_mode(&mut self, mode: Mode) {
+        if self.mode != Mode::Silent {
+            self.mode = mode;
+        }
+    }
+
+    /// A batch arrives from `from`. What needs no hashing is checked here (R1); the rest is work for the
+    /// pipeline, which ends in [`Validator::judged`].
+    pub fn proposed(&mut self, now_us: u64, from: u16, proposal: Arc<Proposal>) -> Step {
+        let mut step = Step::default();
+        if proposal.epoch != self.network.epoch {
+            blame(&mut step, from, format!("a batch of epoch {}", proposal.epoch));
+            return step;
+        }
+        if proposal.proposer != from {
+            blame(&mut step, from, "a batch of another proposer".into());
+            return step;
+        }
+        let id = proposal.claimed;
+        if self.open.contains_key(&id) {
+            return self.repeated(now_us, id);
+        }
+        if self.judging.contains_key(&id) {
+            return step;
+        }
+        if !self.has_room_for(from) {
+            blame(&mut step, from, "more open batches than allowed".into());
+            return step;
+        }
+        self.judging.insert(id, from);
+        step.judge.push(Judge { proposal, only: None });
+        step
+    }
+
+    fn has_room_for(&self, proposer: u16) -> bool {
+        let judging = self.judging.values().filter(|other| **other == proposer).count();
+        let open = self
+            .open
+            .values()
+            .filter(|open| open.proposal.proposer == proposer && !self.is_resolved(open));
+        judging + open.count() < OPEN_BATCHES_PER_PROPOSER_MAX
+    }
+
+    /// The same batch again: the same answer (R8), and what was unknown is judged again (R10).
+    fn repeated(&mut self, now_us: u64, id: BatchId) -> Step {
+        let mut step = Step::default();
+        let open = self.open.get_mut(&id).expect("the caller looked");
+        open.touched_us = now_us;
+        let again = open.undecided();
+        if again.ones() > 0 && !self.judging.contains_key(&id) {
+            self.judging.insert(id, open.proposal.proposer);
+            step.judge.push(Judge { proposal: open.proposal.clone(), only: Some(again) });
+            return step;
+        }
+        step.after.push(self.lock_answer(id));
+        if self.open[&id].accepted.ones() > 0 {
+            step.after.push(self.commit_answer(id));
+        }
+        step
+    }
+
+    /// Forgets what is resolved and old. Call it now and then.
+    pub fn tick(&mut self, now_us: u64) -> Step {
+        let keep_from = now_us.saturating_sub(RESOLVED_KEEP_US);
+        let resolved: Vec<BatchId> = self
+            .open
+            .iter()
+            .filter(|(_, open)| open.touched_us < keep_from && self.is_resolved(open))
+            .map(|(id, _)| *id)
+            .collect();
+        for id in &resolved {
+            self.open.remove(id);
+        }
+        self.waiting.retain(|_, batches| {
+            batches.retain(|id| !resolved.contains(id));
+            !batches.is_empty()
+        });
+        self.retry_parked(now_us)
+    }
+
+    /// Whether nothing of a batch is locked or accepted here and unspent.
+    fn is_resolved(&self, open: &Open) -> bool {
+        // Almost always all that was locked is applied, and nothing has to be looked up.
+        if open.applied.covers(&open.locked) && open.applied.covers(&open.accepted) {
+            return true;
+        }
+        let is_held = |index: usize| {
+            let inputs = &open.batch.entries()[index].signed.transfer.inputs;
+            let id = open.batch.ids()[index];
+            inputs.iter().any(|input| {
+                self.locks.get(&input.state.token).is_some_and(|row| {
+                    let holds = |held: Option<crate::lock::Held>| {
+                        held.is_some_and(|held| held.transfer == id)
+                    };
+                    row.state == input.state && (holds(row.locked) || holds(row.accepted))
+                })
+            })
+        };
+        let held = open.locked.indexes().chain(open.accepted.indexes());
+        !held.filter(|index| !open.applied.has(*index)).any(is_held)
+    }
+
+    /// The Lock answer for an open batch as it stands.
+    fn lock_answer(&self, id: BatchId) -> Outgoing {
+        let open = &self.open[&id];
+        let refused: Vec<Refused> = (0..open.batch.count())
+            .filter(|index| !open.locked.has(*index))
+            .filter_map(|index| match &open.verdicts[index] {
+                Some(verdict) => verdict.refused(index),
+                None => Verdict::Unknown(Cause::CatchingUp).refused(index),
+            })
+            .collect();
+        self.answer(open, Phase::Lock, open.locked.clone(), refused)
+    }
+
+    /// The Commit answer for an open batch as it stands.
+    fn commit_answer(&self, id: BatchId) -> Outgoing {
+        let open = &self.open[&id];
+        self.answer(open, Phase::Commit, open.accepted.clone(), Vec::new())
+    }
+
+    fn answer(&self, open: &Open, phase: Phase, bits: Bitmap, refused: Vec<Refused>) -> Outgoing {
+        let batch = open.batch.id();
+        let may_vote = self.mode == Mode::Voting && bits.ones() > 0;
+        let epoch = self.network.epoch;
+        let ballot = Ballot { epoch, phase, batch, bitmap: bits };
+        let vote = may_vote.then(|| ballot.sign(&self.network.id, self.member, &self.keypair));
+        let answer = Answer { batch, phase, vote, refused };
+        Outgoing { to: To::Member(open.proposal.proposer), message: Message::Answer(answer) }
+    }
+
+    /// Where every token stands.
+    pub fn tips(&self) -> &Tips {
+        &self.tips
+    }
+
+    /// What it has promised.
+    pub fn locks(&self) -> &Locks {
+        &self.locks
+    }
+
+    /// Whether it votes.
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// A batch that is open here, as proposed.
+    pub fn proposal(&self, id: &BatchId) -> Option<&Arc<Proposal>> {
+        self.open.get(id).map(|open| &open.proposal)
+    }
+
+    /// How many batches are open, in the pipeline, and waiting for something.
+    pub fn load(&self) -> (usize, usize, usize) {
+        (self.open.len(), self.judging.len(), self.parked.len() + self.waiting.len())
+    }
+}
+
+impl Open {
+    fn new(proposal: Arc<Proposal>, batch: Arc<Batch>, now_us: u64) -> Self {
+        let count = batch.count();
+        Self {
+            proposal,
+            batch,
+            verdicts: vec![None; count],
+            locked: Bitmap::empty(count),
+            accepted: Bitmap::empty(count),
+            lock_certificates: Vec::new(),
+            applied: Bitmap::empty(count),
+            is_recorded: false,
+            touched_us: now_us,
+        }
+    }
+
+    /// Entries that are neither voted for nor refused for good.
+    fn undecided(&self) -> Bitmap {
+        let of = |index: usize| {
+            !self.locked.has(index)
+                && !self.applied.has(index)
+                && !matches!(&self.verdicts[index], Some(Verdict::Invalid(_)))
+        };
+        let bits: Vec<bool> = (0..self.batch.count()).map(of).collect();
+        Bitmap::from_bools(&bits)
+    }
+}
+
+fn blame(step: &mut Step, member: u16, what: String) {
+    step.blame.push(Blame { member, what });
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,220 @@
+//! Certificates: R6 accept before commit vote, R7 nothing without a quorum. What a certificate names and
+//! is missing here is fetched; the certificate waits, bounded.
+
+use super::{Mode, Open, Parked, Validator};
+use crate::batch::{AppliedBatch, Batch, Proposal};
+use crate::limits::{PARKED_MAX, RETRY_US};
+use crate::lock::Held;
+use crate::message::CheckedCertificate;
+use crate::record::{Certified, Record};
+use crate::step::{Fetch, Step};
+use crate::tips::Place;
+use ledger::{BatchId, Bitmap, Certificate, Phase};
+use std::sync::Arc;
+
+impl Validator {
+    /// Whether a certificate can tell this validator anything new. If not, the answer to it is here and
+    /// no signature has to be checked (R8).
+    ///
+    /// # Errors
+    /// The answer, when there is nothing new.
+    pub fn wants(&self, certificate: &Certificate) -> Result<(), Step> {
+        let Some(open) = self.open.get(&certificate.batch) else { return Ok(()) };
+        let known = match certificate.phase {
+            Phase::Lock => &open.accepted,
+            Phase::Commit => &open.applied,
+        };
+        let is_known = |group: &ledger::certificate::Group| known.covers(&group.bitmap);
+        if known.ones() == 0 || !certificate.groups.iter().all(is_known) {
+            return Ok(());
+        }
+        let mut step = Step::default();
+        if certificate.phase == Phase::Lock {
+            step.after.push(self.commit_answer(certificate.batch));
+        }
+        Err(step)
+    }
+
+    /// A certificate of either phase. It is acted on at once, or waits for its batch.
+    pub fn certified(&mut self, now_us: u64, checked: CheckedCertificate) -> Step {
+        let mut step = Step::default();
+        let id = checked.certificate().batch;
+        match self.open.get(&id) {
+            Some(open) if open.batch.count() != checked.certified().count() => {
+                // The voters' own bitmaps have another length than the batch: it proves nothing here.
+            }
+            Some(_) => self.act(now_us, checked, &mut step),
+            None => self.park(now_us, checked, &mut step),
+        }
+        step
+    }
+
+    /// A batch with its Commit certificate, from somebody who has both (R8, §5).
+    pub fn proven(
+        &mut self,
+        now_us: u64,
+        applied: AppliedBatch,
+        batch: Arc<Batch>,
+        checked: CheckedCertificate,
+    ) -> Step {
+        let mut step = Step::default();
+        let id = batch.id();
+        let is_one = checked.certificate().batch == id && applied.proposal.claimed == id;
+        let is_commit = checked.certificate().phase == Phase::Commit;
+        if !is_one || !is_commit || batch.count() != checked.certified().count() {
+            return step;
+        }
+        let proposal = Arc::new(applied.proposal);
+        self.open.entry(id).or_insert_with(|| Open::new(proposal, batch, now_us));
+        self.act(now_us, checked, &mut step);
+        step
+    }
+
+    /// A batch that a certificate waits for has come. Its verdicts are not needed: a quorum gave theirs.
+    pub fn fetched(&mut self, now_us: u64, proposal: Arc<Proposal>, batch: Arc<Batch>) -> Step {
+        let mut step = Step::default();
+        let id = batch.id();
+        if proposal.claimed == id && self.parked.contains_key(&id) {
+            self.open.entry(id).or_insert_with(|| Open::new(proposal, batch, now_us));
+            self.unpark(now_us, id, &mut step);
+        }
+        step
+    }
+
+    fn act(&mut self, now_us: u64, checked: CheckedCertificate, step: &mut Step) {
+        let id = checked.certificate().batch;
+        let open = self.open.get_mut(&id).expect("the caller looked");
+        open.touched_us = now_us;
+        match checked.certificate().phase {
+            Phase::Lock => self.accept(id, checked, step),
+            Phase::Commit => self.apply(now_us, id, checked, step),
+        }
+    }
+
+    /// R6. Entries whose inputs are no tips here are left out; a later repeat may add them (R10).
+    fn accept(&mut self, id: BatchId, checked: CheckedCertificate, step: &mut Step) {
+        if self.mode != Mode::Voting {
+            return;
+        }
+        let open = &self.open[&id];
+        let batch = open.batch.clone();
+        let fresh = checked.certified().without(&open.accepted);
+        let mut newly = Bitmap::empty(batch.count());
+        let mut accepted = Bitmap::empty(batch.count());
+        for index in fresh.indexes() {
+            let entry = &batch.entries()[index];
+            let inputs = &entry.signed.transfer.inputs;
+            let is_tip = |input: &ledger::Input| self.tips.place(&input.state) == Place::Current;
+            if !inputs.iter().all(is_tip) {
+                continue;
+            }
+            let held = Held { round: entry.round, transfer: batch.ids()[index], batch: id };
+            if let Ok(is_new) = self.locks.accept(inputs, held) {
+                accepted.set(index);
+                if is_new {
+                    newly.set(index);
+                }
+            }
+        }
+        if newly.ones() > 0 {
+            self.record_batch(step, id);
+            let certificate = checked.certificate().clone();
+            let certified = Certified { certificate, bitmap: newly };
+            let open = self.open.get_mut(&id).expect("looked at above");
+            open.lock_certificates.push(certified.clone());
+            step.persist.push(Record::Accepted(certified));
+        }
+        let open = self.open.get_mut(&id).expect("looked at above");
+        open.accepted.add(&accepted);
+        if accepted.without(&open.applied).ones() < fresh.without(&open.applied).ones() {
+            self.park_for_parents(checked);
+        }
+        if self.open[&id].accepted.ones() > 0 {
+            step.after.push(self.commit_answer(id));
+        }
+    }
+
+    fn park(&mut self, now_us: u64, checked: CheckedCertificate, step: &mut Step) {
+        let id = checked.certificate().batch;
+        if !self.parked.contains_key(&id) && self.parked.len() >= PARKED_MAX {
+            let oldest = self.parked.iter().min_by_key(|(_, parked)| parked.since_us);
+            let oldest = oldest.map(|(id, _)| *id).expect("it is full");
+            self.parked.remove(&oldest);
+        }
+        let votes = checked.certificate().votes();
+        let from = votes.iter().map(|vote| vote.member);
+        let from = from.filter(|member| *member != self.member).collect();
+        if !self.judging.contains_key(&id) {
+            step.fetch.push(Fetch::Batch { batch: id, from });
+        }
+        let parked = self.parked.entry(id).or_default();
+        parked.since_us = now_us;
+        parked.put(checked);
+    }
+
+    /// Keeps a certificate until parents are applied; its batch is open. Commit certificates wait with
+    /// their missing parents named, see `apply`.
+    pub(super) fn park_for_parents(&mut self, checked: CheckedCertificate) {
+        if self.parked.len() < PARKED_MAX {
+            self.parked.entry(checked.certificate().batch).or_default().put(checked);
+        }
+    }
+
+    /// Acts on certificates that waited for this batch.
+    pub(super) fn unpark(&mut self, now_us: u64, id: BatchId, step: &mut Step) {
+        if !self.open.contains_key(&id) {
+            return;
+        }
+        let Some(parked) = self.parked.remove(&id) else { return };
+        let count = self.open[&id].batch.count();
+        for checked in [parked.commit, parked.lock].into_iter().flatten() {
+            if checked.certified().count() == count {
+                self.act(now_us, checked, step);
+            }
+        }
+    }
+
+    /// Asks again for batches that certificates have waited for too long.
+    pub(super) fn retry_parked(&mut self, now_us: u64) -> Step {
+        let mut step = Step::default();
+        let late: Vec<BatchId> = self
+            .parked
+            .iter()
+            .filter(|(_, parked)| parked.since_us + RETRY_US <= now_us)
+            .map(|(id, _)| *id)
+            .collect();
+        for id in late {
+            if self.open.contains_key(&id) {
+                self.unpark(now_us, id, &mut step);
+            }
+            let Some(parked) = self.parked.get_mut(&id) else { continue };
+            parked.since_us = now_us;
+            if !self.open.contains_key(&id) {
+                let from = parked.voters(self.member);
+                step.fetch.push(Fetch::Batch { batch: id, from });
+            }
+        }
+        step
+    }
+}
+
+impl Parked {
+    /// Keeps a certificate; of two of one phase the one that certifies more.
+    fn put(&mut self, checked: CheckedCertificate) {
+        let slot = match checked.certificate().phase {
+            Phase::Lock => &mut self.lock,
+            Phase::Commit => &mut self.commit,
+        };
+        let is_more =
+            slot.as_ref().is_none_or(|old| old.certified().ones() <= checked.certified().ones());
+        if is_more {
+            *slot = Some(checked);
+        }
+    }
+
+    fn voters(&self, own: u16) -> Vec<u16> {
+        let any = self.commit.as_ref().or(self.lock.as_ref());
+        let votes = any.map(|checked| checked.certificate().votes()).unwrap_or_default();
+        votes.iter().map(|vote| vote.member).filter(|member| *member != own).collect()
+    }
+}

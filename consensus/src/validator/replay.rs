@@ -1,0 +1,164 @@
+//! Being rebuilt from records: the same changes as when they were made, without checking signatures again
+//! (the journal's chained hashes vouch for them) and without sending anything.
+
+use super::{Open, Validator};
+use crate::batch::{Batch, WrongRoot};
+use crate::evidence::Evidence;
+use crate::lock::Held;
+use crate::record::{Certified, Locked, Record};
+use crate::step::Applied;
+use crate::tips::NotApplied;
+use ledger::{BatchId, TokenState};
+use std::sync::Arc;
+
+/// Records that no run of this validator can have written in this order.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReplayError {
+    /// A record names a batch that no record before it holds.
+    #[error("the journal names batch {0} before it holds it")]
+    NoBatch(BatchId),
+    /// A batch whose root is not the one it claims.
+    #[error("{0}")]
+    WrongRoot(#[from] WrongRoot),
+    /// A bitmap of another length than the batch.
+    #[error("the journal has a bitmap of a wrong length for batch {0}")]
+    BitmapLength(BatchId),
+    /// A lock or accept that the rules forbid.
+    #[error("the journal holds two locks that the rules forbid together, for batch {0}")]
+    Forbidden(BatchId),
+    /// An applied transfer whose inputs do not stand where it needs them.
+    #[error("the journal applies a transfer of token {} that does not fit its tip", .0.token)]
+    DoesNotFit(TokenState),
+}
+
+impl Validator {
+    /// Takes one record, in the order in which they were persisted; returns what it applied, for an index
+    /// that lags behind. Transfers that the loaded tips already hold are passed over.
+    ///
+    /// # Errors
+    /// Every [`ReplayError`]: the store is damaged, or another program wrote it.
+    pub fn replay(&mut self, record: Record) -> Result<Vec<Applied>, ReplayError> {
+        match record {
+            Record::Batch(proposal) => {
+                let batch = Arc::new(Batch::of(&proposal)?);
+                let mut open = Open::new(proposal, batch.clone(), 0);
+                open.is_recorded = true;
+                self.open.entry(batch.id()).or_insert(open);
+                Ok(Vec::new())
+            }
+            Record::Locked(locked) => self.replay_locked(&locked),
+            Record::Accepted(certified) => self.replay_accepted(&certified),
+            Record::Applied(certified) => self.replay_applied(&certified),
+            Record::Evidence(evidence) => {
+                if let Evidence::Owner(evidence) = &evidence {
+                    self.convicted.extend(evidence.state());
+                }
+                Ok(Vec::new())
+            }
+        }
+    }
+
+    fn replayed(&self, id: BatchId, bits: usize) -> Result<Arc<Batch>, ReplayError> {
+        let open = self.open.get(&id).ok_or(ReplayError::NoBatch(id))?;
+        if open.batch.count() != bits {
+            return Err(ReplayError::BitmapLength(id));
+        }
+        Ok(open.batch.clone())
+    }
+
+    fn replay_locked(&mut self, locked: &Locked) -> Result<Vec<Applied>, ReplayError> {
+        let id = locked.batch;
+        let batch = self.replayed(id, locked.bitmap.count())?;
+        for index in locked.bitmap.indexes() {
+            let (entry, held) = held(&batch, index);
+            if self.is_current(&entry.signed.transfer.inputs) {
+                let locked = self.locks.lock(&entry.signed.transfer.inputs, held);
+                locked.map_err(|_| ReplayError::Forbidden(id))?;
+            }
+        }
+        self.open.get_mut(&id).expect("looked at above").locked.add(&locked.bitmap);
+        Ok(Vec::new())
+    }
+
+    fn replay_accepted(&mut self, certified: &Certified) -> Result<Vec<Applied>, ReplayError> {
+        let id = certified.certificate.batch;
+        let batch = self.replayed(id, certified.bitmap.count())?;
+        for index in certified.bitmap.indexes() {
+            let (entry, held) = held(&batch, index);
+            if self.is_current(&entry.signed.transfer.inputs) {
+                let accepted = self.locks.accept(&entry.signed.transfer.inputs, held);
+                accepted.map_err(|_| ReplayError::Forbidden(id))?;
+            }
+        }
+        let open = self.open.get_mut(&id).expect("looked at above");
+        open.accepted.add(&certified.bitmap);
+        open.lock_certificates.push(certified.clone());
+        Ok(Vec::new())
+    }
+
+    fn replay_applied(&mut self, certified: &Certified) -> Result<Vec<Applied>, ReplayError> {
+        let id = certified.certificate.batch;
+        let batch = self.replayed(id, certified.bitmap.count())?;
+        let mut applied = Vec::new();
+        for index in certified.bitmap.indexes() {
+            let transfer = &batch.entries()[index].signed.transfer;
+            match self.tips.apply(batch.ids()[index], transfer) {
+                Ok(change) => {
+                    self.locks.release(&change.spent);
+                    let index = u32::try_from(index).expect("at most 4,096");
+                    applied.push(Applied { batch: id, index, change });
+                }
+                Err(NotApplied::Already) => {}
+                Err(NotApplied::Missing(states)) => {
+                    return Err(ReplayError::DoesNotFit(states[0]));
+                }
+                Err(NotApplied::Fork(state)) => return Err(ReplayError::DoesNotFit(state)),
+            }
+        }
+        self.open.get_mut(&id).expect("looked at above").applied.add(&certified.bitmap);
+        Ok(applied)
+    }
+
+    /// The tips may be newer than the record: then the lock has served its time.
+    fn is_current(&self, inputs: &[ledger::Input]) -> bool {
+        inputs.iter().all(|input| self.tips.place(&input.state) == crate::tips::Place::Current)
+    }
+
+    /// Ends replay: forgets the resolved batches.
+    pub fn replayed_all(&mut self) {
+        let resolved: Vec<BatchId> = self
+            .open
+            .iter()
+            .filter(|(_, open)| self.is_resolved(open))
+            .map(|(id, _)| *id)
+            .collect();
+        for id in resolved {
+            self.open.remove(&id);
+        }
+    }
+
+    /// The records that rebuild what is locked and accepted now; a journal that is read from here on needs
+    /// nothing older but the tips.
+    pub fn live_records(&self) -> Vec<Record> {
+        let mut records = Vec::new();
+        let mut open: Vec<&Open> =
+            self.open.values().filter(|open| open.is_recorded && !self.is_resolved(open)).collect();
+        open.sort_by_key(|open| open.batch.id());
+        for open in open {
+            let batch = open.batch.id();
+            records.push(Record::Batch(open.proposal.clone()));
+            let bitmap = open.locked.without(&open.applied);
+            if bitmap.ones() > 0 {
+                records.push(Record::Locked(Locked { batch, bitmap }));
+            }
+            records.extend(open.lock_certificates.iter().cloned().map(Record::Accepted));
+        }
+        records
+    }
+}
+
+fn held(batch: &Batch, index: usize) -> (&ledger::Entry, Held) {
+    let entry = &batch.entries()[index];
+    let held = Held { round: entry.round, transfer: batch.ids()[index], batch: batch.id() };
+    (entry, held)
+}

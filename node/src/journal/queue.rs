@@ -194,6 +194,12 @@ impl Queue {
         (state.written, state.next)
     }
 
+    /// Records appended so far.
+    #[cfg(test)]
+    pub fn queued_end(&self) -> u64 {
+        self.state.lock().sequence
+    }
+
     /// The record at `location` if it is still queued.
     pub fn queued(&self, location: Location) -> Option<Queued> {
         let state = self.state.lock();

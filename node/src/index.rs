@@ -61,7 +61,7 @@ impl Index {
     /// `Rebuild` for whatever is wrong; then call `create` and replay the journal from its start.
     pub fn open(dir: &Path, expect: Option<Checkpoint>) -> Result<Self, IndexError> {
         if expect.is_some() && !dir.exists() {
-            return Err(Why::Mismatch { expected: expect, found: None }.into());
+            return Err(Why::mismatch(expect, None).into());
         }
         guarded(|| {
             let db = open_sled(dir)?;
@@ -70,7 +70,7 @@ impl Index {
             }
             let found = survey(&db)?;
             if found != expect {
-                return Err(Why::Mismatch { expected: expect, found }.into());
+                return Err(Why::mismatch(expect, found).into());
             }
             Ok(Self::new(db, dir, found.unwrap_or_default()))
         })

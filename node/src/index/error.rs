@@ -52,10 +52,17 @@ pub enum Why {
     #[error("the journal expects {expected:?}, the index holds {found:?}")]
     Mismatch {
         /// From the journal.
-        expected: Option<Checkpoint>,
+        expected: Option<Box<Checkpoint>>,
         /// Position as stored, count and sum as computed from the rows.
-        found: Option<Checkpoint>,
+        found: Option<Box<Checkpoint>>,
     },
+}
+
+impl Why {
+    /// The checkpoints are boxed: errors stay small.
+    pub(super) fn mismatch(expected: Option<Checkpoint>, found: Option<Checkpoint>) -> Self {
+        Self::Mismatch { expected: expected.map(Box::new), found: found.map(Box::new) }
+    }
 }
 
 impl From<Why> for IndexError {

@@ -185,11 +185,11 @@ fn an_index_that_the_journal_does_not_know_is_refused() {
         Some(Checkpoint { sum: [0; 32], ..done }),
     ];
     for expected in others {
-        let mismatch = Why::Mismatch { expected, found: Some(done) };
+        let mismatch = Why::mismatch(expected, Some(done));
         assert_eq!(why(dir.path(), expected), mismatch);
     }
     let missing = dir.path().join("none");
-    let mismatch = Why::Mismatch { expected: Some(done), found: None };
+    let mismatch = Why::mismatch(Some(done), None);
     assert_eq!(why(&missing, Some(done)), mismatch);
     assert_eq!(Checkpoint::from_bytes(&done.to_bytes()), done);
 }

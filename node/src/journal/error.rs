@@ -17,7 +17,11 @@ pub enum JournalError {
         dir: PathBuf,
     },
     /// The journal was written for another network.
-    #[error("the journal is of network {}, this node is of {}", hex::encode(.found), hex::encode(.wanted))]
+    #[error(
+        "the journal is of network {}, this node is of {}",
+        hex::encode(.found),
+        hex::encode(.wanted)
+    )]
     OtherNetwork {
         /// The id in the segment's header.
         found: [u8; 32],

@@ -107,7 +107,7 @@ pub(super) fn accept(
     let Some(last) = last else {
         return create(disk, dir, network, 0, from, segment_bytes).map_err(fail());
     };
-    if last.damage.is_some() {
+    if last.damage.is_some() || last.torn_bytes > 0 {
         let copy = aside(dir, last.header.segment);
         fs::copy(segment::path(dir, last.header.segment), &copy).map_err(fail())?;
         File::open(&copy).and_then(|file| file.sync_all()).map_err(fail())?;

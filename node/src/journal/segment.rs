@@ -6,7 +6,7 @@
 //! page 2   head, odd generations; its last 32 bytes repeat the previous hash
 //! page 3…  records, then zeros to the end
 //! ```
-//! A file gets its name only when its header is durable: a named segment with a bad header is damage.
+//! A file gets its name only when its header is durable: a bad header in a named one is damage.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;

@@ -187,6 +187,23 @@ fn a_disk_full_at_the_next_segment_leaves_no_half_of_it() {
 }
 
 #[test]
+fn a_panic_of_the_writer_leaves_nobody_waiting() {
+    let dir = tempfile::tempdir().expect("a directory");
+    open(dir.path(), large()).expect("created").0.close().expect("closed");
+    let disk = Disk {
+        hook: Some(Arc::new(|action| match action {
+            Action::Write => panic!("a bug, for the test"),
+            _ => Ok(()),
+        })),
+    };
+    let (journal, ..) = open_on(disk, dir.path(), large()).expect("opened");
+    let ticket = journal.append(1, payload(1)).expect("queued");
+    let failed = journal.wait_durable(ticket.sequence, soon()).expect_err("poisoned");
+    assert!(matches!(failed, JournalError::Failed(Failure { step: Step::Panic, .. })), "{failed}");
+    assert_eq!(journal.close(), Err(failed));
+}
+
+#[test]
 fn dropping_writes_what_was_queued() {
     let dir = tempfile::tempdir().expect("a directory");
     let (control, journal) = held(dir.path(), large());

@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use node::index::{Index, Position};
 use node::journal::{Journal, Options};
 
@@ -70,23 +70,20 @@ fn checkpoint(criterion: &mut Criterion) {
         let mut round = 0_u64;
         let name = if is_update { "updates" } else { "new" };
         group.bench_function(format!("{name}/rows={CHECKPOINT_ROWS}"), |bencher| {
-            bencher.iter_batched(
-                || round += 1,
-                |()| {
-                    let generation = if is_update { 0 } else { round };
-                    for row in 0..CHECKPOINT_ROWS {
-                        // Multiplied by an odd number: distinct, and in no order.
-                        let key = (generation << 20 | row).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-                        let value = [round.to_le_bytes(); 10];
-                        index.put(&[key.to_be_bytes(); 4].concat(), value.as_flattened());
-                    }
-                    let position = Position { segment: 0, offset: round };
-                    let job = index.begin_checkpoint(position).expect("none is running");
-                    let done = job.run().expect("written");
-                    index.finish_checkpoint(done);
-                },
-                BatchSize::PerIteration,
-            );
+            bencher.iter(|| {
+                round += 1;
+                let generation = if is_update { 0 } else { round };
+                for row in 0..CHECKPOINT_ROWS {
+                    // Multiplied by an odd number: distinct, and in no order.
+                    let key = (generation << 20 | row).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+                    let value = [round.to_le_bytes(); 10];
+                    index.put(&[key.to_be_bytes(); 4].concat(), value.as_flattened());
+                }
+                let position = Position { segment: 0, offset: round };
+                let job = index.begin_checkpoint(position).expect("none is running");
+                let done = job.run().expect("written");
+                index.finish_checkpoint(done);
+            });
         });
     }
     group.finish();

@@ -7,19 +7,19 @@
 //! sled can be trusted with no promise: its flush is no fsync, and a flipped bit loses rows without
 //! a word (shared/TESTING.md). So each row carries a check, the count and the sum of all rows stand
 //! in the journal, and opening reads and adds up every row. Whatever is wrong, a panic of sled's
-//! too, is `Rebuild`: the caller wipes the index and replays the journal.
+//! too, is `Rebuild`: the caller creates it anew and replays the journal.
 //! Between checkpoints nothing is written, so a crash costs the replay since the last one.
 //!
 //! Not here: what rows mean, when to checkpoint, the journal.
 
 mod checkpoint;
 mod error;
+mod place;
 mod row;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -41,7 +41,8 @@ pub const DIRTY_BYTES_DUE: u64 = 32 << 20;
 /// An open index. One owner changes it; readers need `&self` only.
 pub struct Index {
     db: sled::Db,
-    dir: PathBuf,
+    /// sled's own directory.
+    place: PathBuf,
     dirty: Rows,
     /// Bytes of keys and values put or deleted since the last checkpoint began.
     dirty_bytes: u64,
@@ -59,12 +60,15 @@ impl Index {
     ///
     /// # Errors
     /// `Rebuild` for whatever is wrong; then call `create` and replay the journal from its start.
+    /// `InUse` if another handle is open, here or elsewhere; `Io`.
     pub fn open(dir: &Path, expect: Option<Checkpoint>) -> Result<Self, IndexError> {
-        if expect.is_some() && !dir.exists() {
-            return Err(Why::mismatch(expect, None).into());
-        }
+        let place = match (place::newest(dir)?, expect) {
+            (Some(place), _) => place,
+            (None, None) => return Self::create(dir),
+            (None, Some(_)) => return Err(Why::mismatch(expect, None).into()),
+        };
         guarded(|| {
-            let db = open_sled(dir)?;
+            let db = open_sled(&place)?;
             if db.get(BEGUN)?.is_some() {
                 return Err(Why::Interrupted.into());
             }
@@ -72,26 +76,23 @@ impl Index {
             if found != expect {
                 return Err(Why::mismatch(expect, found).into());
             }
-            Ok(Self::new(db, dir, found.unwrap_or_default()))
+            Ok(Self::new(db, place, found.unwrap_or_default()))
         })
     }
 
-    /// Wipes `dir` and starts an empty index in it. The caller holds the store's lock.
+    /// Starts an empty index in `dir` and removes what was there before. The caller holds the
+    /// store's lock and has no other handle open.
     ///
     /// # Errors
     /// `Io`; `Rebuild` if sled fails even so.
     pub fn create(dir: &Path) -> Result<Self, IndexError> {
-        if dir.exists() {
-            fs::remove_dir_all(dir).map_err(IndexError::io(dir))?;
-        }
-        fs::create_dir_all(dir).map_err(IndexError::io(dir))?;
-        let db = guarded(|| open_sled(dir))?;
-        Ok(Self::new(db, dir, Checkpoint::default()))
+        let place = place::next(dir)?;
+        let db = guarded(|| open_sled(&place))?;
+        Ok(Self::new(db, place, Checkpoint::default()))
     }
 
-    fn new(db: sled::Db, dir: &Path, stored: Checkpoint) -> Self {
-        let (dir, dirty, dirty_bytes) = (dir.to_path_buf(), Rows::new(), 0);
-        Self { db, dir, dirty, dirty_bytes, frozen: None, stored }
+    fn new(db: sled::Db, place: PathBuf, stored: Checkpoint) -> Self {
+        Self { db, place, dirty: Rows::new(), dirty_bytes: 0, frozen: None, stored }
     }
 
     /// Sets the row of `key`, in memory. Cannot fail; see `is_checkpoint_due` for the bound.
@@ -122,7 +123,7 @@ impl Index {
         self.dirty_bytes = 0;
         self.frozen = Some(rows.clone());
         let state = Checkpoint { position, ..self.stored };
-        Ok(CheckpointJob { db: self.db.clone(), dir: self.dir.clone(), rows, state })
+        Ok(CheckpointJob { db: self.db.clone(), place: self.place.clone(), rows, state })
     }
 
     /// Lets go of the rows that the job has written.
@@ -212,8 +213,8 @@ impl Index {
     }
 }
 
-fn open_sled(dir: &Path) -> Result<sled::Db, IndexError> {
-    let config = sled::Config::default().path(dir).cache_capacity(CACHE_BYTES);
+fn open_sled(place: &Path) -> Result<sled::Db, IndexError> {
+    let config = sled::Config::default().path(place).cache_capacity(CACHE_BYTES);
     Ok(config.flush_every_ms(None).open()?)
 }
 

@@ -71,7 +71,7 @@ impl Checkpoint {
 #[must_use = "the rows stay in memory until the job has run"]
 pub struct CheckpointJob {
     pub(super) db: sled::Db,
-    pub(super) dir: PathBuf,
+    pub(super) place: PathBuf,
     pub(super) rows: Arc<Rows>,
     /// What sled holds before; `run` makes it what sled holds after.
     pub(super) state: Checkpoint,
@@ -111,7 +111,7 @@ impl CheckpointJob {
         batch.insert(ENDED, row::stored_value(&row::element(ENDED, &ended), &ended));
         self.db.apply_batch(batch)?;
         self.db.flush()?;
-        sync_files(&self.dir).map_err(IndexError::io(&self.dir))?;
+        sync_files(&self.place).map_err(IndexError::io(&self.place))?;
         Ok(state)
     }
 
@@ -119,7 +119,7 @@ impl CheckpointJob {
     pub(super) fn begin(&self) -> Result<(), IndexError> {
         self.db.insert(BEGUN, &[1])?;
         self.db.flush()?;
-        sync_files(&self.dir).map_err(IndexError::io(&self.dir))
+        sync_files(&self.place).map_err(IndexError::io(&self.place))
     }
 
     /// Puts one row's change into the batch and into count and sum.

@@ -17,7 +17,13 @@ pub enum IndexError {
     /// A checkpoint was begun and not finished.
     #[error("a checkpoint is under way")]
     CheckpointRunning,
-    /// The directory could not be wiped or created.
+    /// Another handle on the index is open; it must not be wiped.
+    #[error("{} is in use", .path.display())]
+    InUse {
+        /// The locked file.
+        path: PathBuf,
+    },
+    /// The directory could not be read, created or synced.
     #[error("preparing {}: {kind}", .path.display())]
     Io {
         /// The directory.

@@ -205,6 +205,22 @@ fn a_row_changed_behind_our_back_is_not_served() {
     assert_eq!(rows(&index, b""), Err(bad));
 }
 
+#[test]
+fn an_open_index_is_not_wiped_and_a_new_one_leaves_nothing_old() {
+    let (dir, done, model) = closed();
+    let index = Index::open(dir.path(), Some(done)).expect("opened");
+    let second = Index::open(dir.path(), Some(done)).err().expect("locked");
+    assert!(matches!(second, IndexError::InUse { .. }), "{second}");
+    assert_eq!(rows(&index, b""), Ok(model));
+    drop(index);
+    drop(Index::open(dir.path(), Some(done)).expect("free again"));
+    drop(Index::create(dir.path()).expect("created"));
+    drop(Index::create(dir.path()).expect("created"));
+    assert!(dir.path().join("sled-2").exists());
+    assert!(!dir.path().join("sled-1").join("db").exists());
+    assert!(Index::open(dir.path(), None).is_ok());
+}
+
 /// Every file of sled's that has bytes, with its bytes.
 fn files(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let mut out = Vec::new();

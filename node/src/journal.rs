@@ -25,6 +25,8 @@
 //! **Measured** (2 vCPU, virtual disk, ext4): append + fdatasync of 256 B, p50 / p99: growing file
 //! 110-135 / 160-240 µs; fallocate 91 / 156; zero-filled 98 / 138, but 25-160 ms for each segment.
 //! So segments are preallocated by fallocate, 0.15 ms each. The head's slot costs 4 µs of these.
+//! `benches/journal.rs`, 240 B records, appended and waited for: 1 in 111 µs, 100 in 217 µs, 1,000
+//! in 1.24 ms (805,000 records/s); a random read 0.9 µs (cached pages).
 //!
 //! Not here: who may open the directory (`store_lock`), what records mean (`store`).
 

@@ -82,7 +82,8 @@ impl CheckpointJob {
     ///
     /// Append the checkpoint it returns to the journal, then call `Index::finish_checkpoint`. If it
     /// is lost in a crash between, the index is built again: the journal's word counts.
-    /// Cost: 6-16 µs per row, and the reading of each old row.
+    /// Cost, for rows of 112 B (`index::checkpoint`, 2 vCPU): 10,000 new random keys 255 ms, 10,000
+    /// updates of cached keys 28 ms.
     ///
     /// # Errors
     /// `Rebuild`: sled failed, or an old row was bad; `Io`: its files could not be synced. In

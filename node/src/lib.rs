@@ -1,1 +1,5 @@
 //! node
+
+pub mod index;
+pub mod journal;
+pub mod store_lock;

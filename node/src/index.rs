@@ -1,0 +1,242 @@
+//! The index: rows derived from the journal, in memory until a checkpoint moves them into sled.
+//!
+//! ```text
+//! put, delete ─▶ dirty rows ─ begin_checkpoint ─▶ frozen rows ─ job.run (a thread) ─▶ sled
+//! get, scan   ─▶ dirty, then frozen, then sled (each row checked)
+//! ```
+//! sled can be trusted with no promise: its flush is no fsync, and a flipped bit loses rows without
+//! a word (shared/TESTING.md). So each row carries a check, the count and the sum of all rows stand
+//! in the journal, and opening reads and adds up every row. Whatever is wrong, a panic of sled's
+//! too, is `Rebuild`: the caller creates it anew and replays the journal.
+//! Between checkpoints nothing is written, so a crash costs the replay since the last one.
+//!
+//! Not here: what rows mean, when to checkpoint, the journal.
+
+mod checkpoint;
+mod error;
+mod place;
+mod row;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+pub use checkpoint::{CHECKPOINT_BYTES, Checkpoint, CheckpointJob, Position};
+pub use error::{IndexError, Why};
+
+use checkpoint::{BEGUN, ENDED, Rows};
+use error::guarded;
+use row::Sum;
+
+/// sled's cache in bytes; hot rows are the owner's to keep.
+const CACHE_BYTES: u64 = 32 << 20;
+/// From this many dirty rows on a checkpoint is due: about a second of sled's work.
+pub const DIRTY_ROWS_DUE: usize = 50_000;
+/// From this many bytes of dirty rows on a checkpoint is due.
+pub const DIRTY_BYTES_DUE: u64 = 32 << 20;
+
+/// An open index. One owner changes it; readers need `&self` only.
+pub struct Index {
+    db: sled::Db,
+    /// sled's own directory.
+    place: PathBuf,
+    dirty: Rows,
+    /// Bytes of keys and values put or deleted since the last checkpoint began.
+    dirty_bytes: u64,
+    /// Rows that a job is writing; set by `begin_checkpoint`, cleared by `finish_checkpoint`.
+    frozen: Option<Arc<Rows>>,
+    /// What sled holds; written by `open` and `finish_checkpoint`.
+    stored: Checkpoint,
+}
+
+impl Index {
+    /// Opens the index in `dir` and checks that it holds exactly the rows of `expect`, the newest
+    /// checkpoint in the journal; `None` if the journal has none, which fits an empty index only.
+    ///
+    /// Cost: reads and hashes every row, about 1-2 µs each.
+    ///
+    /// # Errors
+    /// `Rebuild` for whatever is wrong; then call `create` and replay the journal from its start.
+    /// `InUse` if another handle is open, here or elsewhere; `Io`.
+    pub fn open(dir: &Path, expect: Option<Checkpoint>) -> Result<Self, IndexError> {
+        let place = match (place::newest(dir)?, expect) {
+            (Some(place), _) => place,
+            (None, None) => return Self::create(dir),
+            (None, Some(_)) => return Err(Why::mismatch(expect, None).into()),
+        };
+        guarded(|| {
+            let db = open_sled(&place)?;
+            if db.get(BEGUN)?.is_some() {
+                return Err(Why::Interrupted.into());
+            }
+            let found = survey(&db)?;
+            if found != expect {
+                return Err(Why::mismatch(expect, found).into());
+            }
+            Ok(Self::new(db, place, found.unwrap_or_default()))
+        })
+    }
+
+    /// Starts an empty index in `dir` and removes what was there before. The caller holds the
+    /// store's lock and has no other handle open.
+    ///
+    /// # Errors
+    /// `Io`; `Rebuild` if sled fails even so.
+    pub fn create(dir: &Path) -> Result<Self, IndexError> {
+        let place = place::next(dir)?;
+        let db = guarded(|| open_sled(&place))?;
+        Ok(Self::new(db, place, Checkpoint::default()))
+    }
+
+    fn new(db: sled::Db, place: PathBuf, stored: Checkpoint) -> Self {
+        Self { db, place, dirty: Rows::new(), dirty_bytes: 0, frozen: None, stored }
+    }
+
+    /// Sets the row of `key`, in memory. Cannot fail; see `is_checkpoint_due` for the bound.
+    pub fn put(&mut self, key: &[u8], value: &[u8]) {
+        self.change(key, Some(value));
+    }
+
+    /// Removes the row of `key`, in memory, whether it is there or not.
+    pub fn delete(&mut self, key: &[u8]) {
+        self.change(key, None);
+    }
+
+    fn change(&mut self, key: &[u8], value: Option<&[u8]>) {
+        let bytes = key.len() + value.map_or(0, <[u8]>::len);
+        self.dirty_bytes += u64::try_from(bytes).expect("a length has at most 64 bits");
+        self.dirty.insert(key.to_vec(), value.map(<[u8]>::to_vec));
+    }
+
+    /// Moves the dirty rows out to be written; `position` is where the journal stands. O(1).
+    ///
+    /// # Errors
+    /// `CheckpointRunning` until the one before is finished.
+    pub fn begin_checkpoint(&mut self, position: Position) -> Result<CheckpointJob, IndexError> {
+        if self.frozen.is_some() {
+            return Err(IndexError::CheckpointRunning);
+        }
+        let rows = Arc::new(std::mem::take(&mut self.dirty));
+        self.dirty_bytes = 0;
+        self.frozen = Some(rows.clone());
+        let state = Checkpoint { position, ..self.stored };
+        Ok(CheckpointJob { db: self.db.clone(), place: self.place.clone(), rows, state })
+    }
+
+    /// Lets go of the rows that the job has written.
+    ///
+    /// # Panics
+    /// If no checkpoint was begun.
+    pub fn finish_checkpoint(&mut self, checkpoint: Checkpoint) {
+        assert!(self.frozen.take().is_some(), "a checkpoint is finished once, after it began");
+        self.stored = checkpoint;
+    }
+
+    /// The value of `key`, or `None` if there is no such row.
+    ///
+    /// # Errors
+    /// `Rebuild` if sled fails or the row is not what was stored.
+    pub fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, IndexError> {
+        let in_memory =
+            self.dirty.get(key).or_else(|| self.frozen.as_ref().and_then(|rows| rows.get(key)));
+        if let Some(value) = in_memory {
+            return Ok(value.clone());
+        }
+        guarded(|| {
+            let stored_key = row::stored_key(key);
+            let Some(stored) = self.db.get(&stored_key)? else { return Ok(None) };
+            match row::checked(key, &stored) {
+                Some((value, _)) => Ok(Some(value.to_vec())),
+                None => Err(Why::BadRow { key: stored_key }.into()),
+            }
+        })
+    }
+
+    /// Shows `visit` each row (key, value) whose key starts with `prefix`, in order of keys;
+    /// returns how many.
+    ///
+    /// # Errors
+    /// `Rebuild`, as `get`; rows before the bad one have been shown.
+    pub fn scan_prefix(
+        &self,
+        prefix: &[u8],
+        visit: &mut dyn FnMut(&[u8], &[u8]),
+    ) -> Result<u64, IndexError> {
+        let mut count = 0;
+        let mut show = |key: &[u8], value: Option<&[u8]>| {
+            if let Some(value) = value {
+                visit(key, value);
+                count += 1;
+            }
+        };
+        let mut memory = self.in_memory(prefix).into_iter().peekable();
+        let mut stored = self.db.scan_prefix(row::stored_key(prefix));
+        // Only sled's own step is guarded: a panic of `visit` is not sled's.
+        while let Some((stored_key, stored)) = guarded(|| Ok(stored.next().transpose()?))? {
+            let bad = || IndexError::from(Why::BadRow { key: stored_key.to_vec() });
+            let key = row::key_of(&stored_key).ok_or_else(bad)?;
+            while let Some((key, value)) = memory.next_if(|row| row.0 < key) {
+                show(key, value);
+            }
+            match memory.next_if(|row| row.0 == key) {
+                Some((key, value)) => show(key, value),
+                None => show(key, Some(row::checked(key, &stored).ok_or_else(bad)?.0)),
+            }
+        }
+        memory.for_each(|(key, value)| show(key, value));
+        Ok(count)
+    }
+
+    /// The newest changes under `prefix` that sled does not have.
+    fn in_memory(&self, prefix: &[u8]) -> BTreeMap<&[u8], Option<&[u8]>> {
+        let mut merged = BTreeMap::new();
+        for rows in self.frozen.as_deref().into_iter().chain([&self.dirty]) {
+            let from = (Bound::Included(prefix), Bound::Unbounded);
+            let under = rows.range::<[u8], _>(from).take_while(|row| row.0.starts_with(prefix));
+            merged.extend(under.map(|(key, value)| (key.as_slice(), value.as_deref())));
+        }
+        merged
+    }
+
+    /// Rows changed since the last checkpoint began, each counted once.
+    pub fn dirty_rows(&self) -> usize {
+        self.dirty.len()
+    }
+
+    /// Whether the dirty rows have reached their bound. If so and a checkpoint is still running,
+    /// take no more work until it has finished: memory grows otherwise.
+    pub fn is_checkpoint_due(&self) -> bool {
+        self.dirty.len() >= DIRTY_ROWS_DUE || self.dirty_bytes >= DIRTY_BYTES_DUE
+    }
+}
+
+fn open_sled(place: &Path) -> Result<sled::Db, IndexError> {
+    let config = sled::Config::default().path(place).cache_capacity(CACHE_BYTES);
+    Ok(config.flush_every_ms(None).open()?)
+}
+
+/// The stored checkpoint with count and sum as the rows really are; `None` for an empty index.
+fn survey(db: &sled::Db) -> Result<Option<Checkpoint>, IndexError> {
+    let bad = |key: &[u8]| IndexError::from(Why::BadRow { key: key.to_vec() });
+    let (mut ended, mut rows, mut sum) = (None, 0, Sum::default());
+    for row in db.iter() {
+        let (stored_key, stored) = row?;
+        if &*stored_key == ENDED {
+            let (value, _) = row::checked(ENDED, &stored).ok_or_else(|| bad(ENDED))?;
+            let bytes = value.try_into().map_err(|_| bad(ENDED))?;
+            ended = Some(Checkpoint::from_bytes(bytes));
+            continue;
+        }
+        let key = row::key_of(&stored_key).ok_or_else(|| bad(&stored_key))?;
+        let (_, element) = row::checked(key, &stored).ok_or_else(|| bad(&stored_key))?;
+        sum.add(&element);
+        rows += 1;
+    }
+    let sum = sum.to_bytes();
+    let position = ended.map(|ended| ended.position).unwrap_or_default();
+    let found = Checkpoint { position, rows, sum };
+    Ok((ended.is_some() || rows > 0).then_some(found))
+}

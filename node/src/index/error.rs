@@ -1,0 +1,103 @@
+//! What can go wrong with the index: nearly always the answer is to build it again.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::checkpoint::Checkpoint;
+
+/// Why a call on the index was refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum IndexError {
+    /// The index is not to be trusted: `Index::create`, then replay the journal.
+    #[error("the index must be built again from the journal: {why}")]
+    Rebuild {
+        /// What was found.
+        why: Why,
+    },
+    /// A checkpoint was begun and not finished.
+    #[error("a checkpoint is under way")]
+    CheckpointRunning,
+    /// Another handle on the index is open; it must not be wiped.
+    #[error("{} is in use", .path.display())]
+    InUse {
+        /// The locked file.
+        path: PathBuf,
+    },
+    /// The directory could not be read, created or synced.
+    #[error("preparing {}: {kind}", .path.display())]
+    Io {
+        /// The directory.
+        path: PathBuf,
+        /// How it failed.
+        kind: io::ErrorKind,
+    },
+}
+
+/// Why the index must be built again.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Why {
+    /// sled panicked; the message is on standard error.
+    #[error("sled panicked")]
+    SledPanic,
+    /// sled returned an error, of this kind if it came from the operating system.
+    #[error("sled failed ({kind:?})")]
+    SledError {
+        /// The operating system's part, if there was one.
+        kind: Option<io::ErrorKind>,
+    },
+    /// A row is not what was stored.
+    #[error("the row of key {} fails its check", hex::encode(.key))]
+    BadRow {
+        /// The key as sled has it.
+        key: Vec<u8>,
+    },
+    /// A checkpoint was begun and not ended.
+    #[error("a checkpoint was interrupted")]
+    Interrupted,
+    /// The rows are not those of the checkpoint that the journal holds.
+    #[error("the journal expects {expected:?}, the index holds {found:?}")]
+    Mismatch {
+        /// From the journal.
+        expected: Option<Box<Checkpoint>>,
+        /// Position as stored, count and sum as computed from the rows.
+        found: Option<Box<Checkpoint>>,
+    },
+}
+
+impl Why {
+    /// The checkpoints are boxed: errors stay small.
+    pub(super) fn mismatch(expected: Option<Checkpoint>, found: Option<Checkpoint>) -> Self {
+        Self::Mismatch { expected: expected.map(Box::new), found: found.map(Box::new) }
+    }
+}
+
+impl From<Why> for IndexError {
+    fn from(why: Why) -> Self {
+        Self::Rebuild { why }
+    }
+}
+
+impl From<sled::Error> for IndexError {
+    fn from(error: sled::Error) -> Self {
+        tracing::error!(%error, "sled failed");
+        let kind = match error {
+            sled::Error::Io(error) => Some(error.kind()),
+            _ => None,
+        };
+        Why::SledError { kind }.into()
+    }
+}
+
+impl IndexError {
+    /// Turns an `io::Error` into one that can be compared.
+    pub(super) fn io(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        move |error| Self::Io { path: path.to_path_buf(), kind: error.kind() }
+    }
+}
+
+/// Runs what calls sled: a panic of sled's becomes an error.
+pub(super) fn guarded<T>(call: impl FnOnce() -> Result<T, IndexError>) -> Result<T, IndexError> {
+    // Nothing of ours is left half changed: after this error the index is thrown away.
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(call))
+        .unwrap_or(Err(IndexError::Rebuild { why: Why::SledPanic }))
+}

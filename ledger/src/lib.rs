@@ -20,6 +20,12 @@
 //! | certificate | votes of one phase that reach a quorum for some transfers of a batch |
 //! | receipt | the portable proof that one transfer is final |
 
+// The tests' fixture is shared with `tests/golden.rs` and names this crate as those see it.
+#[cfg(test)]
+extern crate self as ledger;
+#[cfg(test)]
+mod fixture;
+
 pub mod address;
 pub mod amount;
 pub mod asset;

@@ -86,8 +86,8 @@ pub enum CertificateError {
     /// It is of another epoch.
     #[error("the certificate is of epoch {0}")]
     OtherEpoch(u64),
-    /// It is of the other phase, or for another batch.
-    #[error("the certificate is for another phase or batch")]
+    /// It is of the other phase.
+    #[error("the certificate is of the other phase")]
     OtherBallot,
     /// A bitmap has not as many bits as the batch has entries.
     #[error("a bitmap has {found} bits and the batch has {expected} entries")]
@@ -111,7 +111,8 @@ pub enum CertificateError {
     NoQuorum,
 }
 
-/// What a certificate must be about to be believed.
+/// What a certificate must be about to be believed. The batch id is not in it: who verifies compares
+/// `certificate.batch` with the batch that it has, or looks the batch up by it.
 #[derive(Clone, Copy, Debug)]
 pub struct Expected<'a> {
     /// Ours.
@@ -122,7 +123,7 @@ pub struct Expected<'a> {
     pub committee: &'a Committee,
     /// The phase asked for.
     pub phase: Phase,
-    /// Entries of the batch.
+    /// Entries of the batch; any number, also an unchecked one.
     pub count: usize,
 }
 
@@ -166,6 +167,10 @@ impl Certificate {
         }
         if self.phase != expected.phase {
             return Err(CertificateError::OtherBallot);
+        }
+        // Below, every bitmap has as many bits as expected, so that the count is one that a bitmap may have.
+        if self.groups.is_empty() {
+            return Err(CertificateError::NoQuorum);
         }
         self.check_voters(&expected)?;
         self.check_signatures(&expected, rng)?;

@@ -50,7 +50,7 @@ pub enum CommitteeError {
     /// A key that is no point of the curve.
     #[error("the key of member {0} is not a point of the curve")]
     BadKey(Name),
-    /// The weights add up to more than a third of what 64 bits hold.
+    /// The weights add up to more than half of what 64 bits hold.
     #[error("the weights are too large to add up")]
     TooHeavy,
 }

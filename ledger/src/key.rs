@@ -118,10 +118,11 @@ impl Canonical for Signature {
     }
 }
 
-/// A secret key with its public key. The seed is wiped when dropped, and never printed.
+/// A secret key with its public key. All of the secret is wiped when dropped, and never printed.
 pub struct Keypair {
     seed: Zeroizing<[u8; 32]>,
-    signing: SigningKey,
+    /// Holds the seed and the expanded secret, too; a `SigningKey` is `Copy` and does not wipe itself.
+    signing: Zeroizing<SigningKey>,
     public: PublicKey,
 }
 
@@ -131,8 +132,8 @@ impl Keypair {
     /// # Panics
     /// Never in practice: a clamped scalar times the base point is of prime order.
     pub fn from_seed(seed: [u8; 32]) -> Self {
-        let signing = SigningKey::from(seed);
-        let bytes: [u8; 32] = VerificationKeyBytes::from(&signing).into();
+        let signing = Zeroizing::new(SigningKey::from(seed));
+        let bytes: [u8; 32] = VerificationKeyBytes::from(&*signing).into();
         let public = PublicKey::from_bytes(bytes).expect("a derived key has prime order");
         Self { seed: Zeroizing::new(seed), signing, public }
     }

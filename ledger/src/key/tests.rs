@@ -125,3 +125,11 @@ fn s_must_be_below_the_group_order() {
     }
     assert!(!key(3).public().verifies(&signature, b"m"), "malleated s is refused");
 }
+
+#[test]
+fn a_secret_is_wiped_when_dropped() {
+    fn wiped<T: zeroize::ZeroizeOnDrop>(_: &T) {}
+    let Keypair { seed, signing, public: _ } = &key(1);
+    wiped(seed);
+    wiped(signing);
+}

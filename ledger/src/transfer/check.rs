@@ -209,3 +209,6 @@ impl Transfer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

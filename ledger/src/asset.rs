@@ -26,8 +26,8 @@ pub enum AssetKind {
 /// The definition of an asset, as genesis or an `Issue` output gives it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct AssetDefinition {
-    /// 1 to 32 printable ASCII characters without spaces. Only genesis names are reserved; other names are
-    /// labels and may repeat, the id tells them apart.
+    /// 1 to 32 printable ASCII characters without spaces. Only genesis names are reserved; other
+    /// names are labels and may repeat, the id tells them apart.
     pub name: String,
     /// What it is.
     pub kind: AssetKind,

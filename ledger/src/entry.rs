@@ -4,7 +4,8 @@ use crate::encoding::{Canonical, DecodeError, Reader, write_bytes};
 use crate::hash::{Digest, Tag, TransferId, hash};
 use crate::transfer::SignedTransfer;
 
-/// Largest justification, bytes: a quorum of reports with their proofs for the states of one transfer.
+/// Largest justification, bytes: a quorum of reports with their proofs for the states of one
+/// transfer.
 pub const JUSTIFICATION_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// A signed transfer, its round, and why it may be proposed in that round.
@@ -14,8 +15,8 @@ pub struct Entry {
     pub signed: SignedTransfer,
     /// 0 for an ordinary transfer; more in recovery (protocol §4).
     pub round: u32,
-    /// Canonical bytes of the reports that justify a round above 0; empty exactly in round 0, in which it
-    /// is neither sent nor hashed.
+    /// Canonical bytes of the reports that justify a round above 0; empty exactly in round 0, in
+    /// which it is neither sent nor hashed.
     pub justification: Vec<u8>,
 }
 
@@ -25,8 +26,8 @@ impl Entry {
         Self { signed, round: 0, justification: Vec::new() }
     }
 
-    /// Its leaf in the batch's Merkle tree: H(transfer id, round, H(owner's signature, justification)), so
-    /// that other signatures make another batch.
+    /// Its leaf in the batch's Merkle tree: H(transfer id, round, H(owner's signature,
+    /// justification)), so that other signatures make another batch.
     pub fn leaf(&self, id: TransferId) -> Digest {
         let justification = if self.round == 0 { &[][..] } else { &self.justification[..] };
         let proof = hash(Tag::Proof, &[&self.signed.signature.0, justification]);

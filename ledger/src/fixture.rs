@@ -1,5 +1,5 @@
-//! Values that the tests share: a network of four validators, its keys, and one of every object. Unit
-//! tests and the golden files include the same file, so it speaks of the crate by its name.
+//! Values that the tests share: a network of four validators, its keys, and one of every object.
+//! Unit tests and the golden files include the same file, so it speaks of the crate by its name.
 
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
@@ -83,8 +83,8 @@ pub fn fungible(name: &str) -> AssetDefinition {
     AssetDefinition { name: name.into(), kind: AssetKind::Fungible { decimals: 2 } }
 }
 
-/// A transfer with every kind of output: of two GOLD tokens and the SILVER one, SILVER moves, the GOLD is
-/// paid with change, and a fungible asset and an item are issued.
+/// A transfer with every kind of output: of two GOLD tokens and the SILVER one, SILVER moves, the
+/// GOLD is paid with change, and a fungible asset and an item are issued.
 pub fn everything(network: &Network) -> Transfer {
     let gold = input(network, 0).asset;
     let silver = input(network, 4);
@@ -153,9 +153,9 @@ pub fn receipt(entries: &[Entry], index: usize, certificate: Certificate) -> Rec
     }
 }
 
-/// No truncation decodes, none with a byte more does, and each of the 8 × n single-bit flips fails to
-/// decode or gives another value with exactly those bytes, which then goes to `refused`: it says whether
-/// the damaged value proves nothing.
+/// No truncation decodes, none with a byte more does, and each of the 8 × n single-bit flips fails
+/// to decode or gives another value with exactly those bytes, which then goes to `refused`: it says
+/// whether the damaged value proves nothing.
 pub fn check_damage<T: Canonical + PartialEq + Debug>(value: &T, refused: impl Fn(&T) -> bool) {
     let bytes = value.to_bytes();
     assert_eq!(T::from_bytes(&bytes).as_ref(), Ok(value));

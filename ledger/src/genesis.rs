@@ -1,5 +1,5 @@
-//! Genesis: who votes, which assets and tokens there are at first. A strict JSON file, hashed in canonical
-//! form; the hash is the network id. Where validators can be reached is not in it.
+//! Genesis: who votes, which assets and tokens there are at first. A strict JSON file, hashed in
+//! canonical form; the hash is the network id. Where validators can be reached is not in it.
 
 use crate::address::Address;
 use crate::amount::{AmountError, DECIMALS_MAX, parse_amount};
@@ -87,7 +87,8 @@ pub enum GenesisError {
     Committee(#[from] CommitteeError),
     /// A bad or repeated asset name, or too many decimals or assets.
     #[error(
-        "genesis asset {0:?} is refused: names are 1 to 32 printable characters and unique, decimals at most 18"
+        "genesis asset {0:?} is refused: names are 1 to 32 printable characters and unique, \
+         decimals at most 18, assets at most 1,000"
     )]
     Asset(String),
     /// Tokens of an asset that is not defined.
@@ -245,8 +246,8 @@ impl Genesis {
     }
 }
 
-/// Equal tokens that follow each other are one grant, however many lines the file spends on them: files
-/// that mean the same tokens have the same id.
+/// Equal tokens that follow each other are one grant, however many lines the file spends on them:
+/// files that mean the same tokens have the same id.
 fn push(grants: &mut Vec<Grant>, next: Grant) {
     match grants.last_mut() {
         Some(last) if Grant { count: next.count, ..*last } == next => last.count += next.count,
@@ -276,8 +277,8 @@ impl Network {
     }
 }
 
-/// As far as genesis tells: an asset that a transfer issued is not known here, so its indivisibility is
-/// for the validators.
+/// As far as genesis tells: an asset that a transfer issued is not known here, so its
+/// indivisibility is for the validators.
 impl Rules for Network {
     fn network(&self) -> NetworkId {
         self.id

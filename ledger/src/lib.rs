@@ -1,11 +1,11 @@
-//! Quorate's values, and nothing that happens to them: no I/O, no clock, no randomness, no threads, no
-//! floats. `PROTOCOL.md` sections 1 and 2 are its specification.
+//! Quorate's values, and nothing that happens to them: no I/O, no clock, no randomness, no threads,
+//! no floats. `PROTOCOL.md` sections 1 and 2 are its specification.
 //!
 //! The life of a transfer, by file:
 //!
 //! ```text
-//! genesis ─▶ token, asset ─▶ state ─▶ transfer ──sign──▶ SignedTransfer ──verify──▶ VerifiedTransfer
-//!                                                              │
+//! genesis ─▶ token, asset ─▶ state ─▶ transfer ─sign─▶ SignedTransfer ─verify─▶ VerifiedTransfer
+//!                                                            │
 //!    receipt ◀── certificate ◀── vote (bitmap) ◀── batch id ◀── entry (merkle)
 //! ```
 //!

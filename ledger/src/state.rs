@@ -4,8 +4,8 @@ use crate::encoding::{Canonical, canonical_struct};
 use crate::hash::{Digest, Tag, TokenId, TransferId, hash, hash_untagged};
 use std::fmt;
 
-/// One link of a token chain: which token, how many transfers into its life, and made by which transfer.
-/// It can be spent once. Canonical bytes: token id, height (u64), transfer id; 72 bytes.
+/// One link of a token chain: which token, how many transfers into its life, and made by which
+/// transfer. It can be spent once. Canonical bytes: token id, height (u64), transfer id; 72 bytes.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TokenState {
     /// The token.
@@ -56,8 +56,8 @@ pub fn cid_text(cid: &[u8; CID_BYTES]) -> String {
     cid::Cid::try_from(&cid[..]).expect("made or decoded as a CID").to_string()
 }
 
-/// Whether the bytes are a CIDv1 with a one-byte codec and sha2-256, and nothing else: the `cid` crate
-/// takes any hash of 32 bytes, and CIDv0 or a short digest with bytes left over.
+/// Whether the bytes are a CIDv1 with a one-byte codec and sha2-256, and nothing else: the `cid`
+/// crate takes any hash of 32 bytes, and CIDv0 or a short digest with bytes left over.
 pub fn is_cid(bytes: &[u8; CID_BYTES]) -> bool {
     let [version, codec, hash, digest_bytes, ..] = *bytes;
     version == 1 && codec < 0x80 && [hash, digest_bytes] == RAW_SHA256[2..]
@@ -90,7 +90,8 @@ mod tests {
 
     #[test]
     fn the_cid_is_the_one_other_software_computes() {
-        // `echo -n abc | ipfs add --only-hash --cid-version 1 --raw-leaves`; the digest is sha256sum's.
+        // `echo -n abc | ipfs add --only-hash --cid-version 1 --raw-leaves`; the digest is
+        // sha256sum's.
         let text = cid_text(&raw_cid(b"abc"));
         assert_eq!(text, "bafkreif2pall7dybz7vecqka3zo24irdwabwdi4wc55jznaq75q7eaavvu");
         assert_eq!(parse_cid(&text), Some(raw_cid(b"abc")));

@@ -1,8 +1,8 @@
 //! Transfers: what an owner signs. The rules about them that need no store are in `check`.
 //!
-//! One object does it all: paying, paying with change, paying many at once, splitting, joining and issuing
-//! are inputs and outputs of one transfer, signed once, all or nothing. Whether the inputs are the tips of
-//! their tokens (R2) is for `consensus` to say.
+//! One object does it all: paying, paying with change, paying many at once, splitting, joining and
+//! issuing are inputs and outputs of one transfer, signed once, all or nothing. Whether the inputs
+//! are the tips of their tokens (R2) is for `consensus` to say.
 
 use crate::address::Address;
 use crate::asset::{AssetDefinition, issued_asset_id};
@@ -27,8 +27,8 @@ const INPUT_BYTES: usize = 112;
 /// Bytes of the shortest output, a `Move`.
 const OUTPUT_BYTES_MIN: usize = 35;
 
-/// A token state that a transfer spends, with its asset and amount, so that a receipt proves value by
-/// itself. A validator refuses an input whose asset or amount is not its tip's.
+/// A token state that a transfer spends, with its asset and amount, so that a receipt proves value
+/// by itself. A validator refuses an input whose asset or amount is not its tip's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Input {
     /// The state.
@@ -257,8 +257,8 @@ impl VerifiedTransfer {
     }
 }
 
-/// Checks the owners' signatures of many transfers: `valid[i]` is for `transfers[i]`, whose id is `ids[i]`.
-/// See [`verify_batch`] for cost and `rng`.
+/// Checks the owners' signatures of many transfers: `valid[i]` is for `transfers[i]`, whose id is
+/// `ids[i]`. See [`verify_batch`] for cost and `rng`.
 ///
 /// # Panics
 /// When the slices differ in length.

@@ -1,5 +1,5 @@
-//! Golden bytes: one file for each object that is hashed, signed, stored or sent. They are what other
-//! versions and other software see; a difference here is a change of the protocol.
+//! Golden bytes: one file for each object that is hashed, signed, stored or sent. They are what
+//! other versions and other software see; a difference here is a change of the protocol.
 //!
 //! The files hold lower-case hexadecimal digits, 32 bytes a line.
 
@@ -39,8 +39,8 @@ fn check(name: &str, bytes: &[u8]) -> Vec<u8> {
         golden == found,
         "the bytes of {name} differ from {} at line {line}.\n\
          found {} bytes:\n{found}\n\
-         Ids, signatures and stores of other versions depend on these bytes. If the change is meant, \
-         commit it by itself with the files that this writes:\n\
+         Ids, signatures and stores of other versions depend on these bytes. If the change \
+         is meant, commit it by itself with the files that this writes:\n\
          QUORATE_BLESS=1 cargo test -p ledger --test golden",
         path.display(),
         bytes.len(),

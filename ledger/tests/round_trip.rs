@@ -1,5 +1,5 @@
-//! Arbitrary values of every object: what is written is read again, the same value and the same bytes. And
-//! arbitrary bytes: they fail to decode or are the one form of what they decode to.
+//! Arbitrary values of every object: what is written is read again, the same value and the same
+//! bytes. And arbitrary bytes: they fail to decode or are the one form of what they decode to.
 
 use ledger::{
     Address, AssetDefinition, AssetId, AssetKind, Ballot, BatchId, Bitmap, Canonical, Certificate,

@@ -44,7 +44,8 @@ fn a_signature_covers_its_message_and_key() {
     assert!(!key(2).public().verifies(&signature, b"pay"));
 }
 
-/// A signature with a point of small order added to R: dalek's single and batch checks disagree on it.
+/// A signature with a point of small order added to R: dalek's single and batch checks disagree on
+/// it.
 fn crafted(keypair: &Keypair, message: &[u8], torsion: usize) -> Signature {
     use curve25519_dalek::{constants::ED25519_BASEPOINT_POINT, scalar::Scalar};
     use sha2::{Digest, Sha512};
@@ -132,4 +133,38 @@ fn a_secret_is_wiped_when_dropped() {
     let Keypair { seed, signing, public: _ } = &key(1);
     wiped(seed);
     wiped(signing);
+}
+
+/// A key that decodes and is no point: the whole batch fails with it, and must be taken apart.
+fn off_curve() -> PublicKey {
+    let keys = (0..=255u8).filter_map(|number| PublicKey::from_bytes([number; 32]).ok());
+    keys.into_iter().find(|key| !key.is_on_curve()).expect("half of all encodings are no points")
+}
+
+proptest::proptest! {
+    #[test]
+    fn alone_and_batched_agree_in_any_mix(kinds in proptest::collection::vec(0..7u8, 0..20)) {
+        let message = |index: usize| index.to_le_bytes();
+        let messages: Vec<[u8; 8]> = (0..kinds.len()).map(message).collect();
+        let items: Vec<Signed<'_>> = kinds
+            .iter()
+            .zip(&messages)
+            .map(|(kind, message)| {
+                let signer = key(kind % 2);
+                let (key, signature) = match kind {
+                    0..=2 => (signer.public(), signer.sign(message)),
+                    3 => (signer.public(), crafted(&signer, message, 3)),
+                    4 => (signer.public(), signer.sign(b"other")),
+                    5 => (off_curve(), signer.sign(message)),
+                    _ => (signer.public(), Signature([0xff; 64])),
+                };
+                Signed { key, signature, message }
+            })
+            .collect();
+        let expected: Vec<bool> = kinds.iter().map(|kind| *kind <= 3).collect();
+        let verifies = |item: &Signed<'_>| item.key.verifies(&item.signature, item.message);
+        let alone: Vec<bool> = items.iter().map(verifies).collect();
+        proptest::prop_assert_eq!(&alone, &expected);
+        proptest::prop_assert_eq!(verify_batch(&items, &mut StdRng::seed_from_u64(1)), expected);
+    }
 }

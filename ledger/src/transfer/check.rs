@@ -1,5 +1,6 @@
-//! The rules about one transfer that need no store: the shape of §2, and R3, amounts balance per asset and
-//! indivisible tokens only move. Whether the inputs are tips (R2) and the signature are not checked here.
+//! The rules about one transfer that need no store: the shape of §2, and R3, amounts balance per
+//! asset and indivisible tokens only move. Whether the inputs are tips (R2) and the signature are
+//! not checked here.
 
 use super::{INPUTS_MAX, MEMO_BYTES_MAX, OUTPUTS_MAX, Output, Transfer};
 use crate::asset::{AssetDefinition, issued_asset_id};
@@ -42,8 +43,8 @@ pub enum TransferError {
     /// An output of zero.
     #[error("output {0} is zero")]
     ZeroOutput(usize),
-    /// A `Move` of an input that is not there, that another output moves already, or whose height is the
-    /// greatest that 64 bits hold.
+    /// A `Move` of an input that is not there, that another output moves already, or whose height
+    /// is the greatest that 64 bits hold.
     #[error("output {output} moves input {input}, which is not there or can't move (again)")]
     BadMove {
         /// Index of the output.
@@ -75,7 +76,8 @@ pub enum TransferError {
     BadSignature,
 }
 
-/// What [`Transfer::check`] has to know about the network; genesis and the validator's state implement it.
+/// What [`Transfer::check`] has to know about the network; genesis and the validator's state
+/// implement it.
 pub trait Rules {
     /// The network id.
     fn network(&self) -> NetworkId;
@@ -83,14 +85,14 @@ pub trait Rules {
     fn epoch(&self) -> u64;
     /// Whether a genesis asset has this name.
     fn is_reserved(&self, name: &str) -> bool;
-    /// Whether tokens of this asset can only move. False for an asset that is not known: nothing of it can
-    /// be an input that is some validator's tip.
+    /// Whether tokens of this asset can only move. False for an asset that is not known: nothing of
+    /// it can be an input that is some validator's tip.
     fn is_indivisible(&self, asset: &AssetId) -> bool;
 }
 
 impl Transfer {
-    /// The rules that need no store: R3 (amounts balance per asset, items only move, names of genesis
-    /// assets are reserved) and the shape of §2.
+    /// The rules that need no store: R3 (amounts balance per asset, items only move, names of
+    /// genesis assets are reserved) and the shape of §2.
     ///
     /// # Errors
     /// Any [`TransferError`] but the one about the signature.
@@ -176,8 +178,8 @@ impl Transfer {
         supply: u64,
         rules: &impl Rules,
     ) -> Result<(), TransferError> {
-        // Decoding has checked this of what came as bytes; what a client built in memory must not get
-        // into a batch that every other validator refuses whole.
+        // Decoding has checked this of what came as bytes; what a client built in memory must not
+        // get into a batch that every other validator refuses whole.
         definition.check().map_err(|_| TransferError::BadDefinition(output))?;
         if rules.is_reserved(&definition.name) {
             return Err(TransferError::ReservedName(definition.name.clone()));

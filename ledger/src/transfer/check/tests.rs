@@ -1,4 +1,5 @@
-//! R3 and the shape: each error by a transfer that breaks exactly one rule, each limit over the brim.
+//! R3 and the shape: each error by a transfer that breaks exactly one rule, each limit over the
+//! brim.
 
 use super::*;
 use crate::asset::AssetKind;

@@ -17,11 +17,17 @@ fn weak_and_second_encodings_are_refused() {
         other_sign[31] ^= 0x80;
         assert_eq!(PublicKey::from_bytes(other_sign), Err(DecodeError::BadKey));
     }
-    // y = p + 3, a second encoding of y = 3.
-    let mut above = [0xff; 32];
-    above[0] = 0xf0;
-    above[31] = 0x7f;
-    assert_eq!(PublicKey::from_bytes(above), Err(DecodeError::BadKey));
+    // From y = p on, second encodings of y = 0 to 18; with either sign.
+    for low in 0xed..=0xff {
+        for high in [0x7f, 0xff] {
+            let mut above = [0xff; 32];
+            (above[0], above[31]) = (low, high);
+            assert_eq!(PublicKey::from_bytes(above), Err(DecodeError::BadKey), "{low:#x}");
+        }
+    }
+    let mut below = [0xff; 32];
+    (below[0], below[31]) = (0xeb, 0x7f);
+    assert!(PublicKey::from_bytes(below).is_ok(), "p - 2 is the greatest that is not weak");
     assert!(PublicKey::from_bytes(*key(1).public().bytes()).is_ok());
 }
 

@@ -75,6 +75,20 @@ fn another_index_count_or_path_is_refused() {
 }
 
 #[test]
+fn a_batch_has_at_most_4096_entries() {
+    let network = network();
+    let one = good(&network, 0, 1);
+    let leaf = one.entry.leaf(one.entry.signed.transfer.id());
+    let mut leaves = vec![leaf; 4_097];
+    leaves[0] = Digest::default();
+    let mut other =
+        Receipt { index: 4_096, count: 4_097, path: merkle::path(&leaves, 4_096), ..one };
+    other.certificate.batch = merkle::root(&leaves);
+    assert_eq!(other.path.len(), 1);
+    assert_eq!(verify(&other, &network), Err(ReceiptError::OtherBatch { index: 4_096 }));
+}
+
+#[test]
 fn r1_decode_a_path_has_at_most_12_nodes() {
     let network = network();
     let with = |count| Receipt { path: vec![Digest::default(); count], ..good(&network, 0, 1) };

@@ -1,1 +1,4 @@
-//! node
+//! The Quorate node.
+
+pub mod multicast;
+pub mod transport;

@@ -34,12 +34,16 @@ pub(super) async fn run(shared: Arc<Shared>, verifier: Arc<Verifier>) {
             }
             incoming = shared.endpoint.accept() => {
                 let Some(incoming) = incoming else { break };
-                if let Some(connecting) = admit(&shared, incoming, handshakes.len()) {
-                    let address = connecting.remote_address();
-                    let shared = shared.clone();
-                    handshakes.spawn(async move {
-                        welcome(&shared, connecting).await.map_err(|error| (address, error))
-                    });
+                let address = incoming.remote_address();
+                match admit(&shared, incoming, handshakes.len()) {
+                    Ok(None) => {}
+                    Ok(Some(connecting)) => {
+                        let shared = shared.clone();
+                        handshakes.spawn(async move {
+                            welcome(&shared, connecting).await.map_err(|error| (address, error))
+                        });
+                    }
+                    Err(error) => note_refusal(&shared, &verifier, address, error, &mut warned_at),
                 }
             }
         }
@@ -47,8 +51,13 @@ pub(super) async fn run(shared: Arc<Shared>, verifier: Arc<Verifier>) {
     handshakes.shutdown().await;
 }
 
-/// Whether a handshake may begin while `under_way` others are.
-fn admit(shared: &Shared, incoming: Incoming, under_way: usize) -> Option<Connecting> {
+/// Whether a handshake may begin while `under_way` others are. QUIC reads the first packet here, so
+/// that a peer of another version fails here already.
+fn admit(
+    shared: &Shared,
+    incoming: Incoming,
+    under_way: usize,
+) -> Result<Option<Connecting>, LinkError> {
     let address = incoming.remote_address().ip();
     let is_members =
         shared.links().any(|link| link.address.lock().is_some_and(|known| known.ip() == address));
@@ -56,14 +65,13 @@ fn admit(shared: &Shared, incoming: Incoming, under_way: usize) -> Option<Connec
     if under_way >= max {
         // Silence costs less than an answer.
         incoming.ignore();
-        return None;
+        return Ok(None);
     }
     if under_way >= HANDSHAKES_RETRY_ABOVE && !incoming.remote_address_validated() {
         incoming.retry().expect("an address that is not validated may be asked to retry");
-        return None;
+        return Ok(None);
     }
-    // A first packet that fails here was no QUIC handshake of anybody.
-    incoming.accept().ok()
+    Ok(Some(incoming.accept()?))
 }
 
 /// Completes one handshake and hands the connection to its member's link.

@@ -49,12 +49,22 @@ pub(super) fn server(
     admission: Arc<Admission>,
     timings: &Timings,
 ) -> Result<(quinn::ServerConfig, Arc<Verifier>), TransportError> {
+    server_speaking(identity, admission, timings, &alpn())
+}
+
+/// [`server`] with any protocol name: tests play older peers.
+pub(super) fn server_speaking(
+    identity: &Identity,
+    admission: Arc<Admission>,
+    timings: &Timings,
+    protocol: &[u8],
+) -> Result<(quinn::ServerConfig, Arc<Verifier>), TransportError> {
     let verifier = Arc::new(Verifier::new(admission, Expected::Lower));
     let mut tls = rustls::ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .with_client_cert_verifier(verifier.clone())
         .with_single_cert(vec![identity.certificate.clone()], identity.key.clone_key())?;
-    tls.alpn_protocols = vec![alpn()];
+    tls.alpn_protocols = vec![protocol.to_vec()];
     tls.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
     tls.send_tls13_tickets = 0;
     tls.max_early_data_size = 0;
@@ -80,13 +90,24 @@ pub(super) fn client(
     member: u16,
     timings: &Timings,
 ) -> Result<(quinn::ClientConfig, Arc<Verifier>), TransportError> {
+    client_speaking(identity, admission, member, timings, &alpn())
+}
+
+/// [`client`] with any protocol name: tests play older peers.
+pub(super) fn client_speaking(
+    identity: &Identity,
+    admission: Arc<Admission>,
+    member: u16,
+    timings: &Timings,
+    protocol: &[u8],
+) -> Result<(quinn::ClientConfig, Arc<Verifier>), TransportError> {
     let verifier = Arc::new(Verifier::new(admission, Expected::Exactly(member)));
     let mut tls = rustls::ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .dangerous()
         .with_custom_certificate_verifier(verifier.clone())
         .with_client_auth_cert(vec![identity.certificate.clone()], identity.key.clone_key())?;
-    tls.alpn_protocols = vec![alpn()];
+    tls.alpn_protocols = vec![protocol.to_vec()];
     tls.resumption = rustls::client::Resumption::disabled();
     tls.enable_sni = false;
     tls.enable_early_data = false;

@@ -78,7 +78,9 @@ pub const INCOMING_BYTES_TOTAL_MAX: u64 = 1024 * 1024;
 /// Bytes of a transport certificate; ours take about 360.
 pub const CERTIFICATE_BYTES_MAX: usize = KIB;
 
-/// Bytes of the largest UDP payload that is probed for (quinn's own default).
+/// Bytes of the largest UDP payload that is probed for (quinn's own default). Measured with
+/// `transport::multicast/kib=256 peers=6 threads=1`, dev profile, 2 vCPUs, two runs each, alternating:
+/// 1452 took 2.3 and 2.4 ms, 8000 took 72 and 43 ms.
 pub const UDP_PAYLOAD_BYTES_MAX: u16 = 1452;
 
 const _: () = assert!(FRAME_BYTES_MAX >= BATCH_BYTES_MAX + 512 * KIB);

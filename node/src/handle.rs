@@ -122,7 +122,9 @@ impl Handle {
             let down = self.shared.unreachable_names();
             return Err(Failure::new(NO_QUORUM, what)
                 .help(format!("start the validators that are down: {}", down.join(", ")))
-                .details(serde_json::json!({"reachable": weight, "quorum": quorum, "down": down})));
+                .details(
+                    serde_json::json!({"reachable": weight, "quorum": quorum, "down": down}),
+                ));
         }
         Ok(())
     }

@@ -25,7 +25,7 @@ mod verify;
 use crate::index::{Checkpoint, CheckpointJob, Index, IndexError};
 use crate::journal::{Journal, JournalError, Location};
 use consensus::{Applied, AppliedBatch, AppliedLine, Batch, Evidence, Proposal, Record, Tips};
-use ledger::{BatchId, Canonical, DecodeError, Receipt, TransferId};
+use ledger::{BatchId, DecodeError, Receipt, TransferId};
 use parking_lot::{Mutex, RwLock};
 use row::{Line, TransferRow};
 use std::collections::HashMap;
@@ -182,6 +182,12 @@ impl Store {
         self.read_applied(row.batch_at, row.applied_at).map(Some)
     }
 
+    /// Whether this node has applied a transfer. An unreadable index answers no; the receipt is asked for
+    /// before anything rests on it.
+    pub fn is_final(&self, id: &TransferId) -> bool {
+        matches!(self.transfer_row(id), Ok(Some(_)))
+    }
+
     fn transfer_row(&self, id: &TransferId) -> Result<Option<TransferRow>, StoreError> {
         let row = self.index.lock().get(&row::transfer_key(id))?;
         let Some(row) = row else { return Ok(None) };
@@ -234,8 +240,7 @@ impl Store {
     /// Every [`StoreError`].
     pub fn log(&self, from: u64, count: usize) -> Result<Vec<AppliedLine>, StoreError> {
         let from = usize::try_from(from).unwrap_or(usize::MAX);
-        let lines: Vec<Line> =
-            self.lines.read().iter().skip(from).take(count).copied().collect();
+        let lines: Vec<Line> = self.lines.read().iter().skip(from).take(count).copied().collect();
         let mut log = Vec::with_capacity(lines.len());
         for line in lines {
             let Record::Applied(certified) = self.read(line.applied_at)? else {

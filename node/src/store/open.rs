@@ -5,7 +5,7 @@ use super::{CHECKPOINT_KIND, Line, Store, StoreError, row};
 use crate::index::{Checkpoint, Index, IndexError};
 use crate::journal::{Damage, Journal, JournalError, Location, Options};
 use consensus::validator::ReplayError;
-use consensus::{Evidence, Record, Tips, Validator};
+use consensus::{Record, Tips, Validator};
 use ledger::{AssetId, Keypair, Network, TokenId};
 use parking_lot::{Mutex, RwLock};
 use std::collections::HashMap;

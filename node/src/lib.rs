@@ -17,6 +17,7 @@
 //! a few lines) and owns the proposer; the journal's thread alone writes the journal.
 
 pub mod board;
+pub mod client;
 pub mod config;
 pub mod driver;
 pub mod error;
@@ -31,7 +32,9 @@ pub mod pipeline;
 pub mod store;
 pub mod store_lock;
 pub mod transport;
+pub mod view;
 
+pub use client::Client;
 pub use config::NodeConfig;
 pub use error::{Code, Failure};
 pub use handle::Handle;

@@ -16,6 +16,7 @@
 //! One owner a datum: the driver alone writes the validator's state (others read it under a lock held for
 //! a few lines) and owns the proposer; the journal's thread alone writes the journal.
 
+pub mod api;
 pub mod board;
 pub mod client;
 pub mod config;

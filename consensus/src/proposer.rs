@@ -223,6 +223,16 @@ impl Proposer {
         self.flights.insert(id, Flight::new(proposal, batch, now_us));
     }
 
+    /// The driver has encoded a batch and handed it to the links in `propose_us` µs.
+    pub fn sent(&mut self, batch: &BatchId, propose_us: u64) {
+        let Some(flight) = self.flights.get(batch) else { return };
+        for id in flight.batch.ids() {
+            if let Some(pending) = self.pending.get_mut(id) {
+                pending.stages.propose = propose_us;
+            }
+        }
+    }
+
     /// A link to a member is up: it gets what it may have missed.
     pub fn peer_up(&mut self, now_us: u64, member: u16) -> Step {
         let mut step = Step::default();

@@ -97,6 +97,7 @@ pub fn transfer_code(error: &TransferError) -> &'static str {
         TransferError::Unbalanced { .. } => "unbalanced",
         TransferError::Indivisible(_) => "indivisible",
         TransferError::ReservedName(_) => "reserved_name",
+        TransferError::BadDefinition(_) => "bad_definition",
         TransferError::BadSignature => "bad_signature",
     }
 }

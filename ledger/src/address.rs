@@ -1,4 +1,5 @@
-//! Addresses: an Ed25519 public key written as `did:key:z6Mk…` (W3C did:key, multicodec 0xed, base58btc).
+//! Addresses: an Ed25519 public key written as `did:key:z6Mk…` (W3C did:key, multicodec 0xed,
+//! base58btc).
 
 use crate::encoding::{Canonical, DecodeError, Reader};
 use crate::key::PublicKey;
@@ -29,7 +30,8 @@ pub enum AddressError {
     /// The key is of another kind than Ed25519.
     #[error("only Ed25519 keys (did:key:z6Mk…) can own tokens")]
     OtherKind,
-    /// The key is weak, or no point of the curve: what is sent there could be taken by anybody or by nobody.
+    /// The key is weak, or no point of the curve: what is sent there could be taken by anybody or
+    /// by nobody.
     #[error(
         "the key in this address is weak or not a point of the curve; nobody could own it safely"
     )]

@@ -3,7 +3,7 @@
 use crate::amount::DECIMALS_MAX;
 use crate::encoding::{Canonical, DecodeError, Reader, write_bytes};
 use crate::hash::{AssetId, Tag, TransferId, hash};
-use crate::state::CID_BYTES;
+use crate::state::{CID_BYTES, is_cid};
 
 /// Longest asset name, bytes: it is a label in tables.
 pub const ASSET_NAME_BYTES_MAX: usize = 32;
@@ -26,8 +26,8 @@ pub enum AssetKind {
 /// The definition of an asset, as genesis or an `Issue` output gives it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct AssetDefinition {
-    /// 1 to 32 printable ASCII characters without spaces. Only genesis names are reserved; other names are
-    /// labels and may repeat, the id tells them apart.
+    /// 1 to 32 printable ASCII characters without spaces. Only genesis names are reserved; other
+    /// names are labels and may repeat, the id tells them apart.
     pub name: String,
     /// What it is.
     pub kind: AssetKind,
@@ -45,6 +45,25 @@ impl AssetDefinition {
     /// Whether tokens of it can only move.
     pub fn is_indivisible(&self) -> bool {
         matches!(self.kind, AssetKind::Item { .. })
+    }
+
+    /// Whether it is one that decodes: its name, decimals and content CID are as the fields say.
+    ///
+    /// # Errors
+    /// [`DecodeError::NotCanonical`], [`DecodeError::BadCid`].
+    pub fn check(&self) -> Result<(), DecodeError> {
+        if !is_asset_name(&self.name) {
+            return Err(DecodeError::NotCanonical(
+                "an asset's name is 1 to 32 printable characters",
+            ));
+        }
+        match &self.kind {
+            AssetKind::Fungible { decimals } if *decimals > DECIMALS_MAX => {
+                Err(DecodeError::NotCanonical("an asset has at most 18 decimals"))
+            }
+            AssetKind::Item { content } if !is_cid(content) => Err(DecodeError::BadCid),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -77,28 +96,15 @@ impl Canonical for AssetDefinition {
 
     fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let name = reader.bytes("bytes in an asset's name", ASSET_NAME_BYTES_MAX)?;
-        let name = std::str::from_utf8(name).map_err(|_| DecodeError::BadText)?;
-        if !is_asset_name(name) {
-            return Err(DecodeError::NotCanonical(
-                "an asset's name is 1 to 32 printable characters",
-            ));
-        }
+        let name = std::str::from_utf8(name).map_err(|_| DecodeError::BadText)?.to_string();
         let kind = match u8::read(reader)? {
-            0 => {
-                let decimals = u8::read(reader)?;
-                if decimals > DECIMALS_MAX {
-                    return Err(DecodeError::NotCanonical("an asset has at most 18 decimals"));
-                }
-                AssetKind::Fungible { decimals }
-            }
-            1 => {
-                let content: [u8; CID_BYTES] = reader.array()?;
-                cid::Cid::try_from(&content[..]).map_err(|_| DecodeError::BadCid)?;
-                AssetKind::Item { content }
-            }
+            0 => AssetKind::Fungible { decimals: u8::read(reader)? },
+            1 => AssetKind::Item { content: reader.array()? },
             tag => return Err(DecodeError::BadTag { what: "kind of asset", tag }),
         };
-        Ok(Self { name: name.to_string(), kind })
+        let definition = Self { name, kind };
+        definition.check()?;
+        Ok(definition)
     }
 }
 
@@ -116,7 +122,14 @@ mod tests {
         assert_eq!(AssetDefinition::from_bytes(&item.to_bytes()), Ok(item.clone()));
         let mut damaged = item.to_bytes();
         let cid_at = damaged.len() - CID_BYTES;
-        damaged[cid_at] = 9;
+        // Another version, a codec of two bytes, sha3-256, identity, a digest of 31 bytes, a CIDv0.
+        for (at, byte) in [(0, 9), (1, 0x80), (2, 0x16), (2, 0), (3, 31), (0, 0x12)] {
+            damaged[cid_at..].copy_from_slice(&raw_cid(b"picture"));
+            damaged[cid_at + at] = byte;
+            let refused = AssetDefinition::from_bytes(&damaged);
+            assert_eq!(refused, Err(DecodeError::BadCid), "byte {at} is {byte}");
+        }
+        damaged[cid_at..cid_at + 2].copy_from_slice(&[0x12, 0x20]);
         assert_eq!(AssetDefinition::from_bytes(&damaged), Err(DecodeError::BadCid));
         let fine = AssetDefinition { name: "G".into(), kind: AssetKind::Fungible { decimals: 19 } };
         assert!(AssetDefinition::from_bytes(&fine.to_bytes()).is_err());

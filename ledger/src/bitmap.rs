@@ -1,4 +1,5 @@
-//! Bitmaps: which transfers of a batch a vote is for. Exactly as many bits as the batch has entries.
+//! Bitmaps: which transfers of a batch a vote is for. Exactly as many bits as the batch has
+//! entries.
 
 use crate::encoding::{Canonical, DecodeError, Reader};
 use std::fmt;
@@ -6,7 +7,8 @@ use std::fmt;
 /// Most bits: the most entries of a batch.
 pub const BITS_MAX: usize = 4_096;
 
-/// `count` bits; bit `index` is for entry `index` of the batch. The spare bits of the last byte are zero.
+/// `count` bits; bit `index` is for entry `index` of the batch. The spare bits of the last byte are
+/// zero.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Bitmap {
     count: u32,

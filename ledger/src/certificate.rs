@@ -8,8 +8,8 @@ use crate::key::{Signature, Signed, verify_batch};
 use crate::vote::{Ballot, Phase, Vote};
 use rand_core::CryptoRng;
 
-/// Votes over one batch in one phase. Equal bitmaps are stored once; groups are sorted by bitmap, members
-/// within a group by index, and no member is there twice.
+/// Votes over one batch in one phase. Equal bitmaps are stored once; groups are sorted by bitmap,
+/// members within a group by index, and no member is there twice.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Certificate {
     /// The epoch.
@@ -86,8 +86,8 @@ pub enum CertificateError {
     /// It is of another epoch.
     #[error("the certificate is of epoch {0}")]
     OtherEpoch(u64),
-    /// It is of the other phase, or for another batch.
-    #[error("the certificate is for another phase or batch")]
+    /// It is of the other phase.
+    #[error("the certificate is of the other phase")]
     OtherBallot,
     /// A bitmap has not as many bits as the batch has entries.
     #[error("a bitmap has {found} bits and the batch has {expected} entries")]
@@ -111,7 +111,8 @@ pub enum CertificateError {
     NoQuorum,
 }
 
-/// What a certificate must be about to be believed.
+/// What a certificate must be about to be believed. The batch id is not in it: who verifies
+/// compares `certificate.batch` with the batch that it has, or looks the batch up by it.
 #[derive(Clone, Copy, Debug)]
 pub struct Expected<'a> {
     /// Ours.
@@ -122,13 +123,13 @@ pub struct Expected<'a> {
     pub committee: &'a Committee,
     /// The phase asked for.
     pub phase: Phase,
-    /// Entries of the batch.
+    /// Entries of the batch; any number, also an unchecked one.
     pub count: usize,
 }
 
 impl Certificate {
-    /// Groups votes by bitmap. The caller has checked that they are valid, of one ballot but for the
-    /// bitmap, and one a member.
+    /// Groups votes by bitmap. The caller has checked that they are valid, of one ballot but for
+    /// the bitmap, and one a member.
     ///
     /// # Panics
     /// When `votes` is empty.
@@ -152,7 +153,8 @@ impl Certificate {
     }
 
     /// Checks every vote in it (one bad vote fails the whole) and returns which transfers reach the
-    /// quorum: bit `i` is for entry `i`. Never an empty bitmap. Cost: one signature batch, 0.1 ms for five votes.
+    /// quorum: bit `i` is for entry `i`. Never an empty bitmap. Cost: one signature batch, 0.1 ms
+    /// for five votes.
     ///
     /// # Errors
     /// Every [`CertificateError`].
@@ -166,6 +168,11 @@ impl Certificate {
         }
         if self.phase != expected.phase {
             return Err(CertificateError::OtherBallot);
+        }
+        // Below, every bitmap has as many bits as expected, so that the count is one that a bitmap
+        // may have.
+        if self.groups.is_empty() {
+            return Err(CertificateError::NoQuorum);
         }
         self.check_voters(&expected)?;
         self.check_signatures(&expected, rng)?;
@@ -240,8 +247,8 @@ impl Certificate {
         self.groups.iter().flat_map(of).collect()
     }
 
-    /// Which transfers the votes' weights carry over the quorum, signatures aside. A member counts once a
-    /// bit because [`Certificate::verify`] lets each in once.
+    /// Which transfers the votes' weights carry over the quorum, signatures aside. A member counts
+    /// once a bit because [`Certificate::verify`] lets each in once.
     fn certified(&self, committee: &Committee, count: usize) -> Bitmap {
         let mut weights = vec![0u64; count];
         for group in &self.groups {

@@ -2,8 +2,8 @@
 //!
 //! Why a quorum of q = ⌊2W/3⌋ + 1 of the total weight W is right, for any Byzantine weight F < W/3:
 //! * two quorums overlap in weight ≥ 2q − W > 2·(2W/3) − W = W/3 > F, so in an honest member;
-//! * the honest weight W − F > 2W/3 is a whole number above 2W/3, so at least ⌊2W/3⌋ + 1 = q: the honest
-//!   members alone can always reach it.
+//! * the honest weight W − F > 2W/3 is a whole number above 2W/3, so at least ⌊2W/3⌋ + 1 = q: the
+//!   honest members alone can always reach it.
 //!
 //! For n = 3f + 1 members of weight 1, q = 2f + 1: 5 of 7, 3 of 4.
 
@@ -50,7 +50,7 @@ pub enum CommitteeError {
     /// A key that is no point of the curve.
     #[error("the key of member {0} is not a point of the curve")]
     BadKey(Name),
-    /// The weights add up to more than a third of what 64 bits hold.
+    /// The weights add up to more than half of what 64 bits hold.
     #[error("the weights are too large to add up")]
     TooHeavy,
 }

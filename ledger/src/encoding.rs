@@ -1,9 +1,9 @@
-//! The canonical bytes: fixed-width little-endian integers and length-prefixed lists, one encoding for
-//! each value. What is hashed, signed, stored or sent is written here and nowhere else.
+//! The canonical bytes: fixed-width little-endian integers and length-prefixed lists, one encoding
+//! for each value. What is hashed, signed, stored or sent is written here and nowhere else.
 //!
-//! Reading is bounded before it allocates: a count is compared with its limit and with the bytes that are
-//! left. [`Canonical::from_bytes`] encodes again what it read and compares, so that two byte strings can
-//! never mean one value.
+//! Reading is bounded before it allocates: a count is compared with its limit and with the bytes
+//! that are left. [`Canonical::from_bytes`] encodes again what it read and compares, so that two
+//! byte strings can never mean one value.
 
 /// Why bytes are not the canonical form of the value asked for.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -83,8 +83,8 @@ impl<'a> Reader<'a> {
         Ok(self.take(N)?.try_into().expect("take returns exactly what was asked"))
     }
 
-    /// A list's count, a `u32`, refused above `max` or when the bytes left can't hold that many items of
-    /// at least `item_bytes_min` each.
+    /// A list's count, a `u32`, refused above `max` or when the bytes left can't hold that many
+    /// items of at least `item_bytes_min` each.
     ///
     /// # Errors
     /// [`DecodeError::TooMany`], [`DecodeError::Truncated`].

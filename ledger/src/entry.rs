@@ -4,7 +4,8 @@ use crate::encoding::{Canonical, DecodeError, Reader, write_bytes};
 use crate::hash::{Digest, Tag, TransferId, hash};
 use crate::transfer::SignedTransfer;
 
-/// Largest justification, bytes: a quorum of reports with their proofs for the states of one transfer.
+/// Largest justification, bytes: a quorum of reports with their proofs for the states of one
+/// transfer.
 pub const JUSTIFICATION_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// A signed transfer, its round, and why it may be proposed in that round.
@@ -14,7 +15,8 @@ pub struct Entry {
     pub signed: SignedTransfer,
     /// 0 for an ordinary transfer; more in recovery (protocol §4).
     pub round: u32,
-    /// Canonical bytes of the reports that justify a round above 0; empty exactly in round 0.
+    /// Canonical bytes of the reports that justify a round above 0; empty exactly in round 0, in
+    /// which it is neither sent nor hashed.
     pub justification: Vec<u8>,
 }
 
@@ -24,10 +26,11 @@ impl Entry {
         Self { signed, round: 0, justification: Vec::new() }
     }
 
-    /// Its leaf in the batch's Merkle tree: H(transfer id, round, H(owner's signature, justification)), so
-    /// that other signatures make another batch.
+    /// Its leaf in the batch's Merkle tree: H(transfer id, round, H(owner's signature,
+    /// justification)), so that other signatures make another batch.
     pub fn leaf(&self, id: TransferId) -> Digest {
-        let proof = hash(Tag::Proof, &[&self.signed.signature.0, &self.justification]);
+        let justification = if self.round == 0 { &[][..] } else { &self.justification[..] };
+        let proof = hash(Tag::Proof, &[&self.signed.signature.0, justification]);
         hash(Tag::Leaf, &[id.bytes(), &self.round.to_le_bytes(), &proof.0])
     }
 }
@@ -48,6 +51,9 @@ impl Canonical for Entry {
             0 => Vec::new(),
             _ => reader.bytes("bytes of justification", JUSTIFICATION_BYTES_MAX)?.to_vec(),
         };
+        if round > 0 && justification.is_empty() {
+            return Err(DecodeError::NotCanonical("an entry above round 0 without justification"));
+        }
         Ok(Self { signed, round, justification })
     }
 }

@@ -1,5 +1,5 @@
-//! Genesis: who votes, which assets and tokens there are at first. A strict JSON file, hashed in canonical
-//! form; the hash is the network id. Where validators can be reached is not in it.
+//! Genesis: who votes, which assets and tokens there are at first. A strict JSON file, hashed in
+//! canonical form; the hash is the network id. Where validators can be reached is not in it.
 
 use crate::address::Address;
 use crate::amount::{AmountError, DECIMALS_MAX, parse_amount};
@@ -87,7 +87,8 @@ pub enum GenesisError {
     Committee(#[from] CommitteeError),
     /// A bad or repeated asset name, or too many decimals or assets.
     #[error(
-        "genesis asset {0:?} is refused: names are 1 to 32 printable characters and unique, decimals at most 18"
+        "genesis asset {0:?} is refused: names are 1 to 32 printable characters and unique, \
+         decimals at most 18, assets at most 1,000"
     )]
     Asset(String),
     /// Tokens of an asset that is not defined.
@@ -131,12 +132,22 @@ impl Genesis {
     /// # Errors
     /// [`GenesisError::Json`], [`GenesisError::Schema`].
     pub fn from_json(text: &str) -> Result<Self, GenesisError> {
-        let genesis: Genesis =
-            serde_json::from_str(text).map_err(|error| GenesisError::Json(error.to_string()))?;
-        if genesis.schema != GENESIS_SCHEMA {
-            return Err(GenesisError::Schema(genesis.schema.chars().take(60).collect()));
+        let refused = |error: serde_json::Error| GenesisError::Json(error.to_string());
+        let genesis: Genesis = serde_json::from_str(text).map_err(refused)?;
+        genesis.check_schema()?;
+        // serde also takes a list for an object, without the fields' names.
+        let found: serde_json::Value = serde_json::from_str(text).map_err(refused)?;
+        if serde_json::to_value(&genesis).map_err(refused)? != found {
+            return Err(GenesisError::Json("a list stands where an object should".into()));
         }
         Ok(genesis)
+    }
+
+    fn check_schema(&self) -> Result<(), GenesisError> {
+        if self.schema == GENESIS_SCHEMA {
+            return Ok(());
+        }
+        Err(GenesisError::Schema(self.schema.chars().take(60).collect()))
     }
 
     /// The file's text.
@@ -149,8 +160,9 @@ impl Genesis {
     /// Checks all of it and hashes its canonical form.
     ///
     /// # Errors
-    /// Every [`GenesisError`] but the ones of reading.
+    /// Every [`GenesisError`] but [`GenesisError::Json`].
     pub fn network(&self) -> Result<Network, GenesisError> {
+        self.check_schema()?;
         let member = |member: &GenesisMember| Member {
             name: member.name.clone(),
             key: member.key.0,
@@ -160,7 +172,8 @@ impl Genesis {
         let committee = Committee::new(members)?;
         let assets = self.definitions()?;
         let grants = self.grants(&assets)?;
-        let id = self.id(&committee, &assets, &grants);
+        let canonical = self.canonical_bytes(&committee, &assets, &grants);
+        let id = NetworkId(hash(Tag::Genesis, &[&canonical]));
         let assets = assets.into_iter().collect();
         Ok(Network { id, name: self.network.clone(), epoch: self.epoch, committee, assets, grants })
     }
@@ -198,17 +211,21 @@ impl Genesis {
             let sum = supply.entry(*asset).or_default();
             let more = amount.checked_mul(grant.count).ok_or_else(refused)?;
             *sum = sum.checked_add(more).ok_or_else(refused)?;
-            grants.push(Grant { owner: grant.owner, asset: *asset, amount, count: grant.count });
+            push(
+                &mut grants,
+                Grant { owner: grant.owner, asset: *asset, amount, count: grant.count },
+            );
         }
         Ok(grants)
     }
 
-    fn id(
+    /// Schema, network name, epoch, members, definitions of the assets, grants.
+    fn canonical_bytes(
         &self,
         committee: &Committee,
         assets: &[(AssetId, AssetDefinition)],
         grants: &[Grant],
-    ) -> NetworkId {
+    ) -> Vec<u8> {
         let mut out = Vec::new();
         write_bytes(GENESIS_SCHEMA.as_bytes(), &mut out);
         self.network.write(&mut out);
@@ -225,7 +242,16 @@ impl Genesis {
             grant.amount.write(&mut out);
             grant.count.write(&mut out);
         }
-        NetworkId(hash(Tag::Genesis, &[&out]))
+        out
+    }
+}
+
+/// Equal tokens that follow each other are one grant, however many lines the file spends on them:
+/// files that mean the same tokens have the same id.
+fn push(grants: &mut Vec<Grant>, next: Grant) {
+    match grants.last_mut() {
+        Some(last) if Grant { count: next.count, ..*last } == next => last.count += next.count,
+        _ => grants.push(next),
     }
 }
 
@@ -251,8 +277,8 @@ impl Network {
     }
 }
 
-/// As far as genesis tells: an asset that a transfer issued is not known here, so its indivisibility is
-/// for the validators.
+/// As far as genesis tells: an asset that a transfer issued is not known here, so its
+/// indivisibility is for the validators.
 impl Rules for Network {
     fn network(&self) -> NetworkId {
         self.id

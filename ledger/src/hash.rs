@@ -1,5 +1,5 @@
-//! Hashes and the ids made of them. Every hash in the ledger is sha2-256 (the hash that CIDs use) over a
-//! domain tag and the parts, so that bytes of one kind can never stand for another kind.
+//! Hashes and the ids made of them. Every hash in the ledger is sha2-256 (the hash that CIDs use)
+//! over a domain tag and the parts, so that bytes of one kind can never stand for another kind.
 //!
 //! This file computes digests; what goes into them is said where each object is defined.
 
@@ -57,8 +57,8 @@ impl Tag {
     }
 }
 
-/// Hashes the tag and then the parts, one after the other, without separators: callers pass parts of
-/// fixed length, or one variable part last.
+/// Hashes the tag and then the parts, one after the other, without separators: callers pass parts
+/// of fixed length, or one variable part last.
 pub fn hash(tag: Tag, parts: &[&[u8]]) -> Digest {
     let text = tag.text().as_bytes();
     let mut hasher = Sha256::new();

@@ -1,8 +1,9 @@
 //! Ed25519 keys and signatures under the rules of ZIP-215, alone and in batches.
 //!
-//! ZIP-215 (<https://zips.z.cash/zip-0215>) gives one signature the same answer alone and in a batch, on
-//! every validator; dalek's rules do not (`shared/LIMITS.md`: of 200 crafted signatures its batch check
-//! accepted about half, at random). Weak keys are refused when a key enters, see [`PublicKey::from_bytes`].
+//! ZIP-215 (<https://zips.z.cash/zip-0215>) gives one signature the same answer alone and in a
+//! batch, on every validator; dalek's rules do not (`shared/LIMITS.md`: of 200 crafted signatures
+//! its batch check accepted about half, at random). Weak keys are refused when a key enters, see
+//! [`PublicKey::from_bytes`].
 
 use crate::encoding::{Canonical, DecodeError, Reader};
 use ed25519_zebra::{SigningKey, VerificationKey, VerificationKeyBytes, batch};
@@ -14,9 +15,9 @@ use zeroize::Zeroizing;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PublicKey([u8; 32]);
 
-/// The y coordinates of the eight points of small order (RFC 7748 twist check lists; the same list as
-/// libsodium's `has_small_order`), little-endian, sign bit cleared. Signatures under such keys verify for
-/// any message.
+/// The y coordinates of the eight points of small order (RFC 7748 twist check lists; the same list
+/// as libsodium's `has_small_order`), little-endian, sign bit cleared. Signatures under such keys
+/// verify for any message.
 const WEAK_Y: [[u8; 32]; 5] = [
     [0; 32],
     {
@@ -46,8 +47,8 @@ impl PublicKey {
     /// Takes 32 bytes as a key; cheap, for decoding.
     ///
     /// # Errors
-    /// [`DecodeError::BadKey`] for the points of small order and for y coordinates of 2^255 - 19 and
-    /// above, which are second encodings. Whether the point is on the curve is for
+    /// [`DecodeError::BadKey`] for the points of small order and for y coordinates of 2^255 - 19
+    /// and above, which are second encodings. Whether the point is on the curve is for
     /// [`PublicKey::is_on_curve`] to say.
     pub fn from_bytes(bytes: [u8; 32]) -> Result<Self, DecodeError> {
         let mut y = bytes;
@@ -59,8 +60,8 @@ impl PublicKey {
         Ok(Self(bytes))
     }
 
-    /// Whether the bytes are a point of the curve, in its prime-order subgroup's coset at least: money
-    /// sent to anything else is lost. About 4 µs.
+    /// Whether the bytes are a point of the curve, in its prime-order subgroup's coset at least:
+    /// money sent to anything else is lost. About 4 µs.
     pub fn is_on_curve(&self) -> bool {
         let compressed = curve25519_dalek::edwards::CompressedEdwardsY(self.0);
         compressed.decompress().is_some_and(|point| !point.is_small_order())
@@ -118,10 +119,12 @@ impl Canonical for Signature {
     }
 }
 
-/// A secret key with its public key. The seed is wiped when dropped, and never printed.
+/// A secret key with its public key. All of the secret is wiped when dropped, and never printed.
 pub struct Keypair {
     seed: Zeroizing<[u8; 32]>,
-    signing: SigningKey,
+    /// Holds the seed and the expanded secret, too; a `SigningKey` is `Copy` and does not wipe
+    /// itself.
+    signing: Zeroizing<SigningKey>,
     public: PublicKey,
 }
 
@@ -131,8 +134,8 @@ impl Keypair {
     /// # Panics
     /// Never in practice: a clamped scalar times the base point is of prime order.
     pub fn from_seed(seed: [u8; 32]) -> Self {
-        let signing = SigningKey::from(seed);
-        let bytes: [u8; 32] = VerificationKeyBytes::from(&signing).into();
+        let signing = Zeroizing::new(SigningKey::from(seed));
+        let bytes: [u8; 32] = VerificationKeyBytes::from(&*signing).into();
         let public = PublicKey::from_bytes(bytes).expect("a derived key has prime order");
         Self { seed: Zeroizing::new(seed), signing, public }
     }
@@ -178,10 +181,10 @@ pub struct Signed<'a> {
 
 /// Checks many signatures at once: `valid[i]` is for `items[i]`.
 ///
-/// One multi-scalar multiplication checks all; if it fails, the batch is bisected until the bad ones are
-/// named. About 13-20 µs a signature from 64 on when all are good (`shared/LIMITS.md`), and the answer is
-/// the one that [`PublicKey::verifies`] gives. `rng` weighs the signatures against each other and must not
-/// be foreseeable by the signers.
+/// One multi-scalar multiplication checks all; if it fails, the batch is bisected until the bad
+/// ones are named. About 13-20 µs a signature from 64 on when all are good (`shared/LIMITS.md`),
+/// and the answer is the one that [`PublicKey::verifies`] gives. `rng` weighs the signatures
+/// against each other and must not be foreseeable by the signers.
 pub fn verify_batch(items: &[Signed<'_>], rng: &mut impl CryptoRng) -> Vec<bool> {
     let prepared: Vec<batch::Item> = items
         .iter()

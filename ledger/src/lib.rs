@@ -1,11 +1,11 @@
-//! Quorate's values, and nothing that happens to them: no I/O, no clock, no randomness, no threads, no
-//! floats. `PROTOCOL.md` sections 1 and 2 are its specification.
+//! Quorate's values, and nothing that happens to them: no I/O, no clock, no randomness, no threads,
+//! no floats. `PROTOCOL.md` sections 1 and 2 are its specification.
 //!
 //! The life of a transfer, by file:
 //!
 //! ```text
-//! genesis ─▶ token, asset ─▶ state ─▶ transfer ──sign──▶ SignedTransfer ──verify──▶ VerifiedTransfer
-//!                                                              │
+//! genesis ─▶ token, asset ─▶ state ─▶ transfer ─sign─▶ SignedTransfer ─verify─▶ VerifiedTransfer
+//!                                                            │
 //!    receipt ◀── certificate ◀── vote (bitmap) ◀── batch id ◀── entry (merkle)
 //! ```
 //!
@@ -19,6 +19,12 @@
 //! | vote | a validator's signature over a batch id, a phase and a bitmap of transfers |
 //! | certificate | votes of one phase that reach a quorum for some transfers of a batch |
 //! | receipt | the portable proof that one transfer is final |
+
+// The tests' fixture is shared with `tests/golden.rs` and names this crate as those see it.
+#[cfg(test)]
+extern crate self as ledger;
+#[cfg(test)]
+mod fixture;
 
 pub mod address;
 pub mod amount;

@@ -1,6 +1,6 @@
-//! The Merkle tree over a batch's entries. Shape of RFC 6962 section 2.1 (an odd node is carried up, not
-//! doubled), leaves and nodes under different tags, and the count mixed into the root, so that directions
-//! and the path's length follow from index and count only.
+//! The Merkle tree over a batch's entries. Shape of RFC 6962 section 2.1 (an odd node is carried
+//! up, not doubled), leaves and nodes under different tags, and the count mixed into the root, so
+//! that directions and the path's length follow from index and count only.
 
 use crate::hash::{BatchId, Digest, Tag, hash};
 
@@ -36,8 +36,8 @@ pub fn path(leaves: &[Digest], index: usize) -> Vec<Digest> {
     siblings
 }
 
-/// The batch id that `leaf` at `index` of `count` leads to by `siblings`; `None` when the path has not
-/// exactly the length that index and count demand.
+/// The batch id that `leaf` at `index` of `count` leads to by `siblings`; `None` when the path has
+/// not exactly the length that index and count demand.
 pub fn root_of_path(
     leaf: Digest,
     index: usize,

@@ -1,4 +1,5 @@
-//! Receipts: the portable proof that one transfer is final; checkable offline with the genesis file alone.
+//! Receipts: the portable proof that one transfer is final; checkable offline with the genesis file
+//! alone.
 
 use crate::bitmap::BITS_MAX;
 use crate::certificate::{Certificate, CertificateError, Expected};
@@ -77,8 +78,8 @@ pub struct VerifiedReceipt {
 }
 
 impl Receipt {
-    /// Checks all of it: the owner's signature, the path, every vote, the quorum for this transfer. The
-    /// shape and R3 are checked as far as genesis tells; the rest a quorum has checked.
+    /// Checks all of it: the owner's signature, the path, every vote, the quorum for this transfer.
+    /// The shape and R3 are checked as far as genesis tells; the rest a quorum has checked.
     ///
     /// # Errors
     /// Every [`ReceiptError`].

@@ -4,8 +4,8 @@ use crate::encoding::{Canonical, canonical_struct};
 use crate::hash::{Digest, Tag, TokenId, TransferId, hash, hash_untagged};
 use std::fmt;
 
-/// One link of a token chain: which token, how many transfers into its life, and made by which transfer.
-/// It can be spent once. Canonical bytes: token id, height (u64), transfer id; 72 bytes.
+/// One link of a token chain: which token, how many transfers into its life, and made by which
+/// transfer. It can be spent once. Canonical bytes: token id, height (u64), transfer id; 72 bytes.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TokenState {
     /// The token.
@@ -56,10 +56,22 @@ pub fn cid_text(cid: &[u8; CID_BYTES]) -> String {
     cid::Cid::try_from(&cid[..]).expect("made or decoded as a CID").to_string()
 }
 
-/// Reads a CIDv1 with sha2-256 from text; `None` for anything else.
+/// Whether the bytes are a CIDv1 with a one-byte codec and sha2-256, and nothing else: the `cid`
+/// crate takes any hash of 32 bytes, and CIDv0 or a short digest with bytes left over.
+pub fn is_cid(bytes: &[u8; CID_BYTES]) -> bool {
+    let [version, codec, hash, digest_bytes, ..] = *bytes;
+    version == 1 && codec < 0x80 && [hash, digest_bytes] == RAW_SHA256[2..]
+}
+
+/// Reads a CIDv1 with sha2-256 from text in any multibase; `None` for anything else, a path too.
 pub fn parse_cid(text: &str) -> Option<[u8; CID_BYTES]> {
+    // The `cid` crate skips everything up to "/ipfs/".
+    if text.contains('/') {
+        return None;
+    }
     let cid = cid::Cid::try_from(text).ok()?;
-    cid.to_bytes().try_into().ok()
+    let bytes = cid.to_bytes().try_into().ok()?;
+    is_cid(&bytes).then_some(bytes)
 }
 
 /// The id of the genesis token at `position`, counted over all genesis tokens in order.
@@ -78,12 +90,41 @@ mod tests {
 
     #[test]
     fn the_cid_is_the_one_other_software_computes() {
-        // `echo -n "hello token" | ipfs add --only-hash --cid-version 1 --raw-leaves`, same multihash as
-        // sha256sum prints.
+        // `echo -n abc | ipfs add --only-hash --cid-version 1 --raw-leaves`; the digest is
+        // sha256sum's.
         let text = cid_text(&raw_cid(b"abc"));
         assert_eq!(text, "bafkreif2pall7dybz7vecqka3zo24irdwabwdi4wc55jznaq75q7eaavvu");
         assert_eq!(parse_cid(&text), Some(raw_cid(b"abc")));
         assert_eq!(parse_cid("QmUuygbK"), None);
+    }
+
+    #[test]
+    fn only_a_cid_v1_with_sha256_is_read() {
+        let text = |bytes: &[u8]| cid::Cid::try_from(bytes).expect("some CID").to_string();
+        let digest = hash_untagged(b"abc").0;
+        let with = |prefix: &[u8]| [prefix, &digest].concat();
+        let dag_pb = with(&[1, 0x70, 0x12, 0x20]);
+        assert_eq!(parse_cid(&text(&dag_pb)).map(|cid| cid.to_vec()), Some(dag_pb));
+        let raw = text(&raw_cid(b"abc"));
+        assert!(parse_cid(&raw).is_some());
+        let refused = [
+            text(&with(&[0x12, 0x20])),
+            text(&with(&[1, 0x55, 0x16, 0x20])),
+            text(&with(&[1, 0x55, 0x1e, 0x20])),
+            text(&with(&[1, 0x55, 0x00, 0x20])),
+            text(&with(&[1, 0x80, 0x02, 0x12, 0x20])),
+            text(&[&[1, 0x55, 0x12, 31][..], &digest[..31]].concat()),
+            format!("/ipfs/{raw}"),
+            format!("anything/ipfs/{raw}"),
+            format!("{raw}/"),
+            format!(" {raw}"),
+            format!("{raw}a"),
+            raw[..raw.len() - 1].to_string(),
+            String::new(),
+        ];
+        for text in refused {
+            assert_eq!(parse_cid(&text), None, "{text:?}");
+        }
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! What is signed. Every statement begins with a tag of its kind, the network id and the epoch, so that no
-//! signature can be replayed as another kind, on another network or in another epoch.
+//! What is signed. Every statement begins with a tag of its kind, the network id and the epoch, so
+//! that no signature can be replayed as another kind, on another network or in another epoch.
 
 use crate::hash::NetworkId;
 

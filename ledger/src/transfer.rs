@@ -1,18 +1,20 @@
-//! Transfers: what an owner signs, and the rules about them that need no store (R3 and the shape).
+//! Transfers: what an owner signs. The rules about them that need no store are in `check`.
 //!
-//! One object does it all: paying, paying with change, paying many at once, splitting, joining and issuing
-//! are inputs and outputs of one transfer, signed once, all or nothing. Whether the inputs are the tips of
-//! their tokens (R2) is for `consensus` to say.
+//! One object does it all: paying, paying with change, paying many at once, splitting, joining and
+//! issuing are inputs and outputs of one transfer, signed once, all or nothing. Whether the inputs
+//! are the tips of their tokens (R2) is for `consensus` to say.
 
 use crate::address::Address;
-use crate::asset::{AssetDefinition, AssetKind, issued_asset_id};
+use crate::asset::{AssetDefinition, issued_asset_id};
 use crate::encoding::{Canonical, DecodeError, Reader, canonical_struct, write_bytes, write_list};
-use crate::hash::{AssetId, NetworkId, Tag, TokenId, TransferId, hash};
+use crate::hash::{AssetId, NetworkId, Tag, TransferId, hash};
 use crate::key::{Keypair, Signature, Signed, verify_batch};
 use crate::state::{TokenState, created_token_id};
 use crate::statement::Statement;
 use rand_core::CryptoRng;
-use std::collections::BTreeMap;
+
+mod check;
+pub use check::{Rules, TransferError};
 
 /// Most inputs of one transfer.
 pub const INPUTS_MAX: usize = 4_096;
@@ -25,8 +27,8 @@ const INPUT_BYTES: usize = 112;
 /// Bytes of the shortest output, a `Move`.
 const OUTPUT_BYTES_MIN: usize = 35;
 
-/// A token state that a transfer spends, with its asset and amount, so that a receipt proves value by
-/// itself. A validator refuses an input whose asset or amount is not its tip's.
+/// A token state that a transfer spends, with its asset and amount, so that a receipt proves value
+/// by itself. A validator refuses an input whose asset or amount is not its tip's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Input {
     /// The state.
@@ -148,71 +150,6 @@ impl Canonical for Transfer {
     }
 }
 
-/// A transfer that breaks a rule by itself, whatever the store says.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum TransferError {
-    /// It is for another network.
-    #[error("the transfer is for network {found}, and this is network {expected}")]
-    OtherNetwork {
-        /// Ours.
-        expected: NetworkId,
-        /// The transfer's.
-        found: NetworkId,
-    },
-    /// It is for another epoch.
-    #[error("the transfer is for epoch {found}, and this is epoch {expected}")]
-    OtherEpoch {
-        /// Ours.
-        expected: u64,
-        /// The transfer's.
-        found: u64,
-    },
-    /// No inputs, or no outputs.
-    #[error("a transfer needs at least one input and one output")]
-    Empty,
-    /// More inputs, outputs or memo bytes than allowed.
-    #[error("more {what} than the {max} that are allowed")]
-    TooMany {
-        /// Which list.
-        what: &'static str,
-        /// Its limit.
-        max: usize,
-    },
-    /// Inputs are not sorted by token, or one token is there twice.
-    #[error("the inputs are not sorted, or token {0} is spent twice in this transfer")]
-    InputOrder(TokenId),
-    /// An output of zero.
-    #[error("output {0} is zero")]
-    ZeroOutput(usize),
-    /// A `Move` of an input that is not there, or that another output moves already.
-    #[error("output {output} moves input {input}, which is not there or is moved already")]
-    BadMove {
-        /// Index of the output.
-        output: usize,
-        /// The input it names.
-        input: u16,
-    },
-    /// Inputs that are not moved and `Create` outputs differ for an asset.
-    #[error("asset {asset}: {spent} base units go in and {made} come out")]
-    Unbalanced {
-        /// The asset.
-        asset: AssetId,
-        /// Sum of the inputs that are not moved.
-        spent: u128,
-        /// Sum of the `Create` outputs.
-        made: u128,
-    },
-    /// An item that is not moved, or an item issued with a supply other than 1.
-    #[error("asset {0} is indivisible: its token can only move")]
-    Indivisible(AssetId),
-    /// An issued asset takes a reserved name.
-    #[error("the name {0:?} belongs to an asset of the genesis")]
-    ReservedName(String),
-    /// The owner's signature is not valid.
-    #[error("the signature is not the owner's")]
-    BadSignature,
-}
-
 impl Transfer {
     /// The transfer id: hash of the canonical bytes. Never covers a signature.
     pub fn id(&self) -> TransferId {
@@ -258,106 +195,6 @@ impl Transfer {
         };
         self.outputs.iter().enumerate().map(of).collect()
     }
-
-    /// The rules that need no store: R3 (amounts balance per asset, items only move, names of genesis
-    /// assets are reserved) and the shape of §2.
-    ///
-    /// # Errors
-    /// Any [`TransferError`] but the one about the signature.
-    pub fn check(&self, rules: &impl Rules) -> Result<(), TransferError> {
-        let (expected, found) = (rules.network(), self.network);
-        if found != expected {
-            return Err(TransferError::OtherNetwork { expected, found });
-        }
-        let (expected, found) = (rules.epoch(), self.epoch);
-        if found != expected {
-            return Err(TransferError::OtherEpoch { expected, found });
-        }
-        self.check_shape()?;
-        let is_moved = self.check_outputs(rules)?;
-        self.check_balance(&is_moved, rules)
-    }
-
-    fn check_shape(&self) -> Result<(), TransferError> {
-        if self.inputs.is_empty() || self.outputs.is_empty() {
-            return Err(TransferError::Empty);
-        }
-        for (what, found, max) in [
-            ("inputs", self.inputs.len(), INPUTS_MAX),
-            ("outputs", self.outputs.len(), OUTPUTS_MAX),
-            ("bytes in the memo", self.memo.len(), MEMO_BYTES_MAX),
-        ] {
-            if found > max {
-                return Err(TransferError::TooMany { what, max });
-            }
-        }
-        let unsorted = self.inputs.windows(2).find(|w| w[0].state.token >= w[1].state.token);
-        match unsorted {
-            Some(pair) => Err(TransferError::InputOrder(pair[1].state.token)),
-            None => Ok(()),
-        }
-    }
-
-    /// Returns, for each input, whether an output moves it.
-    fn check_outputs(&self, rules: &impl Rules) -> Result<Vec<bool>, TransferError> {
-        let mut is_moved = vec![false; self.inputs.len()];
-        for (index, output) in self.outputs.iter().enumerate() {
-            match output {
-                Output::Move { input, .. } => match is_moved.get_mut(usize::from(*input)) {
-                    Some(moved) if !*moved => *moved = true,
-                    _ => return Err(TransferError::BadMove { output: index, input: *input }),
-                },
-                Output::Create { amount: 0, .. } | Output::Issue { supply: 0, .. } => {
-                    return Err(TransferError::ZeroOutput(index));
-                }
-                Output::Create { .. } => {}
-                Output::Issue { definition, supply, .. } => {
-                    if rules.is_reserved(&definition.name) {
-                        return Err(TransferError::ReservedName(definition.name.clone()));
-                    }
-                    let is_item = matches!(definition.kind, AssetKind::Item { .. });
-                    if is_item && *supply != 1 {
-                        let index = u32::try_from(index).expect("at most 4,096 outputs");
-                        return Err(TransferError::Indivisible(issued_asset_id(self.id(), index)));
-                    }
-                }
-            }
-        }
-        Ok(is_moved)
-    }
-
-    fn check_balance(&self, is_moved: &[bool], rules: &impl Rules) -> Result<(), TransferError> {
-        // Sums of at most 4,096 values of 64 bits fit 128 bits.
-        let mut sums: BTreeMap<AssetId, (u128, u128)> = BTreeMap::new();
-        for (input, _) in self.inputs.iter().zip(is_moved).filter(|(_, moved)| !**moved) {
-            if rules.is_indivisible(&input.asset) {
-                return Err(TransferError::Indivisible(input.asset));
-            }
-            sums.entry(input.asset).or_default().0 += u128::from(input.amount);
-        }
-        for output in &self.outputs {
-            if let Output::Create { asset, amount, .. } = output {
-                sums.entry(*asset).or_default().1 += u128::from(*amount);
-            }
-        }
-        match sums.into_iter().find(|(_, (spent, made))| spent != made) {
-            Some((asset, (spent, made))) => Err(TransferError::Unbalanced { asset, spent, made }),
-            None => Ok(()),
-        }
-    }
-}
-
-/// What [`Transfer::check`] has to know about the network; genesis and the validator's state implement it.
-pub trait Rules {
-    /// The network id.
-    fn network(&self) -> NetworkId;
-    /// The epoch.
-    fn epoch(&self) -> u64;
-    /// Whether a genesis asset has this name.
-    fn is_reserved(&self, name: &str) -> bool;
-    /// Whether tokens of this asset can only move. False for an asset that is not known: nothing of it can
-    /// be an input that is some validator's tip.
-    fn is_indivisible(&self, asset: &AssetId) -> bool;
 }
 
 /// A token as a transfer leaves it.
@@ -420,8 +257,8 @@ impl VerifiedTransfer {
     }
 }
 
-/// Checks the owners' signatures of many transfers: `valid[i]` is for `transfers[i]`, whose id is `ids[i]`.
-/// See [`verify_batch`] for cost and `rng`.
+/// Checks the owners' signatures of many transfers: `valid[i]` is for `transfers[i]`, whose id is
+/// `ids[i]`. See [`verify_batch`] for cost and `rng`.
 ///
 /// # Panics
 /// When the slices differ in length.

@@ -17,11 +17,17 @@ fn weak_and_second_encodings_are_refused() {
         other_sign[31] ^= 0x80;
         assert_eq!(PublicKey::from_bytes(other_sign), Err(DecodeError::BadKey));
     }
-    // y = p + 3, a second encoding of y = 3.
-    let mut above = [0xff; 32];
-    above[0] = 0xf0;
-    above[31] = 0x7f;
-    assert_eq!(PublicKey::from_bytes(above), Err(DecodeError::BadKey));
+    // From y = p on, second encodings of y = 0 to 18; with either sign.
+    for low in 0xed..=0xff {
+        for high in [0x7f, 0xff] {
+            let mut above = [0xff; 32];
+            (above[0], above[31]) = (low, high);
+            assert_eq!(PublicKey::from_bytes(above), Err(DecodeError::BadKey), "{low:#x}");
+        }
+    }
+    let mut below = [0xff; 32];
+    (below[0], below[31]) = (0xeb, 0x7f);
+    assert!(PublicKey::from_bytes(below).is_ok(), "p - 2 is the greatest that is not weak");
     assert!(PublicKey::from_bytes(*key(1).public().bytes()).is_ok());
 }
 
@@ -44,7 +50,8 @@ fn a_signature_covers_its_message_and_key() {
     assert!(!key(2).public().verifies(&signature, b"pay"));
 }
 
-/// A signature with a point of small order added to R: dalek's single and batch checks disagree on it.
+/// A signature with a point of small order added to R: dalek's single and batch checks disagree on
+/// it.
 fn crafted(keypair: &Keypair, message: &[u8], torsion: usize) -> Signature {
     use curve25519_dalek::{constants::ED25519_BASEPOINT_POINT, scalar::Scalar};
     use sha2::{Digest, Sha512};
@@ -124,4 +131,46 @@ fn s_must_be_below_the_group_order() {
         carry >>= 8;
     }
     assert!(!key(3).public().verifies(&signature, b"m"), "malleated s is refused");
+}
+
+#[test]
+fn a_secret_is_wiped_when_dropped() {
+    fn wiped<T: zeroize::ZeroizeOnDrop>(_: &T) {}
+    let Keypair { seed, signing, public: _ } = &key(1);
+    wiped(seed);
+    wiped(signing);
+}
+
+/// A key that decodes and is no point: the whole batch fails with it, and must be taken apart.
+fn off_curve() -> PublicKey {
+    let keys = (0..=255u8).filter_map(|number| PublicKey::from_bytes([number; 32]).ok());
+    keys.into_iter().find(|key| !key.is_on_curve()).expect("half of all encodings are no points")
+}
+
+proptest::proptest! {
+    #[test]
+    fn alone_and_batched_agree_in_any_mix(kinds in proptest::collection::vec(0..7u8, 0..20)) {
+        let message = |index: usize| index.to_le_bytes();
+        let messages: Vec<[u8; 8]> = (0..kinds.len()).map(message).collect();
+        let items: Vec<Signed<'_>> = kinds
+            .iter()
+            .zip(&messages)
+            .map(|(kind, message)| {
+                let signer = key(kind % 2);
+                let (key, signature) = match kind {
+                    0..=2 => (signer.public(), signer.sign(message)),
+                    3 => (signer.public(), crafted(&signer, message, 3)),
+                    4 => (signer.public(), signer.sign(b"other")),
+                    5 => (off_curve(), signer.sign(message)),
+                    _ => (signer.public(), Signature([0xff; 64])),
+                };
+                Signed { key, signature, message }
+            })
+            .collect();
+        let expected: Vec<bool> = kinds.iter().map(|kind| *kind <= 3).collect();
+        let verifies = |item: &Signed<'_>| item.key.verifies(&item.signature, item.message);
+        let alone: Vec<bool> = items.iter().map(verifies).collect();
+        proptest::prop_assert_eq!(&alone, &expected);
+        proptest::prop_assert_eq!(verify_batch(&items, &mut StdRng::seed_from_u64(1)), expected);
+    }
 }

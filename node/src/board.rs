@@ -1,0 +1,164 @@
+//! The board: what became of the transfers of late, for answers and waiting clients. Bounded: the oldest
+//! ended ones go first; what is final can be read from the store for ever.
+
+use consensus::{Outcome, TransferReport};
+use ledger::{Certificate, Receipt, SignedTransfer, TransferId};
+use parking_lot::Mutex;
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// Entries kept, about 400 bytes each beside the waiting clients' handles.
+pub const BOARD_ENTRIES_MAX: usize = 50_000;
+
+/// How far a transfer is, in the words of INTERFACE.md.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// On its way.
+    Submitted,
+    /// A quorum has durably accepted it and this node has applied it.
+    Final,
+    /// Nothing changed.
+    Rejected,
+    /// Votes are split.
+    Locked,
+    /// Proposed and no outcome in time.
+    Unknown,
+}
+
+impl Status {
+    /// The word in JSON.
+    pub fn word(self) -> &'static str {
+        match self {
+            Status::Submitted => "submitted",
+            Status::Final => "final",
+            Status::Rejected => "rejected",
+            Status::Locked => "locked",
+            Status::Unknown => "unknown",
+        }
+    }
+}
+
+/// What is known of one transfer.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// The transfer.
+    pub id: TransferId,
+    /// How far it is.
+    pub status: Status,
+    /// The signed transfer.
+    pub signed: Arc<SignedTransfer>,
+    /// Outcome, votes and timings, once it has ended at this node as proposer. A transfer that became
+    /// final elsewhere has none.
+    pub report: Option<TransferReport>,
+    /// The Commit certificate's voters when it was read from the store; empty otherwise.
+    pub commit: Vec<u16>,
+}
+
+impl Entry {
+    /// A final transfer as its receipt shows it.
+    pub fn of_receipt(id: TransferId, receipt: &Receipt) -> Self {
+        Self {
+            id,
+            status: Status::Final,
+            signed: Arc::new(receipt.entry.signed.clone()),
+            report: None,
+            commit: voters(&receipt.certificate),
+        }
+    }
+}
+
+/// Members whose votes are in a certificate, ascending.
+pub fn voters(certificate: &Certificate) -> Vec<u16> {
+    let mut members: Vec<u16> = certificate.votes().iter().map(|vote| vote.member).collect();
+    members.sort_unstable();
+    members
+}
+
+/// The transfers of late.
+#[derive(Default)]
+pub struct Board {
+    inner: Mutex<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    entries: HashMap<TransferId, Slot>,
+    order: VecDeque<TransferId>,
+}
+
+struct Slot {
+    entry: Entry,
+    /// Told when the transfer ends; made when the first client waits.
+    ended: Option<watch::Sender<bool>>,
+}
+
+impl Board {
+    /// A client has submitted a transfer. One that ended without being final is on its way again.
+    pub fn submitted(&self, id: TransferId, signed: &SignedTransfer) {
+        let mut inner = self.inner.lock();
+        if let Some(slot) = inner.entries.get_mut(&id) {
+            if slot.entry.status != Status::Final {
+                slot.entry.status = Status::Submitted;
+                slot.ended = None;
+            }
+            return;
+        }
+        while inner.order.len() >= BOARD_ENTRIES_MAX {
+            if let Some(oldest) = inner.order.pop_front() {
+                inner.entries.remove(&oldest);
+            }
+        }
+        let entry = Entry {
+            id,
+            status: Status::Submitted,
+            signed: Arc::new(signed.clone()),
+            report: None,
+            commit: Vec::new(),
+        };
+        inner.entries.insert(id, Slot { entry, ended: None });
+        inner.order.push_back(id);
+    }
+
+    /// The submission was not taken after all.
+    pub fn forget(&self, id: &TransferId) {
+        self.inner.lock().entries.remove(id);
+    }
+
+    /// A transfer has ended; those who wait are told.
+    pub fn ended(&self, report: TransferReport) {
+        let mut inner = self.inner.lock();
+        let Some(slot) = inner.entries.get_mut(&report.id) else { return };
+        slot.entry.status = match &report.outcome {
+            Outcome::Final => Status::Final,
+            Outcome::Rejected(_) => Status::Rejected,
+            Outcome::Locked(_) => Status::Locked,
+            Outcome::Unknown => Status::Unknown,
+        };
+        slot.entry.report = Some(report);
+        if let Some(ended) = slot.ended.take() {
+            ended.send_replace(true);
+        }
+    }
+
+    /// What is known of a transfer.
+    pub fn get(&self, id: &TransferId) -> Option<Entry> {
+        self.inner.lock().entries.get(id).map(|slot| slot.entry.clone())
+    }
+
+    /// Waits until a transfer has ended or the time is over; `None` for one that is not on the board.
+    pub async fn wait(&self, id: TransferId, time: Duration) -> Option<Entry> {
+        let mut ended = {
+            let mut inner = self.inner.lock();
+            let slot = inner.entries.get_mut(&id)?;
+            if slot.entry.status != Status::Submitted {
+                return Some(slot.entry.clone());
+            }
+            slot.ended.get_or_insert_with(|| watch::channel(false).0).subscribe()
+        };
+        // Over time, or the sender gone because the entry was replaced: the board says what is known.
+        drop(tokio::time::timeout(time, ended.wait_for(|ended| *ended)).await);
+        self.get(&id)
+    }
+}

@@ -1,0 +1,225 @@
+//! The node's configuration file (TOML). Unknown keys are errors that name the nearest known one; relative
+//! paths are taken from the file's folder.
+
+use crate::error::{CONFIG, Failure};
+use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+/// One node's configuration.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NodeConfig {
+    /// The member's name in the genesis file.
+    pub name: String,
+    /// The node's folder: store, lock file, ready file.
+    pub home: PathBuf,
+    /// The genesis file.
+    pub genesis: PathBuf,
+    /// The member's key file, mode 0600.
+    pub key: PathBuf,
+    /// The file that says where the members are: `name = "host:port"` lines. Read again when it changes.
+    pub peers: PathBuf,
+    /// QUIC between validators.
+    #[serde(default)]
+    pub quic: QuicConfig,
+    /// The HTTP API.
+    #[serde(default)]
+    pub api: ApiConfig,
+    /// Validation.
+    #[serde(default)]
+    pub validation: ValidationConfig,
+    /// The store.
+    #[serde(default)]
+    pub store: StoreConfig,
+    /// Logging.
+    #[serde(default)]
+    pub log: LogConfig,
+}
+
+/// QUIC between validators.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct QuicConfig {
+    /// UDP address to listen on; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// First guess of a round trip, ms: small on loopback and in one data centre.
+    pub initial_rtt_ms: u64,
+}
+
+impl Default for QuicConfig {
+    fn default() -> Self {
+        Self { listen: SocketAddr::from(([127, 0, 0, 1], 0)), initial_rtt_ms: 20 }
+    }
+}
+
+/// The HTTP API.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ApiConfig {
+    /// TCP address to listen on; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Host header values accepted beside loopback names and the listening address.
+    pub hosts: Vec<String>,
+}
+
+impl Default for ApiConfig {
+    fn default() -> Self {
+        Self { listen: SocketAddr::from(([127, 0, 0, 1], 0)), hosts: Vec::new() }
+    }
+}
+
+/// Validation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ValidationConfig {
+    /// Skip the DHT stage, and only that.
+    pub trusted_network: bool,
+    /// Threads of the CPU pool; 0 takes one a core.
+    pub threads: usize,
+}
+
+impl Default for ValidationConfig {
+    fn default() -> Self {
+        Self { trusted_network: true, threads: 0 }
+    }
+}
+
+/// The store.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StoreConfig {
+    /// Vote although the store was found damaged. Risks a double vote; see PROTOCOL.md section 5.
+    pub vote_after_damage: bool,
+}
+
+/// Logging.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LogConfig {
+    /// `error`, `warn`, `info`, `debug`, `trace`, or a filter of `tracing-subscriber`.
+    pub level: String,
+    /// `text` or `json`.
+    pub format: String,
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self { level: "info".into(), format: "text".into() }
+    }
+}
+
+/// All keys, for naming the nearest one.
+const KEYS: &[&str] = &[
+    "name",
+    "home",
+    "genesis",
+    "key",
+    "peers",
+    "quic",
+    "quic.listen",
+    "quic.initial_rtt_ms",
+    "api",
+    "api.listen",
+    "api.hosts",
+    "validation",
+    "validation.trusted_network",
+    "validation.threads",
+    "store",
+    "store.vote_after_damage",
+    "log",
+    "log.level",
+    "log.format",
+];
+
+impl NodeConfig {
+    /// Reads a file and makes its paths absolute.
+    ///
+    /// # Errors
+    /// A [`Failure`] of code `config` that says what to change.
+    pub fn load(path: &Path) -> Result<Self, Failure> {
+        let failed = |what: String| {
+            let what = format!("configuration {}: {what}; the node was not started", path.display());
+            Failure::new(CONFIG, what).help(format!("edit {}", path.display()))
+        };
+        let text = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
+        let table: toml::Table =
+            toml::from_str(&text).map_err(|error| failed(error.to_string()))?;
+        if let Some(problem) = unknown_key(&table, "") {
+            return Err(failed(problem));
+        }
+        let mut config: Self =
+            toml::from_str(&text).map_err(|error| failed(error.to_string()))?;
+        if !matches!(config.log.format.as_str(), "text" | "json") {
+            return Err(failed("log.format is \"text\" or \"json\"".into()));
+        }
+        let folder = path.parent().unwrap_or(Path::new("."));
+        for path in [&mut config.home, &mut config.genesis, &mut config.key, &mut config.peers] {
+            *path = folder.join(&*path);
+        }
+        Ok(config)
+    }
+
+    /// The file's text.
+    ///
+    /// # Panics
+    /// Never: the types have a TOML form.
+    pub fn to_toml(&self) -> String {
+        toml::to_string(self).expect("the types have a TOML form")
+    }
+}
+
+fn unknown_key(table: &toml::Table, prefix: &str) -> Option<String> {
+    for (key, value) in table {
+        let full = format!("{prefix}{key}");
+        if !KEYS.contains(&full.as_str()) {
+            let nearest = KEYS.iter().max_by(|a, b| {
+                let score = |known: &str| strsim::jaro_winkler(known, &full);
+                score(a).total_cmp(&score(b))
+            });
+            let nearest = nearest.copied().unwrap_or("name");
+            return Some(format!("unknown key {full:?}; did you mean {nearest:?}?"));
+        }
+        if let Some(found) = value.as_table().and_then(|t| unknown_key(t, &format!("{full}."))) {
+            return Some(found);
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn minimal() -> String {
+        "name=\"v0\"\nhome=\"h\"\ngenesis=\"g.json\"\nkey=\"k\"\npeers=\"p.toml\"\n".into()
+    }
+
+    #[test]
+    fn defaults_round_trip_and_every_key_is_listed() {
+        let config: NodeConfig = toml::from_str(&minimal()).expect("the minimal file");
+        assert_eq!(toml::from_str::<NodeConfig>(&config.to_toml()), Ok(config.clone()));
+        let table: toml::Table = toml::from_str(&config.to_toml()).expect("it is TOML");
+        assert_eq!(unknown_key(&table, ""), None);
+    }
+
+    #[test]
+    fn an_unknown_key_names_the_nearest_known_one() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("node.toml");
+        let text = minimal() + "[api]\nlissten = \"127.0.0.1:1\"\n";
+        std::fs::write(&path, text).expect("writing");
+        let failure = NodeConfig::load(&path).expect_err("a typo");
+        assert_eq!(failure.code, CONFIG);
+        assert!(failure.message.contains("\"api.listen\""), "{}", failure.message);
+    }
+
+    #[test]
+    fn paths_are_relative_to_the_file() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("node.toml");
+        std::fs::write(&path, minimal()).expect("writing");
+        let config = NodeConfig::load(&path).expect("a good file");
+        assert_eq!(config.home, folder.path().join("h"));
+    }
+}

@@ -1,0 +1,202 @@
+//! The running node as the API sees it: submit a transfer, wait for its end, read what stands where.
+//! Reads take the state's read lock for a few lines; nothing here waits for consensus but [`Handle::wait`].
+
+use crate::board::{Board, Entry, Status};
+use crate::config::NodeConfig;
+use crate::driver::Command;
+use crate::error::{Failure, NO_QUORUM, OVERLOADED, STORE_FAILED};
+use crate::events::Events;
+use crate::metrics::Metrics;
+use crate::store::{Store, StoreError};
+use consensus::{AppliedBatch, Evidence, Validator};
+use ledger::{BatchId, Name, Network, Receipt, SignedTransfer, TransferId};
+use parking_lot::RwLock;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// A running node, cheap to clone.
+#[derive(Clone)]
+pub struct Handle {
+    /// What the node is made of.
+    pub shared: Arc<Shared>,
+    /// To the driver.
+    pub(crate) commands: tokio::sync::mpsc::Sender<Command>,
+}
+
+/// What the driver shares with readers.
+pub struct Shared {
+    /// The configuration it was started with.
+    pub config: NodeConfig,
+    /// The checked genesis.
+    pub network: Arc<Network>,
+    /// Index of this member.
+    pub member: u16,
+    /// Tips, locks and open batches; written by the driver only.
+    pub validator: RwLock<Validator>,
+    /// Receipts, batches and evidence on disk.
+    pub store: Store,
+    /// Transfers of late, with status and timings.
+    pub board: Board,
+    /// The stream of events.
+    pub events: Events,
+    /// Counters and timings.
+    pub metrics: Metrics,
+    /// The other members, as the driver sees them.
+    pub peers: RwLock<Vec<PeerView>>,
+    /// Why the node does not vote, when its store has failed.
+    pub failed: RwLock<Option<String>>,
+    /// Set when the node is to end.
+    pub is_stopping: AtomicBool,
+    /// Where the API listens.
+    pub api_address: SocketAddr,
+    /// Where QUIC listens.
+    pub quic_address: SocketAddr,
+    /// When the node started.
+    pub started: Instant,
+}
+
+/// Another member as this node sees it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PeerView {
+    /// Its index.
+    pub member: u16,
+    /// Its name.
+    pub name: Name,
+    /// Where it is dialled, when that is known.
+    pub address: Option<SocketAddr>,
+    /// Whether it was heard from within the last second or so.
+    pub is_reachable: bool,
+    /// Round trip, µs.
+    pub rtt_us: u64,
+    /// Bytes sent to it and received from it, UDP payload.
+    pub bytes: (u64, u64),
+    /// Messages dropped because its queue was full or its link down.
+    pub dropped: u64,
+    /// How many transfers it said it had applied.
+    pub applied: u64,
+    /// Rules it broke, counted.
+    pub blamed: u64,
+    /// Why its link is down, when it is.
+    pub error: Option<String>,
+}
+
+impl Handle {
+    /// Hands a signed transfer to the pipeline. The same bytes again are the same transfer and are not
+    /// proposed twice. Returns as soon as it is queued; [`Handle::wait`] waits for its end.
+    ///
+    /// # Errors
+    /// `no_quorum` (nothing was proposed), `overloaded`, `store_failed`.
+    pub async fn submit(&self, signed: SignedTransfer) -> Result<TransferId, Failure> {
+        let id = signed.transfer.id();
+        if self.shared.board.get(&id).is_some_and(|entry| entry.status == Status::Final) {
+            return Ok(id);
+        }
+        self.can_propose()?;
+        self.shared.board.submitted(id, &signed);
+        let command = Command::Submit { signed, id, admitted: Instant::now() };
+        self.commands.try_send(command).map_err(|_| {
+            self.shared.board.forget(&id);
+            Failure::new(OVERLOADED, "the node has too much to do; nothing was proposed")
+                .help("send the same transfer again in a second")
+        })?;
+        Ok(id)
+    }
+
+    /// Whether a proposal could become final now.
+    ///
+    /// # Errors
+    /// `no_quorum`, `store_failed`.
+    pub fn can_propose(&self) -> Result<(), Failure> {
+        if let Some(why) = &*self.shared.failed.read() {
+            let what = format!("this node does not vote: {why}; nothing was proposed");
+            return Err(Failure::new(STORE_FAILED, what).help("send it to another validator"));
+        }
+        let (weight, quorum) = self.shared.reachable_weight();
+        if weight < quorum {
+            let what = format!(
+                "validators of weight {weight} can be reached and {quorum} are needed; \
+                 nothing was proposed"
+            );
+            let down = self.shared.unreachable_names();
+            return Err(Failure::new(NO_QUORUM, what)
+                .help(format!("start the validators that are down: {}", down.join(", ")))
+                .details(serde_json::json!({"reachable": weight, "quorum": quorum, "down": down})));
+        }
+        Ok(())
+    }
+
+    /// Waits until a transfer has ended here or the time is over; returns what is known then, and `None`
+    /// for a transfer that this node has never seen.
+    pub async fn wait(&self, id: TransferId, time: Duration) -> Option<Entry> {
+        self.shared.board.wait(id, time).await.or_else(|| self.transfer(&id))
+    }
+
+    /// What is known of a transfer: from the board, or final from the store.
+    pub fn transfer(&self, id: &TransferId) -> Option<Entry> {
+        if let Some(entry) = self.shared.board.get(id) {
+            return Some(entry);
+        }
+        let receipt = self.shared.store.receipt(id).ok().flatten()?;
+        Some(Entry::of_receipt(*id, &receipt))
+    }
+
+    /// The receipt of a final transfer; `None` when it is not known here to be final.
+    ///
+    /// # Errors
+    /// A damaged or unreadable store.
+    pub fn receipt(&self, id: &TransferId) -> Result<Option<Receipt>, StoreError> {
+        self.shared.store.receipt(id)
+    }
+
+    /// A batch with its Commit certificate.
+    ///
+    /// # Errors
+    /// A damaged or unreadable store.
+    pub fn batch(&self, id: &BatchId) -> Result<Option<AppliedBatch>, StoreError> {
+        self.shared.store.applied_batch(id)
+    }
+
+    /// The evidence kept here, oldest first.
+    pub fn evidence(&self) -> Vec<Evidence> {
+        self.shared.store.evidence()
+    }
+
+    /// Asks the node to end: finish, flush, close.
+    pub fn stop(&self) {
+        self.shared.is_stopping.store(true, Ordering::SeqCst);
+        // A full queue is as good: the driver looks at the flag with each command.
+        drop(self.commands.try_send(Command::Stop));
+    }
+}
+
+impl Shared {
+    /// Weight of the members that were heard from lately, this one included, and the quorum.
+    pub fn reachable_weight(&self) -> (u64, u64) {
+        let committee = &self.network.committee;
+        let peers = self.peers.read();
+        let others = peers.iter().filter(|peer| peer.is_reachable);
+        let weight: u64 = others.map(|peer| committee.weight(peer.member)).sum();
+        (weight + committee.weight(self.member), committee.quorum())
+    }
+
+    /// Names of the members that were not heard from lately.
+    pub fn unreachable_names(&self) -> Vec<String> {
+        let peers = self.peers.read();
+        peers.iter().filter(|p| !p.is_reachable).map(|p| p.name.to_string()).collect()
+    }
+
+    /// Name of a member.
+    pub fn name_of(&self, member: u16) -> String {
+        let member = self.network.committee.member(member);
+        member.map_or_else(|| "?".into(), |member| member.name.to_string())
+    }
+
+    /// Whether this node is caught up, votes, and reaches a quorum.
+    pub fn is_ready(&self) -> bool {
+        let (weight, quorum) = self.reachable_weight();
+        let is_voting = self.validator.read().mode() == consensus::Mode::Voting;
+        is_voting && weight >= quorum && self.failed.read().is_none()
+    }
+}

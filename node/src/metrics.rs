@@ -1,0 +1,133 @@
+//! Counters and timings, in the Prometheus text format at `GET /metrics`. Base units, bounded labels.
+
+use consensus::{Outcome, TransferReport};
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+
+/// Upper bounds of the timing buckets, seconds: 50 µs to 10 s.
+const SECONDS: [f64; 16] = [
+    0.000_05, 0.000_1, 0.000_2, 0.000_5, 0.001, 0.002, 0.003, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5,
+    1.0, 5.0, 10.0,
+];
+
+type Labels = [(&'static str, &'static str); 1];
+
+/// The node's metrics. Cloning shares them.
+pub struct Metrics {
+    registry: Registry,
+    transfers: Family<Labels, Counter>,
+    stages: Family<Labels, Histogram>,
+    /// Batches applied.
+    pub batches: Counter,
+    /// Distinct transfers applied.
+    pub applied: Gauge,
+    /// Rules that peers broke.
+    pub blamed: Counter,
+    /// Times the pipeline's stages took.
+    pub pipeline: Family<Labels, Histogram>,
+    /// Records appended to the journal.
+    pub journal_records: Counter,
+    /// Bytes appended to the journal.
+    pub journal_bytes: Counter,
+    /// Members heard from lately, this one included.
+    pub reachable: Gauge,
+    /// Transfers that wait for a batch.
+    pub queued: Gauge,
+    /// Messages dropped because a peer's queue was full.
+    pub dropped: Gauge,
+    /// 1 while this node votes.
+    pub voting: Gauge,
+}
+
+fn timing() -> Histogram {
+    Histogram::new(SECONDS)
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let new = fn_timing();
+        let mut metrics = Self {
+            registry: Registry::with_prefix("quorate"),
+            transfers: Family::default(),
+            stages: new.0,
+            batches: Counter::default(),
+            applied: Gauge::default(),
+            blamed: Counter::default(),
+            pipeline: new.1,
+            journal_records: Counter::default(),
+            journal_bytes: Counter::default(),
+            reachable: Gauge::default(),
+            queued: Gauge::default(),
+            dropped: Gauge::default(),
+            voting: Gauge::default(),
+        };
+        metrics.register();
+        metrics
+    }
+}
+
+fn fn_timing() -> (Family<Labels, Histogram>, Family<Labels, Histogram>) {
+    (Family::new_with_constructor(timing), Family::new_with_constructor(timing))
+}
+
+impl Metrics {
+    fn register(&mut self) {
+        let r = &mut self.registry;
+        r.register("transfers", "Transfers ended at this proposer", self.transfers.clone());
+        r.register("stage_seconds", "Time of a transfer's stages", self.stages.clone());
+        r.register("pipeline_seconds", "Time of the pipeline's stages", self.pipeline.clone());
+        r.register("batches", "Batches applied", self.batches.clone());
+        r.register("applied_transfers", "Distinct transfers applied", self.applied.clone());
+        r.register("peer_faults", "Rules that peers broke", self.blamed.clone());
+        r.register("journal_records", "Records appended", self.journal_records.clone());
+        r.register("journal_bytes", "Bytes appended", self.journal_bytes.clone());
+        r.register("reachable_validators", "Members heard from lately", self.reachable.clone());
+        r.register("queued_transfers", "Transfers that wait for a batch", self.queued.clone());
+        r.register("dropped_messages", "Messages not sent to slow peers", self.dropped.clone());
+        r.register("voting", "1 while this node votes", self.voting.clone());
+    }
+
+    /// Counts the end of a transfer and its stages.
+    pub fn ended(&self, report: &TransferReport) {
+        let outcome = match &report.outcome {
+            Outcome::Final => "final",
+            Outcome::Rejected(_) => "rejected",
+            Outcome::Locked(_) => "locked",
+            Outcome::Unknown => "unknown",
+        };
+        self.transfers.get_or_create(&[("outcome", outcome)]).inc();
+        if report.outcome != Outcome::Final {
+            return;
+        }
+        let stages = &report.stages;
+        for (stage, time_us) in [
+            ("admit", stages.admit),
+            ("batch_wait", stages.batch_wait),
+            ("lock", stages.lock),
+            ("commit", stages.commit),
+            ("total", stages.total),
+        ] {
+            self.stages.get_or_create(&[("stage", stage)]).observe(seconds(time_us));
+        }
+    }
+
+    /// Counts one pass of a stage of the pipeline.
+    pub fn stage(&self, stage: &'static str, time: std::time::Duration) {
+        self.pipeline.get_or_create(&[("stage", stage)]).observe(time.as_secs_f64());
+    }
+
+    /// The text for `GET /metrics`.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        encode(&mut text, &self.registry).expect("writing to a string cannot fail");
+        text
+    }
+}
+
+fn seconds(time_us: u64) -> f64 {
+    std::time::Duration::from_micros(time_us).as_secs_f64()
+}

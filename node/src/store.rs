@@ -1,0 +1,311 @@
+//! The store: the journal, which is the truth, and the index that follows it, as one.
+//!
+//! ```text
+//!  Step.persist ─▶ Journal (one fdatasync for all that wait) ─▶ durable ─▶ votes leave
+//!       │
+//!       └─▶ Index rows in memory ──checkpoint, off the vote's path──▶ sled
+//!  start: last checkpoint in the journal ─▶ index rows ─▶ tips; then the journal's tail is replayed
+//! ```
+//!
+//! | row | key | value |
+//! |---|---|---|
+//! | tip | `k` token id | where the token stands |
+//! | transfer | `t` transfer id | where its batch and its Commit certificate are in the journal, position |
+//! | line | `l` position | batch id and the two locations: the applied log |
+//! | asset | `a` asset id | definition, issued supply |
+//! | counters | `c` | applied, digest |
+//!
+//! That a state is spent, and by whom, follows from the tip and the transfers (a pin needs no row of its
+//! own here). Locks are rebuilt from the journal's live records.
+
+mod open;
+mod row;
+mod verify;
+
+use crate::index::{Checkpoint, CheckpointJob, Index, IndexError};
+use crate::journal::{Journal, JournalError, Location};
+use consensus::{Applied, AppliedBatch, AppliedLine, Batch, Evidence, Proposal, Record, Tips};
+use ledger::{BatchId, Canonical, DecodeError, Receipt, TransferId};
+use parking_lot::{Mutex, RwLock};
+use row::{Line, TransferRow};
+use std::collections::HashMap;
+use std::time::Instant;
+
+pub use open::{OpenError, Opened, open};
+pub use verify::{StoreReport, verify};
+
+/// Kind of the journal's checkpoint records; the consensus' kinds are 1 to 5.
+const CHECKPOINT_KIND: u8 = 10;
+
+/// What reading the store can lead to.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum StoreError {
+    /// The journal.
+    #[error("the journal: {0}")]
+    Journal(#[from] JournalError),
+    /// The index; it is rebuilt at the next start.
+    #[error("the index: {0}; stop and start the node, it will be rebuilt from the journal")]
+    Index(#[from] IndexError),
+    /// A record that does not decode.
+    #[error("a record of the journal does not decode: {0}")]
+    Decode(#[from] DecodeError),
+    /// A record of another kind than expected, or an index row of a wrong length.
+    #[error("the index points to a wrong place; stop and start the node, it will be rebuilt")]
+    WrongPlace,
+}
+
+/// Journal and index of one node.
+pub struct Store {
+    journal: Journal,
+    index: Mutex<Index>,
+    /// The applied log; `lines[i]` is position i.
+    lines: RwLock<Vec<Line>>,
+    /// Where batches are that are not applied yet.
+    open_batches: Mutex<HashMap<BatchId, Location>>,
+    evidence: RwLock<Vec<Evidence>>,
+}
+
+/// Where a step's records went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Persisted {
+    /// Durable as soon as the journal counts more records than this; `None` when there was nothing.
+    pub sequence: Option<u64>,
+    /// Records and bytes appended.
+    pub appended: (u64, u64),
+}
+
+impl Store {
+    /// Appends records to the journal, and the rows of what was applied to the index in memory. `applied`
+    /// are the step's, and its `Record::Applied` are among `records`; `tips` stand after them.
+    ///
+    /// # Errors
+    /// The journal's; then the node must stop voting.
+    pub fn persist(
+        &self,
+        records: &[Record],
+        applied: &[Applied],
+        tips: &Tips,
+    ) -> Result<Persisted, StoreError> {
+        let mut persisted = Persisted { sequence: None, appended: (0, 0) };
+        let mut at: HashMap<BatchId, Location> = HashMap::new();
+        for record in records {
+            let payload = record.payload();
+            persisted.appended.0 += 1;
+            persisted.appended.1 += u64::try_from(payload.len()).expect("below 16 MiB");
+            let ticket = self.journal.append(record.kind(), payload)?;
+            persisted.sequence = Some(ticket.sequence);
+            self.note(record, ticket.location, &mut at);
+        }
+        self.index_applied(applied, tips, &at)?;
+        Ok(persisted)
+    }
+
+    /// Remembers where a record went; `at` collects the locations of applied certificates.
+    fn note(&self, record: &Record, location: Location, at: &mut HashMap<BatchId, Location>) {
+        match record {
+            Record::Batch(proposal) => {
+                self.open_batches.lock().insert(proposal.claimed, location);
+            }
+            Record::Applied(certified) => {
+                let batch = certified.certificate.batch;
+                at.insert(batch, location);
+                let batch_at = self.open_batches.lock().get(&batch).copied();
+                let batch_at = batch_at.expect("a batch is recorded before it is applied");
+                let line = Line { batch, batch_at, applied_at: location };
+                let mut lines = self.lines.write();
+                let position = u64::try_from(lines.len()).expect("a count");
+                lines.push(line);
+                self.index.lock().put(&row::line_key(position), &line.to_row());
+            }
+            Record::Evidence(evidence) => self.evidence.write().push(evidence.clone()),
+            Record::Locked(_) | Record::Accepted(_) => {}
+        }
+    }
+
+    fn index_applied(
+        &self,
+        applied: &[Applied],
+        tips: &Tips,
+        at: &HashMap<BatchId, Location>,
+    ) -> Result<(), StoreError> {
+        if applied.is_empty() {
+            return Ok(());
+        }
+        let batches = self.open_batches.lock();
+        let mut index = self.index.lock();
+        for applied in applied {
+            let batch_at = *batches.get(&applied.batch).ok_or(StoreError::WrongPlace)?;
+            let applied_at = *at.get(&applied.batch).ok_or(StoreError::WrongPlace)?;
+            let transfer = TransferRow { batch_at, applied_at, index: applied.index };
+            index.put(&row::transfer_key(&applied.change.id), &transfer.to_row());
+            let spent = applied.change.spent.iter().map(|input| input.state.token);
+            let made = applied.change.made.iter().map(|made| made.state.token);
+            for token in spent.chain(made) {
+                let tip = tips.tip(&token).expect("an applied transfer's tokens have tips");
+                index.put(&row::tip_key(&token), &row::tip_row(tip));
+            }
+            for made in applied.change.made.iter().filter(|made| made.state.height == 0) {
+                let asset = tips.asset(&made.asset).expect("a made token's asset is known");
+                index.put(&row::asset_key(&made.asset), &row::asset_row(asset));
+            }
+        }
+        index.put(row::COUNTERS_KEY, &row::counters_row(tips.applied(), tips.digest()));
+        Ok(())
+    }
+
+    /// A batch is resolved and forgotten by the validator; its location is in the index if it was applied.
+    pub fn forget_batches(&self, keep: impl Fn(&BatchId) -> bool) {
+        self.open_batches.lock().retain(|id, _| keep(id));
+    }
+
+    /// The receipt of a final transfer; `None` when this node has not applied it.
+    ///
+    /// # Errors
+    /// Every [`StoreError`].
+    pub fn receipt(&self, id: &TransferId) -> Result<Option<Receipt>, StoreError> {
+        let Some(row) = self.transfer_row(id)? else { return Ok(None) };
+        let applied = self.read_applied(row.batch_at, row.applied_at)?;
+        let batch = Batch::of(&applied.proposal).map_err(|_| StoreError::WrongPlace)?;
+        let index = usize::try_from(row.index).expect("32 bits fit a usize here");
+        if batch.ids().get(index) != Some(id) {
+            return Err(StoreError::WrongPlace);
+        }
+        Ok(Some(batch.receipt(index, &applied.certificate)))
+    }
+
+    /// The batch in which a transfer became final here, with its certificate.
+    ///
+    /// # Errors
+    /// Every [`StoreError`].
+    pub fn batch_of(&self, id: &TransferId) -> Result<Option<AppliedBatch>, StoreError> {
+        let Some(row) = self.transfer_row(id)? else { return Ok(None) };
+        self.read_applied(row.batch_at, row.applied_at).map(Some)
+    }
+
+    fn transfer_row(&self, id: &TransferId) -> Result<Option<TransferRow>, StoreError> {
+        let row = self.index.lock().get(&row::transfer_key(id))?;
+        let Some(row) = row else { return Ok(None) };
+        TransferRow::from_row(&row).map(Some).ok_or(StoreError::WrongPlace)
+    }
+
+    /// A batch that was applied here, with the newest Commit certificate; looks from the newest line back,
+    /// at most a few thousand lines.
+    ///
+    /// # Errors
+    /// Every [`StoreError`].
+    pub fn applied_batch(&self, id: &BatchId) -> Result<Option<AppliedBatch>, StoreError> {
+        let line = self.lines.read().iter().rev().find(|line| line.batch == *id).copied();
+        match line {
+            Some(line) => self.read_applied(line.batch_at, line.applied_at).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    fn read_applied(&self, batch: Location, applied: Location) -> Result<AppliedBatch, StoreError> {
+        let proposal = self.read_batch(batch)?;
+        match self.read(applied)? {
+            Record::Applied(certified) => {
+                Ok(AppliedBatch { proposal, certificate: certified.certificate })
+            }
+            _ => Err(StoreError::WrongPlace),
+        }
+    }
+
+    fn read_batch(&self, at: Location) -> Result<Proposal, StoreError> {
+        match self.read(at)? {
+            Record::Batch(proposal) => Ok((*proposal).clone()),
+            _ => Err(StoreError::WrongPlace),
+        }
+    }
+
+    fn read(&self, at: Location) -> Result<Record, StoreError> {
+        let (kind, payload) = self.journal.read(at)?;
+        Record::read(kind, &payload)?.ok_or(StoreError::WrongPlace)
+    }
+
+    /// How many lines the applied log has.
+    pub fn line_count(&self) -> u64 {
+        u64::try_from(self.lines.read().len()).expect("a count")
+    }
+
+    /// Lines of the applied log from `from` on, at most `count`, with the entries applied by each.
+    ///
+    /// # Errors
+    /// Every [`StoreError`].
+    pub fn log(&self, from: u64, count: usize) -> Result<Vec<AppliedLine>, StoreError> {
+        let from = usize::try_from(from).unwrap_or(usize::MAX);
+        let lines: Vec<Line> =
+            self.lines.read().iter().skip(from).take(count).copied().collect();
+        let mut log = Vec::with_capacity(lines.len());
+        for line in lines {
+            let Record::Applied(certified) = self.read(line.applied_at)? else {
+                return Err(StoreError::WrongPlace);
+            };
+            log.push(AppliedLine { batch: line.batch, bitmap: certified.bitmap });
+        }
+        Ok(log)
+    }
+
+    /// The batch ids of the applied log from `from` on, at most `count`. No disk is read.
+    pub fn batch_ids(&self, from: u64, count: usize) -> Vec<BatchId> {
+        let from = usize::try_from(from).unwrap_or(usize::MAX);
+        self.lines.read().iter().skip(from).take(count).map(|line| line.batch).collect()
+    }
+
+    /// The evidence kept, oldest first.
+    pub fn evidence(&self) -> Vec<Evidence> {
+        self.evidence.read().clone()
+    }
+
+    /// The journal, for durability and figures.
+    pub fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
+    /// Whether the index has so many rows in memory that they should go to sled.
+    pub fn is_checkpoint_due(&self) -> bool {
+        self.index.lock().is_checkpoint_due()
+    }
+
+    /// Rows that only memory holds.
+    pub fn dirty_rows(&self) -> usize {
+        self.index.lock().dirty_rows()
+    }
+
+    /// Begins a checkpoint: `live` are the validator's live records, appended first, so that a journal read
+    /// from the checkpoint's position on needs nothing older but the index. Run the job on a thread, then
+    /// [`Store::end_checkpoint`].
+    ///
+    /// # Errors
+    /// The journal's, or that one is running.
+    pub fn begin_checkpoint(&self, live: &[Record]) -> Result<CheckpointJob, StoreError> {
+        let position = row::position(self.journal.end());
+        let job = self.index.lock().begin_checkpoint(position)?;
+        for record in live {
+            let ticket = self.journal.append(record.kind(), record.payload())?;
+            if let Record::Batch(proposal) = record {
+                self.open_batches.lock().insert(proposal.claimed, ticket.location);
+            }
+        }
+        Ok(job)
+    }
+
+    /// Ends a checkpoint: its record becomes durable, then the index lets go of the rows. Blocks for a
+    /// sync; not for the driver's thread.
+    ///
+    /// # Errors
+    /// The journal's.
+    pub fn end_checkpoint(
+        &self,
+        checkpoint: Checkpoint,
+        deadline: Instant,
+    ) -> Result<(), StoreError> {
+        let ticket = self.journal.append(CHECKPOINT_KIND, checkpoint.to_bytes().to_vec())?;
+        self.journal.wait_durable(ticket.sequence, deadline)?;
+        self.index.lock().finish_checkpoint(checkpoint);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,172 @@
+//! Opening a store: journal, index, tips, locks. Whatever is wrong with the index leads to a rebuild from
+//! the journal; whatever is wrong with the journal stops the voting.
+
+use super::{CHECKPOINT_KIND, Line, Store, StoreError, row};
+use crate::index::{Checkpoint, Index, IndexError};
+use crate::journal::{Damage, Journal, JournalError, Location, Options};
+use consensus::validator::ReplayError;
+use consensus::{Evidence, Record, Tips, Validator};
+use ledger::{AssetId, Keypair, Network, TokenId};
+use parking_lot::{Mutex, RwLock};
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Why a store can't be opened.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum OpenError {
+    /// Journal, index or a record.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The records make no sense together.
+    #[error("the journal can't be replayed: {0}")]
+    Replay(#[from] ReplayError),
+}
+
+impl From<JournalError> for OpenError {
+    fn from(error: JournalError) -> Self {
+        OpenError::Store(error.into())
+    }
+}
+
+/// An open store with the validator that its journal tells.
+pub struct Opened {
+    /// Journal and index.
+    pub store: Store,
+    /// Tips and locks as they were when the journal ends. Its mode is `CatchingUp`.
+    pub validator: Validator,
+    /// What is wrong with the journal; then nothing may be voted.
+    pub damage: Option<Damage>,
+    /// Records replayed, and whether the index had to be rebuilt.
+    pub replayed: (u64, bool),
+}
+
+/// Opens the store in `home`, or makes an empty one.
+///
+/// # Errors
+/// Every [`OpenError`]. A damaged journal is no error here, see [`Opened::damage`].
+pub fn open(
+    home: &Path,
+    network: &Arc<Network>,
+    member: u16,
+    keypair: &Keypair,
+    accept_damage: bool,
+) -> Result<Opened, OpenError> {
+    let mut options = Options::new(*network.id.bytes());
+    options.create = true;
+    options.accept_damage = accept_damage;
+    let mut newest: Option<Checkpoint> = None;
+    let mut evidence = Vec::new();
+    let (journal, opened) =
+        Journal::open(&home.join("journal"), options, &mut |_, kind, payload| {
+            if kind == CHECKPOINT_KIND {
+                newest = payload.try_into().ok().map(Checkpoint::from_bytes).or(newest);
+            }
+            if let Ok(Some(Record::Evidence(found))) = evidence_of(kind, payload) {
+                evidence.push(found);
+            }
+        })?;
+    let index_dir = home.join("index");
+    let (index, start) = match Index::open(&index_dir, newest) {
+        Ok(index) => (index, newest),
+        Err(IndexError::Rebuild { why }) => {
+            tracing::warn!(%why, "the index is rebuilt from the journal");
+            (Index::create(&index_dir).map_err(StoreError::from)?, None)
+        }
+        Err(error) => return Err(StoreError::from(error).into()),
+    };
+    let is_rebuilt = start != newest;
+    let tips = load_tips(&index, network)?;
+    let lines = load_lines(&index)?;
+    let validator = Validator::new(network.clone(), member, keypair.clone(), tips);
+    let store = Store {
+        journal,
+        index: Mutex::new(index),
+        lines: RwLock::new(lines),
+        open_batches: Mutex::new(HashMap::new()),
+        evidence: RwLock::new(Vec::new()),
+    };
+    let from = start.and_then(|checkpoint| row::location(checkpoint.position));
+    let (validator, records) = replay(&store, validator, from.unwrap_or(Location::START))?;
+    *store.evidence.write() = evidence;
+    let damage = opened.damage.filter(|_| !accept_damage);
+    Ok(Opened { store, validator, damage, replayed: (records, is_rebuilt) })
+}
+
+fn evidence_of(kind: u8, payload: &[u8]) -> Result<Option<Record>, ledger::DecodeError> {
+    const EVIDENCE: u8 = 5;
+    if kind == EVIDENCE { Record::read(kind, payload) } else { Ok(None) }
+}
+
+/// Genesis, with the index's rows over it.
+fn load_tips(index: &Index, network: &Arc<Network>) -> Result<Tips, OpenError> {
+    let mut tips = Tips::genesis(network.clone());
+    let mut is_bad = false;
+    let mut scan = |prefix: &[u8], visit: &mut dyn FnMut(&[u8], &[u8]) -> Option<()>| {
+        index.scan_prefix(prefix, &mut |key, value| is_bad |= visit(key, value).is_none())
+    };
+    scan(b"a", &mut |key, value| {
+        let (definition, issued) = row::read_asset(value)?;
+        tips.load_asset(AssetId(row::id_of(key)?), definition, issued);
+        Some(())
+    })
+    .map_err(StoreError::from)?;
+    scan(b"k", &mut |key, value| {
+        tips.load(TokenId(row::id_of(key)?), row::read_tip(value)?);
+        Some(())
+    })
+    .map_err(StoreError::from)?;
+    scan(row::COUNTERS_KEY, &mut |_, value| {
+        let (applied, digest) = row::read_counters(value)?;
+        tips.load_counters(applied, digest);
+        Some(())
+    })
+    .map_err(StoreError::from)?;
+    if is_bad { Err(StoreError::WrongPlace.into()) } else { Ok(tips) }
+}
+
+fn load_lines(index: &Index) -> Result<Vec<Line>, OpenError> {
+    let mut lines = Vec::new();
+    let mut is_bad = false;
+    index
+        .scan_prefix(b"l", &mut |_, value| match Line::from_row(value) {
+            Some(line) => lines.push(line),
+            None => is_bad = true,
+        })
+        .map_err(StoreError::from)?;
+    if is_bad { Err(StoreError::WrongPlace.into()) } else { Ok(lines) }
+}
+
+/// Replays the journal from `from` on into the validator and, for what it applies, into the index.
+fn replay(
+    store: &Store,
+    mut validator: Validator,
+    from: Location,
+) -> Result<(Validator, u64), OpenError> {
+    let mut failed: Option<OpenError> = None;
+    let mut records = 0;
+    store.journal.scan_from(from, &mut |location, kind, payload| {
+        if failed.is_some() {
+            return;
+        }
+        let step = || -> Result<(), OpenError> {
+            let Some(record) = Record::read(kind, payload).map_err(StoreError::from)? else {
+                return Ok(());
+            };
+            let mut at = HashMap::new();
+            store.note(&record, location, &mut at);
+            let applied = validator.replay(record)?;
+            store.index_applied(&applied, validator.tips(), &at)?;
+            Ok(())
+        };
+        let mut step = step;
+        records += 1;
+        failed = step().err();
+    })?;
+    if let Some(error) = failed {
+        return Err(error);
+    }
+    validator.replayed_all();
+    store.forget_batches(|id| validator.proposal(id).is_some());
+    Ok((validator, records))
+}

@@ -208,8 +208,9 @@ impl Validator {
         for id in &resolved {
             self.open.remove(id);
         }
+        let open = &self.open;
         self.waiting.retain(|_, batches| {
-            batches.retain(|id| !resolved.contains(id));
+            batches.retain(|id| open.contains_key(id));
             !batches.is_empty()
         });
         self.retry_parked(now_us)

@@ -136,7 +136,7 @@ impl Validator {
     }
 
     /// The records that rebuild what is locked and accepted now; a journal that is read from here on needs
-    /// nothing older but the tips.
+    /// nothing older but the tips. A lock may come back out of another batch that holds its transfer, too.
     pub fn live_records(&self) -> Vec<Record> {
         let mut records = Vec::new();
         let mut open: Vec<&Open> =
@@ -145,8 +145,8 @@ impl Validator {
         for open in open {
             let batch = open.batch.id();
             records.push(Record::Batch(open.proposal.clone()));
-            let bitmap = open.locked.without(&open.applied);
-            if bitmap.ones() > 0 {
+            if open.locked.ones() > 0 {
+                let bitmap = open.locked.clone();
                 records.push(Record::Locked(Locked { batch, bitmap }));
             }
             records.extend(open.lock_certificates.iter().cloned().map(Record::Accepted));

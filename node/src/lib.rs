@@ -26,12 +26,15 @@ pub mod events;
 pub mod handle;
 pub mod index;
 pub mod journal;
+pub mod keyfile;
 pub mod metrics;
 pub mod multicast;
 pub mod node;
+pub mod peers_file;
 pub mod pipeline;
 pub mod store;
 pub mod store_lock;
+pub mod sync;
 pub mod transport;
 pub mod view;
 

@@ -3,8 +3,8 @@
 use consensus::limits::{BATCH_BYTES_MAX, BATCH_ENTRIES_MAX};
 use std::time::Duration;
 
-/// Largest signed transfer, canonical bytes: 4,096 inputs of 112 bytes and 4,096 issues of 114 are 925,696,
-/// and the rest of a transfer is below 1 KiB.
+/// Largest signed transfer, canonical bytes: 4,096 inputs of 112 bytes and 4,096 issues of 114 are
+/// 925,696, and the rest of a transfer is below 1 KiB.
 pub const TRANSFER_BYTES_MAX: usize = 1024 * 1024;
 /// Largest body of one transfer: the bytes in hexadecimal, with the JSON around them.
 pub const TRANSFER_BODY_BYTES_MAX: usize = 2 * TRANSFER_BYTES_MAX + 1024;

@@ -105,7 +105,7 @@ impl Api {
     async fn take(&self, decoded: Decoded) -> OutcomeRow {
         let signed = match decoded {
             Ok(signed) => signed,
-            Err((id, failure)) => return OutcomeRow::refused(id, &failure),
+            Err(refused) => return OutcomeRow::refused(refused.id, &refused.failure),
         };
         let id = signed.transfer.id();
         match self.handle.submit(signed).await {
@@ -118,8 +118,8 @@ impl Api {
         }
     }
 
-    /// What is known of a transfer at its end, or when the time is over or the server ends. A transfer
-    /// that was not sent to this node is looked for in the store until then.
+    /// What is known of a transfer at its end, or when the time is over or the server ends. A
+    /// transfer that was not sent to this node is looked for in the store until then.
     async fn ended(&self, id: TransferId, time: Duration) -> Result<Option<Entry>, super::Problem> {
         let until = Instant::now() + time;
         let mut stopping = self.stopping.clone();

@@ -1,5 +1,5 @@
-//! Connections to one node: kept alive, one request at a time on each. Tells for each request that got no
-//! answer whether any of it may have been sent.
+//! Connections to one node: kept alive, one request at a time on each. Tells for each request that
+//! got no answer whether any of it may have been sent.
 
 use super::answer::Answer;
 use super::{ANSWER_BYTES_MAX, CONNECT_TIME_MAX, IDLE_CONNECTIONS_MAX};
@@ -86,8 +86,8 @@ impl Node {
         &self.url
     }
 
-    /// Asks and reads the whole answer. A kept connection that turns out closed is replaced once: the same
-    /// request goes out again on a new one.
+    /// Asks and reads the whole answer. A kept connection that turns out closed is replaced once:
+    /// the same request goes out again on a new one.
     pub(super) async fn ask(&self, ask: Ask<'_>, until: Instant) -> Result<Answer, Lost> {
         let mut may_be_sent = false;
         let kept = self.idle.lock().pop();

@@ -1,5 +1,5 @@
-//! Sending signed transfers. The rule of the double payment is kept here: the same bytes, node after node,
-//! and an outcome that nobody has told is unknown, not failed.
+//! Sending signed transfers. The rule of the double payment is kept here: the same bytes, node
+//! after node, and an outcome that nobody has told is unknown, not failed.
 
 use super::connection::Ask;
 use super::{Client, answer::Answer, unreachable};
@@ -32,9 +32,9 @@ impl Client {
     /// Sends the canonical bytes of a signed transfer.
     ///
     /// # Errors
-    /// What the node's problem document says (rejected is exit 5, locked 6); `outcome_unknown` (7) when the
-    /// bytes were written to a connection and no node has told what became of them; `unreachable` (4) when
-    /// nothing was sent at all.
+    /// What the node's problem document says (rejected is exit 5, locked 6); `outcome_unknown` (7)
+    /// when the bytes were written to a connection and no node has told what became of them;
+    /// `unreachable` (4) when nothing was sent at all.
     pub async fn submit(&self, bytes: Bytes, wait: Wait) -> Result<SubmitOutcome, Failure> {
         let path = match wait {
             Wait::Submitted => "/v1/transfers",
@@ -46,7 +46,8 @@ impl Client {
         Ok(SubmitOutcome { transfer, node, attempts })
     }
 
-    /// Sends many: `outcomes[i]` of the answer is for `transfers[i]`, canonical bytes of signed transfers.
+    /// Sends many: `outcomes[i]` of the answer is for `transfers[i]`, canonical bytes of signed
+    /// transfers.
     ///
     /// # Errors
     /// As [`Client::submit`], for the request as a whole.
@@ -112,7 +113,8 @@ fn tells_the_end(failure: &Failure) -> bool {
     matches!(failure.code.exit, 5 | 6) && failure.code.slug != "overloaded"
 }
 
-/// Whether another node may do better: this one has proposed nothing, or does not answer as a node does.
+/// Whether another node may do better: this one has proposed nothing, or does not answer as a node
+/// does.
 fn may_be_tried_elsewhere(failure: &Failure) -> bool {
     matches!(failure.code.slug, "no_quorum" | "store_failed" | "overloaded" | "busy" | "internal")
 }

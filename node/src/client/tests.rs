@@ -22,8 +22,8 @@ fn nobody() -> String {
     format!("http://{}", listener.local_addr().expect("an address"))
 }
 
-/// A node that takes `connections` requests, one a connection, gives each this answer and closes; the
-/// bodies come out of the channel.
+/// A node that takes `connections` requests, one a connection, gives each this answer and closes;
+/// the bodies come out of the channel.
 fn broken(connections: usize, answer: &str) -> (String, mpsc::Receiver<Vec<u8>>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let url = format!("http://{}", listener.local_addr().expect("an address"));

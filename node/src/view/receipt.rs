@@ -1,5 +1,5 @@
-//! Receipt files: `quorate.receipt/1`, strict JSON in exactly one textual form, so that a file with one
-//! byte changed is never accepted as the file it was.
+//! Receipt files: `quorate.receipt/1`, strict JSON in exactly one textual form, so that a file with
+//! one byte changed is never accepted as the file it was.
 
 use super::Schema;
 use crate::error::{Failure, VERIFICATION_FAILED};
@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 
 const SCHEMA: &str = "quorate.receipt/1";
 
-/// Longest receipt file, bytes: the canonical bytes of the largest receipt in hexadecimal are below. The
-/// transfer takes most, then a recovery's justification, then the votes of 1,000 members.
+/// Longest receipt file, bytes: the canonical bytes of the largest receipt in hexadecimal are
+/// below. The transfer takes most, then a recovery's justification, then the votes of 1,000
+/// members.
 pub const RECEIPT_FILE_BYTES_MAX: usize = 24 * 1024 * 1024;
 
 /// A receipt as a file.
@@ -46,8 +47,8 @@ impl ReceiptDocument {
     /// Reads a file's text. Nothing is verified but its form.
     ///
     /// # Errors
-    /// `verification_failed` for unknown or repeated fields, another schema, and every text that is not
-    /// byte for byte what [`ReceiptDocument::to_text`] writes.
+    /// `verification_failed` for unknown or repeated fields, another schema, and every text that is
+    /// not byte for byte what [`ReceiptDocument::to_text`] writes.
     pub fn parse(text: &str) -> Result<Self, Failure> {
         if text.len() > RECEIPT_FILE_BYTES_MAX {
             return Err(failed(format!("the file is larger than {RECEIPT_FILE_BYTES_MAX} bytes")));

@@ -1,4 +1,5 @@
-//! A whole node for tests of API and client: alone it is its own quorum, as one of four it has none.
+//! A whole node for tests of API and client: alone it is its own quorum, as one of four it has
+//! none.
 
 use crate::config::{ApiConfig, LogConfig, QuicConfig, StoreConfig, ValidationConfig};
 use crate::node::{RunOptions, run_with};

@@ -24,6 +24,7 @@ pub mod events;
 pub mod handle;
 pub mod index;
 pub mod journal;
+pub mod keyfile;
 pub mod metrics;
 pub mod multicast;
 pub mod node;
@@ -31,6 +32,7 @@ pub mod pipeline;
 pub mod store;
 pub mod store_lock;
 pub mod transport;
+pub mod wallet;
 
 pub use config::NodeConfig;
 pub use error::{Code, Failure};

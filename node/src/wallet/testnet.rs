@@ -22,7 +22,7 @@ const REGISTERED_MAX: usize = 1_000;
 pub struct TestnetFile {
     /// `quorate.testnet/1`.
     pub schema: String,
-    /// The network's id, hexadecimal.
+    /// The network's name.
     pub network: String,
     /// Weight of a quorum.
     pub quorum: u64,
@@ -39,8 +39,11 @@ pub struct TestnetFile {
 pub struct TestnetValidator {
     /// Its name.
     pub name: String,
-    /// Its process; `None` while it is not started.
+    /// Its process, the last one if it is down; `None` when it was never started.
     pub pid: Option<u32>,
+    /// When that process started, ticks since boot: another one may have its number by now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started: Option<u64>,
     /// URL of its API.
     pub api: String,
     /// Where QUIC listens.
@@ -97,8 +100,15 @@ impl TestnetFile {
 
     /// Whether one of its validators runs.
     pub fn is_running(&self) -> bool {
-        let pids = self.validators.iter().filter_map(|validator| validator.pid);
-        pids.into_iter().any(|pid| Process::running(pid).is_some())
+        self.validators.iter().any(|validator| validator.process().is_some())
+    }
+}
+
+impl TestnetValidator {
+    /// Its process, if that runs.
+    pub fn process(&self) -> Option<Process> {
+        let found = Process::running(self.pid?)?;
+        self.started.is_none_or(|started| started == found.started).then_some(found)
     }
 }
 
@@ -107,7 +117,7 @@ impl TestnetFile {
 pub struct Registered {
     /// The testnet's folder, absolute.
     pub dir: PathBuf,
-    /// When it was started, seconds since 1970.
+    /// When it was started, since 1970; in one unit throughout a registry.
     pub started: u64,
 }
 
@@ -205,6 +215,7 @@ mod tests {
         let validator = TestnetValidator {
             name: "v0".into(),
             pid,
+            started: None,
             api: "http://127.0.0.1:1".into(),
             quic: "127.0.0.1:2".into(),
             home: dir.join("v0"),

@@ -18,6 +18,7 @@
 
 pub mod api;
 pub mod board;
+pub mod cli;
 pub mod config;
 pub mod driver;
 pub mod error;

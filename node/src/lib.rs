@@ -19,6 +19,7 @@
 pub mod api;
 pub mod board;
 pub mod cli;
+pub mod client;
 pub mod config;
 pub mod driver;
 pub mod error;
@@ -36,8 +37,10 @@ pub mod store;
 pub mod store_lock;
 pub mod sync;
 pub mod transport;
+pub mod view;
 pub mod wallet;
 
+pub use client::Client;
 pub use config::NodeConfig;
 pub use error::{Code, Failure};
 pub use handle::Handle;

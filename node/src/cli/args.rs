@@ -278,7 +278,7 @@ pub struct ReceiptArgs {
 /// Commands of `store`.
 #[derive(Debug, Subcommand)]
 pub enum StoreCommand {
-    /// How large it is, without checking it
+    /// How large it is and how much is in it
     Info(StoreArgs),
     /// Read all of it and check every record and certificate
     Verify(StoreArgs),

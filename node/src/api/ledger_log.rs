@@ -13,7 +13,7 @@ pub(super) async fn batches(State(api): State<Api>, params: Params) -> Answered 
     let params = params.only(&["after", "limit"])?;
     let (after, limit) = (params.after()?, params.limit(BATCHES_PAGE)?);
     let read = move |handle: &crate::Handle| BatchesDocument::of(&handle.shared, after, limit);
-    Ok(ok(&api.blocking(read).await??))
+    Ok(ok(&api.blocking(read).await?))
 }
 
 /// `GET /v1/batches/{id}`.

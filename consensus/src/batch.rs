@@ -6,11 +6,11 @@
 use crate::limits::{BATCH_BYTES_MAX, BATCH_ENTRIES_MAX};
 use std::sync::Arc;
 
-use ledger::encoding::{canonical_bytes_of_list, write_list};
+use ledger::encoding::{canonical_bytes_of_list, canonical_struct, write_list};
 use ledger::hash::{Tag, hash};
 use ledger::{
-    BatchId, Bitmap, Canonical, Certificate, DecodeError, Digest, Entry, Keypair, NetworkId,
-    PublicKey, Reader, Receipt, Signature, Statement, TransferId, merkle,
+    BatchId, Canonical, Certificate, DecodeError, Digest, Entry, Keypair, NetworkId, PublicKey,
+    Reader, Receipt, Signature, Statement, TransferId, merkle,
 };
 
 /// Bytes of the shortest entry: a transfer of one input, one `Move` and no memo, signature and round.
@@ -215,21 +215,82 @@ impl Canonical for AppliedBatch {
     }
 }
 
-/// One line of a validator's applied log: which transfers of which batch.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// One line of a validator's applied log: how many transfers of which batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AppliedLine {
     /// The batch.
     pub batch: BatchId,
-    /// The transfers applied with it.
-    pub bitmap: Bitmap,
+    /// How many of its transfers were applied with this line, 1-based.
+    pub count: u32,
 }
+canonical_struct!(AppliedLine { batch, count });
 
-impl Canonical for AppliedLine {
-    fn write(&self, out: &mut Vec<u8>) {
-        self.batch.write(out);
-        self.bitmap.write(out);
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testkit::*;
+    use ledger::{Phase, Transfer};
+
+    #[test]
+    fn r1_decode_a_batch_over_a_limit_or_without_entries_is_refused() {
+        let (good, _) = batch(0, &[pay_coin(0, "")]);
+        let of = |entries: Vec<Entry>| Proposal { entries: Arc::new(entries), ..(*good).clone() };
+        let read = |proposal: &Proposal| Proposal::from_bytes(&proposal.to_bytes());
+        let full = of(vec![good.entries[0].clone(); BATCH_ENTRIES_MAX]);
+        assert!(read(&full).is_ok());
+        let over = of(vec![good.entries[0].clone(); BATCH_ENTRIES_MAX + 1]);
+        let found = BATCH_ENTRIES_MAX + 1;
+        let what = "entries";
+        let expected = Err(DecodeError::TooMany { what, max: BATCH_ENTRIES_MAX, found });
+        assert_eq!(read(&over), expected);
+        assert!(matches!(read(&of(vec![])), Err(DecodeError::NotCanonical(_))));
     }
-    fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { batch: BatchId::read(reader)?, bitmap: Bitmap::read(reader)? })
+
+    #[test]
+    fn r1_decode_a_batch_of_exactly_the_bytes_allowed_passes_and_one_more_does_not() {
+        let (good, _) = batch(0, &[pay_coin(0, "")]);
+        let outputs =
+            |count: usize| vec![good.entries[0].signed.transfer.outputs[0].clone(); count];
+        let large = |memo: usize, count: usize| -> Entry {
+            let transfer = Transfer {
+                outputs: outputs(count),
+                memo: "m".repeat(memo),
+                ..good.entries[0].signed.transfer.clone()
+            };
+            Entry::ordinary(transfer.sign(&owner_key(0)))
+        };
+        let unit = large(0, 4_096);
+        let bytes = unit.to_bytes().len();
+        let mut entries = vec![unit; BATCH_BYTES_MAX / bytes];
+        let left = |entries: &Vec<Entry>| BATCH_BYTES_MAX - canonical_bytes_of_list(entries).len();
+        let one = large(0, 1).to_bytes().len();
+        let output = large(0, 2).to_bytes().len() - one;
+        let count = (left(&entries) - one) / output + 1;
+        entries.push(large(0, count));
+        let memo = left(&entries);
+        entries.pop();
+        entries.push(large(memo, count));
+        assert_eq!(left(&entries), 0);
+        let of = |entries: Vec<Entry>| Proposal { entries: Arc::new(entries), ..(*good).clone() };
+        assert!(Proposal::from_bytes(&of(entries.clone()).to_bytes()).is_ok());
+        entries.pop();
+        entries.push(large(memo + 1, count));
+        let refused = Proposal::from_bytes(&of(entries).to_bytes());
+        assert!(matches!(refused, Err(DecodeError::TooMany { max: BATCH_BYTES_MAX, .. })));
+    }
+
+    #[test]
+    fn other_signatures_make_another_batch_and_receipts_hold() {
+        let (_, batch) = batch(0, &[pay_coin(0, ""), pay_coin(1, ""), pay_coin(2, "")]);
+        let mut entries = batch.entries().to_vec();
+        entries[1].signed.signature.0[0] ^= 1;
+        assert_ne!(Batch::new(entries).id(), batch.id());
+        let certificate = certificate(Phase::Commit, &batch, "1.1");
+        for index in [0, 2] {
+            let receipt = batch.receipt(index, certificate.certificate());
+            assert!(receipt.verify(&network(), &mut rng()).is_ok());
+        }
+        let receipt = batch.receipt(1, certificate.certificate());
+        assert!(receipt.verify(&network(), &mut rng()).is_err(), "not certified");
     }
 }

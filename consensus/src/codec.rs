@@ -11,6 +11,8 @@ use std::io::Read;
 /// The protocol's version, in each frame and in the transport's ALPN.
 pub const VERSION: u8 = 1;
 const HEADER_BYTES: usize = 6;
+/// Decoded bytes for one compressed byte, at most.
+const RATIO_MAX: usize = 256;
 
 /// Why a frame is refused (R1); its sender is blamed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -52,7 +54,7 @@ pub fn encode<M: Canonical>(message: &M) -> Vec<u8> {
     if decoded >= COMPRESS_BYTES_MIN {
         let packed = zstd::bulk::compress(&out[HEADER_BYTES..], ZSTD_LEVEL)
             .expect("compressing into memory cannot fail");
-        if packed.len() < decoded {
+        if packed.len() < decoded && is_plausible(packed.len(), decoded) {
             out.truncate(HEADER_BYTES);
             out.extend_from_slice(&packed);
             out[1] = 1;
@@ -86,9 +88,14 @@ pub fn decode<M: Canonical>(frame: &[u8]) -> Result<M, FrameError> {
     }
 }
 
+/// What shrinks to less than a 256th goes as it is (a split into thousands of equal tokens would), so that
+/// a frame that claims to is a bomb and is refused before anything is allocated for it.
+fn is_plausible(packed: usize, decoded: usize) -> bool {
+    decoded / RATIO_MAX <= packed
+}
+
 fn decompress(body: &[u8], length: usize) -> Result<Vec<u8>, FrameError> {
-    // A real message shrinks to no less than a 256th; a bomb is refused before it is unpacked.
-    if length / 256 > body.len() {
+    if !is_plausible(body.len(), length) {
         return Err(FrameError::Compressed);
     }
     let mut decoder = zstd::stream::read::Decoder::with_buffer(body)

@@ -133,3 +133,50 @@ impl Canonical for Evidence {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testkit::*;
+    use ledger::Phase;
+
+    #[test]
+    fn evidence_against_an_owner_holds_only_for_two_transfers_of_one_state() {
+        let (_, batch) = batch(0, &[pay_coin(0, "one"), pay_coin(0, "two"), pay_coin(1, "")]);
+        let network = network();
+        let good = of_owner((&batch, 0), (&batch, 1)).expect("one state");
+        assert_eq!(Evidence::Owner(good.clone()).verify(&network), Ok(()));
+        assert_eq!(of_owner((&batch, 0), (&batch, 2)), None);
+        let change = |change: fn(&mut OwnerEvidence)| {
+            let mut changed = good.clone();
+            change(&mut changed);
+            Evidence::Owner(changed).verify(&network)
+        };
+        assert_eq!(change(|e| e.second = e.first.clone()), Err(NoEvidence::NoContradiction));
+        assert_eq!(change(|e| e.second.round = 1), Err(NoEvidence::NoContradiction));
+        let forged = change(|e| e.second.signed.signature.0[0] ^= 1);
+        assert_eq!(forged, Err(NoEvidence::BadSignature));
+        let other = change(|e| e.second.signed = pay_coin(1, ""));
+        assert_eq!(other, Err(NoEvidence::NoContradiction));
+        let elsewhere = change(|e| e.second.signed.transfer.epoch = 4);
+        assert_eq!(elsewhere, Err(NoEvidence::NoContradiction));
+    }
+
+    #[test]
+    fn evidence_against_a_voter_holds_only_when_bits_are_taken_back() {
+        let (_, batch) = batch(0, &[pay_coin(0, ""), pay_coin(1, "")]);
+        let network = network();
+        let of = |first: Vote, second: Vote| {
+            Evidence::Votes(VoteEvidence { first, second }).verify(&network)
+        };
+        let lock = |member, text| vote(member, Phase::Lock, &batch, text);
+        assert_eq!(of(lock(1, "1."), lock(1, ".1")), Ok(()));
+        assert_eq!(of(lock(1, "1."), lock(1, "11")), Err(NoEvidence::NoContradiction));
+        assert_eq!(of(lock(1, "1."), lock(2, ".1")), Err(NoEvidence::NoContradiction));
+        let commit = vote(1, Phase::Commit, &batch, ".1");
+        assert_eq!(of(lock(1, "1."), commit), Err(NoEvidence::NoContradiction));
+        let mut forged = lock(2, ".1");
+        forged.member = 1;
+        assert_eq!(of(lock(1, "1."), forged), Err(NoEvidence::BadSignature));
+    }
+}

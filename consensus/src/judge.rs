@@ -49,3 +49,29 @@ pub fn judge_entry(tips: &Tips, entry: &Entry) -> Verdict {
         other => other,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testkit::*;
+
+    #[test]
+    fn verdicts_are_given_where_they_are_asked_for_and_never_for_a_refused_batch() {
+        let tips = Tips::genesis(network());
+        let (proposal, _) = batch(0, &[pay_coin(0, ""), pay(1, &[coin(0)], 0, "not his")]);
+        let judged = judge(&tips, proposal.clone(), None);
+        assert_eq!(judged.verdicts.len(), 2);
+        assert_eq!(judged.verdicts[0], Some(Verdict::Valid));
+        assert!(matches!(judged.verdicts[1], Some(Verdict::Invalid(Refusal::NotOwner { .. }))));
+        let only = judge(&tips, proposal.clone(), Some(&bits(".1")));
+        assert_eq!((only.verdicts[0].is_none(), only.verdicts[1].is_some()), (true, true));
+        let mut stranger = (*proposal).clone();
+        stranger.proposer = 7;
+        let judged = judge(&tips, Arc::new(stranger), None);
+        assert!(!judged.is_signed && judged.verdicts.is_empty());
+        let mut wrong = (*proposal).clone();
+        wrong.claimed = Default::default();
+        let judged = judge(&tips, Arc::new(wrong), None);
+        assert!(judged.batch.is_err() && judged.verdicts.is_empty());
+    }
+}

@@ -22,6 +22,10 @@
 //! | what must survive a crash | [`record`] |
 //! | what leaves a state machine | [`step`] |
 
+// The tests' kit is shared with `tests/golden.rs` and names this crate as that sees it.
+#[cfg(test)]
+extern crate self as consensus;
+
 pub mod batch;
 pub mod codec;
 pub mod evidence;
@@ -33,6 +37,8 @@ pub mod proposer;
 pub mod record;
 pub mod step;
 pub mod tally;
+#[cfg(test)]
+mod testkit;
 pub mod tips;
 pub mod validator;
 pub mod verdict;

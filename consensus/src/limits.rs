@@ -34,6 +34,9 @@ pub const QUEUE_MAX: usize = 8 * BATCH_ENTRIES_MAX;
 pub const QUEUE_BYTES_MAX: usize = 8 * BATCH_BYTES_MAX;
 /// Batches that a proposer has in flight; the next waits in the queue and grows.
 pub const FLIGHTS_MAX: usize = 16;
+/// Batches that a proposer keeps in all, those among them that are stuck. When they are that many, nothing
+/// new is sealed: the queue grows, and clients are refused when it is full.
+pub const FLIGHTS_KEPT_MAX: usize = 128;
 /// A batch without end after this, µs, holds up no other any more: something in it is stuck.
 pub const FLIGHT_BUSY_US_MAX: u64 = 500_000;
 /// A batch is sealed when its oldest transfer is this old, µs, although others are in flight. Under load
@@ -52,7 +55,8 @@ pub const RESOLVED_KEEP_US: u64 = 5_000_000;
 const _: () = assert!(BATCH_BYTES_MAX < MESSAGE_BYTES_MAX);
 const _: () = assert!(MESSAGE_BYTES_MAX < 1 << (ZSTD_WINDOW_LOG_MAX + 2));
 const _: () = assert!(QUEUE_MAX >= BATCH_ENTRIES_MAX && QUEUE_BYTES_MAX >= BATCH_BYTES_MAX);
-const _: () = assert!(FLIGHTS_MAX < OPEN_BATCHES_PER_PROPOSER_MAX);
+const _: () = assert!(FLIGHTS_MAX < FLIGHTS_KEPT_MAX);
+const _: () = assert!(FLIGHTS_KEPT_MAX < OPEN_BATCHES_PER_PROPOSER_MAX);
 const _: () = assert!(BATCH_AGE_US_MAX < RETRY_US && RETRY_US < DEADLINE_US);
 // A transfer of the most inputs and outputs fits a batch of its own.
 const _: () = assert!(4_096 * (112 + 120) < BATCH_BYTES_MAX);

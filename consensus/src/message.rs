@@ -245,3 +245,48 @@ impl CheckedCertificate {
         &self.certified
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testkit::*;
+    use crate::verdict::RefusedKind;
+    use ledger::TransferId;
+
+    fn refusals(indexes: impl Iterator<Item = u32>) -> Message {
+        let refused = |index| Refused {
+            index,
+            kind: RefusedKind::Unknown,
+            token: TokenId::default(),
+            transfer: TransferId::default(),
+        };
+        let (batch, phase) = (batch(0, &[pay_coin(0, "")]).1.id(), Phase::Lock);
+        let refused = indexes.map(refused).collect();
+        Message::Answer(Answer { batch, phase, vote: None, refused })
+    }
+
+    #[test]
+    fn r1_decode_refusals_are_bounded_and_in_order() {
+        let read = |message: &Message| Message::from_bytes(&message.to_bytes());
+        let max = u32::try_from(REFUSALS_MAX).expect("small");
+        assert!(read(&refusals(0..max)).is_ok());
+        assert!(matches!(read(&refusals(0..max + 1)), Err(DecodeError::TooMany { .. })));
+        for wrong in [vec![1, 0], vec![2, 2]] {
+            let found = read(&refusals(wrong.into_iter()));
+            assert!(matches!(found, Err(DecodeError::NotCanonical(_))));
+        }
+    }
+
+    #[test]
+    fn r1_decode_unknown_kinds_and_too_many_ids_are_refused() {
+        assert!(matches!(Message::from_bytes(&[5]), Err(DecodeError::BadTag { tag: 5, .. })));
+        assert!(matches!(Request::from_bytes(&[5]), Err(DecodeError::BadTag { tag: 5, .. })));
+        assert!(matches!(Reply::from_bytes(&[4]), Err(DecodeError::BadTag { tag: 4, .. })));
+        let ids = Request::Transfers(vec![TransferId::default(); REQUEST_IDS_MAX + 1]);
+        let found = Request::from_bytes(&ids.to_bytes());
+        assert!(matches!(found, Err(DecodeError::TooMany { .. })));
+        let holders = Reply::Locks(vec![TransferId::default(); REQUEST_IDS_MAX + 1]);
+        let found = Reply::from_bytes(&holders.to_bytes());
+        assert!(matches!(found, Err(DecodeError::TooMany { .. })));
+    }
+}

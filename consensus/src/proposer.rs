@@ -13,15 +13,17 @@ mod outcome;
 
 use crate::batch::{Batch, Proposal};
 use crate::limits::{
-    BATCH_AGE_US_MAX, BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, DEADLINE_US, FLIGHTS_MAX,
-    QUEUE_BYTES_MAX, QUEUE_MAX, RETRY_US,
+    BATCH_AGE_US_MAX, BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, DEADLINE_US, FLIGHTS_KEPT_MAX,
+    FLIGHTS_MAX, QUEUE_BYTES_MAX, QUEUE_MAX, RETRY_US,
 };
 use crate::message::Message;
 use crate::step::{Outgoing, Step, To};
 use crate::verdict::Refusal;
 use flight::Flight;
-use ledger::{BatchId, Canonical, Entry, Keypair, Network, TokenId, TransferId, VerifiedTransfer};
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use ledger::{
+    BatchId, Canonical, Entry, Keypair, Network, TokenId, TokenState, TransferId, VerifiedTransfer,
+};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 pub use outcome::{Outcome, Stages, TransferReport, VoteSplit};
@@ -77,6 +79,8 @@ pub struct Proposer {
     /// Pending transfers by a token that they spend.
     by_token: HashMap<TokenId, Vec<TransferId>>,
     flights: BTreeMap<BatchId, Flight>,
+    /// Members whose contradicting votes are kept as evidence: one piece each is enough.
+    convicted: BTreeSet<u16>,
 }
 
 impl Proposer {
@@ -91,6 +95,7 @@ impl Proposer {
             pending: HashMap::new(),
             by_token: HashMap::new(),
             flights: BTreeMap::new(),
+            convicted: BTreeSet::new(),
         }
     }
 
@@ -144,17 +149,21 @@ impl Proposer {
 
     /// When [`Proposer::poll`] has something to do although nothing comes in, µs.
     pub fn next_poll_us(&self, now_us: u64) -> Option<u64> {
-        if self.busy_flights(now_us) >= FLIGHTS_MAX {
-            return None;
-        }
         let first = self.queue.front()?;
-        Some(self.pending.get(first)?.queued_us + BATCH_AGE_US_MAX)
+        let aged_us = self.pending.get(first)?.queued_us + BATCH_AGE_US_MAX;
+        let is_full = self.open_flights() >= FLIGHTS_KEPT_MAX;
+        if !is_full && self.busy_flights(now_us) < FLIGHTS_MAX {
+            return Some(aged_us);
+        }
+        // Room comes when a flight ends, which is an input, or when one is not busy any more.
+        let busy = self.flights.values().filter(|flight| flight.is_busy(now_us));
+        busy.map(Flight::busy_until_us).min().map(|until_us| until_us.max(aged_us))
     }
 
     fn has_reason(&self, now_us: u64) -> bool {
         let Some(first) = self.queue.front() else { return false };
         let busy = self.busy_flights(now_us);
-        if busy >= FLIGHTS_MAX {
+        if busy >= FLIGHTS_MAX || self.open_flights() >= FLIGHTS_KEPT_MAX {
             return false;
         }
         let is_full =
@@ -167,10 +176,15 @@ impl Proposer {
         self.flights.values().filter(|flight| flight.is_busy(now_us)).count()
     }
 
+    fn open_flights(&self) -> usize {
+        self.flights.values().filter(|flight| flight.is_open()).count()
+    }
+
     fn seal(&mut self, now_us: u64, step: &mut Step) {
         let mut entries = Vec::new();
         let mut ids = Vec::new();
-        let mut bytes = 0;
+        // The list's own count.
+        let mut bytes = 4;
         while let Some(id) = self.queue.front() {
             let Some(pending) = self.pending.get_mut(id) else {
                 self.queue.pop_front();
@@ -186,7 +200,7 @@ impl Proposer {
             ids.push(*id);
             self.queue.pop_front();
         }
-        self.queue_bytes = self.queue_bytes.saturating_sub(bytes);
+        self.queue_bytes = self.queue_bytes.saturating_sub(bytes - 4);
         if entries.is_empty() {
             return;
         }
@@ -201,17 +215,11 @@ impl Proposer {
     }
 
     /// Sends a new batch to all; one that is in flight already (the same transfers again) only to those
-    /// who have not voted for all of it.
+    /// who lack something of it.
     fn launch(&mut self, now_us: u64, batch: Arc<Batch>, step: &mut Step) {
         let id = batch.id();
-        if let Some(flight) = self.flights.get_mut(&id) {
-            for (member, _) in (0u16..).zip(self.network.committee.members()) {
-                if member == self.member {
-                    step.own.push((flight.proposal.clone(), flight.batch.clone()));
-                } else {
-                    step.now.extend(flight.missed_by(member));
-                }
-            }
+        if self.flights.contains_key(&id) {
+            self.send_again(id, step);
             return;
         }
         let epoch = self.network.epoch;
@@ -223,10 +231,31 @@ impl Proposer {
         self.flights.insert(id, Flight::new(proposal, batch, now_us));
     }
 
-    /// A link to a member is up: it gets what it may have missed.
-    pub fn peer_up(&mut self, now_us: u64, member: u16) -> Step {
+    /// The driver has encoded a batch and handed it to the links in `propose_us` µs.
+    pub fn sent(&mut self, batch: &BatchId, propose_us: u64) {
+        let Some(flight) = self.flights.get(batch) else { return };
+        for id in flight.batch.ids() {
+            if let Some(pending) = self.pending.get_mut(id) {
+                pending.stages.propose = propose_us;
+            }
+        }
+    }
+
+    fn send_again(&self, id: BatchId, step: &mut Step) {
+        let Some(flight) = self.flights.get(&id) else { return };
+        for (member, _) in (0u16..).zip(self.network.committee.members()) {
+            if member == self.member {
+                step.own.push((flight.proposal.clone(), flight.batch.clone()));
+            } else {
+                step.now.extend(flight.missed_by(member));
+            }
+        }
+    }
+
+    /// A link to a member is up: it gets what it may have missed, of all that has not ended.
+    pub fn peer_up(&mut self, _now_us: u64, member: u16) -> Step {
         let mut step = Step::default();
-        for flight in self.flights.values().filter(|flight| flight.is_busy(now_us)) {
+        for flight in self.flights.values().filter(|flight| flight.is_open()) {
             step.now.extend(flight.missed_by(member));
         }
         step
@@ -235,28 +264,39 @@ impl Proposer {
     /// Time passes: transfers are proposed again, given up at their deadline, and told to be locked.
     pub fn tick(&mut self, now_us: u64) -> Step {
         let mut step = Step::default();
-        let late: Vec<TransferId> = self
-            .pending
-            .iter()
-            .filter(|(_, pending)| pending.is_late(now_us))
-            .map(|(id, _)| *id)
-            .collect();
-        for id in late {
+        let late = self.pending.iter().filter(|(_, pending)| pending.is_late(now_us));
+        // In the order in which they came, so that one run is like another.
+        let late: BTreeSet<(u64, TransferId)> =
+            late.map(|(id, pending)| (pending.admitted_us, *id)).collect();
+        let mut again: BTreeSet<BatchId> = BTreeSet::new();
+        for (_, id) in late {
             let pending = self.pending.get_mut(&id).expect("it was just found");
             if let Some(outcome) = pending.ending(now_us) {
                 self.end(id, outcome, now_us, &mut step);
             } else if pending.retry_us <= now_us {
+                // First the same batch to those who lack something of it: it may have been lost, and a
+                // repeat writes nothing. Then in a new batch, in case the old one can't go on.
+                let is_first = pending.pause_us == RETRY_US;
+                let newest = pending.flights.last().map(|(batch, _)| *batch);
                 pending.pause_us *= 2;
                 pending.retry_us = now_us + pending.pause_us;
-                if !pending.is_queued {
-                    pending.is_queued = true;
-                    self.queue_bytes += pending.bytes;
-                    self.queue.push_back(id);
+                match newest.filter(|batch| is_first && self.flights.contains_key(batch)) {
+                    Some(batch) => {
+                        again.insert(batch);
+                    }
+                    None if !pending.is_queued => {
+                        pending.is_queued = true;
+                        self.queue_bytes += pending.bytes;
+                        self.queue.push_back(id);
+                    }
+                    None => {}
                 }
             }
         }
-        let pending = &self.pending;
-        self.flights.retain(|_, flight| flight.is_needed(now_us, pending));
+        for batch in again {
+            self.send_again(batch, &mut step);
+        }
+        self.flights.retain(|_, flight| flight.is_needed(now_us));
         step.merge(self.poll(now_us));
         step
     }
@@ -280,6 +320,11 @@ impl Proposer {
 impl Pending {
     fn is_late(&self, now_us: u64) -> bool {
         self.retry_us <= now_us || self.ending(now_us).is_some()
+    }
+
+    fn state_of(&self, token: &TokenId) -> Option<TokenState> {
+        let inputs = &self.entry.signed.transfer.inputs;
+        inputs.iter().map(|input| input.state).find(|state| state.token == *token)
     }
 
     fn ending(&self, now_us: u64) -> Option<Outcome> {

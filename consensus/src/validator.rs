@@ -17,7 +17,7 @@ mod replay;
 mod vote;
 
 use crate::batch::{Batch, Proposal};
-use crate::limits::{OPEN_BATCHES_PER_PROPOSER_MAX, RESOLVED_KEEP_US};
+use crate::limits::{DEADLINE_US, OPEN_BATCHES_PER_PROPOSER_MAX, RESOLVED_KEEP_US};
 use crate::lock::Locks;
 use crate::message::{Answer, CheckedCertificate, Message};
 use crate::record::Certified;
@@ -47,6 +47,8 @@ pub enum Mode {
 struct Open {
     proposal: Arc<Proposal>,
     batch: Arc<Batch>,
+    /// Who proposed it, all of whom are answered: a client's retry at another member makes the same batch.
+    proposers: BTreeSet<u16>,
     /// Why entry i is not voted for; `None` where it is, or where nothing is known yet.
     verdicts: Vec<Option<Verdict>>,
     /// Bits of the Lock vote so far: durable, or in the same step's `persist`.
@@ -73,8 +75,9 @@ pub struct Validator {
     tips: Tips,
     locks: Locks,
     open: HashMap<BatchId, Open>,
-    /// Batches that the pipeline has.
-    judging: HashMap<BatchId, u16>,
+    /// Batches that the pipeline has, by who proposed them: two members may propose one batch, and one of
+    /// them may only claim to.
+    judging: BTreeSet<(BatchId, u16)>,
     /// Certificates whose batch is missing, oldest first by arrival number.
     parked: BTreeMap<BatchId, Parked>,
     /// Batches that wait for a transfer to be applied.
@@ -107,7 +110,7 @@ impl Validator {
             tips,
             locks: Locks::default(),
             open: HashMap::new(),
-            judging: HashMap::new(),
+            judging: BTreeSet::new(),
             parked: BTreeMap::new(),
             waiting: HashMap::new(),
             convicted: HashSet::new(),
@@ -135,43 +138,60 @@ impl Validator {
         }
         let id = proposal.claimed;
         if self.open.contains_key(&id) {
-            return self.repeated(now_us, id);
+            return self.repeated(now_us, id, from);
         }
-        if self.judging.contains_key(&id) {
+        if self.judging.contains(&(id, from)) {
             return step;
         }
-        if !self.has_room_for(from) {
+        if !self.has_room_for(now_us, from) {
             blame(&mut step, from, "more open batches than allowed".into());
             return step;
         }
-        self.judging.insert(id, from);
+        self.judging.insert((id, from));
         step.judge.push(Judge { proposal, only: None });
         step
     }
 
-    fn has_room_for(&self, proposer: u16) -> bool {
-        let judging = self.judging.values().filter(|other| **other == proposer).count();
-        let open = self
-            .open
-            .values()
-            .filter(|open| open.proposal.proposer == proposer && !self.is_resolved(open));
+    /// Batches in which nothing moves any more do not count: an owner that splits the locks of its own
+    /// tokens must not use up the room of the honest member that proposed them.
+    fn has_room_for(&self, now_us: u64, proposer: u16) -> bool {
+        let judging = self.judging.iter().filter(|(_, other)| *other == proposer).count();
+        let open = self.open.values().filter(|open| {
+            open.proposal.proposer == proposer
+                && open.touched_us + DEADLINE_US > now_us
+                && !self.is_resolved(open)
+        });
         judging + open.count() < OPEN_BATCHES_PER_PROPOSER_MAX
     }
 
+    fn is_judging(&self, id: BatchId) -> bool {
+        self.judging.range((id, 0)..=(id, u16::MAX)).next().is_some()
+    }
+
+    /// Sends the entries that are neither voted for nor refused for good through the pipeline again.
+    fn judge_again(&mut self, id: BatchId, step: &mut Step) -> bool {
+        let open = &self.open[&id];
+        let only = open.undecided();
+        if only.ones() == 0 || self.is_judging(id) {
+            return false;
+        }
+        step.judge.push(Judge { proposal: open.proposal.clone(), only: Some(only) });
+        self.judging.insert((id, open.proposal.proposer));
+        true
+    }
+
     /// The same batch again: the same answer (R8), and what was unknown is judged again (R10).
-    fn repeated(&mut self, now_us: u64, id: BatchId) -> Step {
+    fn repeated(&mut self, now_us: u64, id: BatchId, from: u16) -> Step {
         let mut step = Step::default();
         let open = self.open.get_mut(&id).expect("the caller looked");
         open.touched_us = now_us;
-        let again = open.undecided();
-        if again.ones() > 0 && !self.judging.contains_key(&id) {
-            self.judging.insert(id, open.proposal.proposer);
-            step.judge.push(Judge { proposal: open.proposal.clone(), only: Some(again) });
+        open.proposers.insert(from);
+        if self.judge_again(id, &mut step) {
             return step;
         }
-        step.after.push(self.lock_answer(id));
+        step.after.push(self.lock_answer(id, from));
         if self.open[&id].accepted.ones() > 0 {
-            step.after.push(self.commit_answer(id));
+            step.after.push(self.commit_answer(id, from));
         }
         step
     }
@@ -188,8 +208,9 @@ impl Validator {
         for id in &resolved {
             self.open.remove(id);
         }
+        let open = &self.open;
         self.waiting.retain(|_, batches| {
-            batches.retain(|id| !resolved.contains(id));
+            batches.retain(|id| open.contains_key(id));
             !batches.is_empty()
         });
         self.retry_parked(now_us)
@@ -217,8 +238,19 @@ impl Validator {
         !held.filter(|index| !open.applied.has(*index)).any(is_held)
     }
 
-    /// The Lock answer for an open batch as it stands.
-    fn lock_answer(&self, id: BatchId) -> Outgoing {
+    /// The Lock answers for an open batch as it stands, to everybody who proposed it.
+    fn lock_answers(&self, id: BatchId, step: &mut Step) {
+        let proposers = &self.open[&id].proposers;
+        step.after.extend(proposers.iter().map(|to| self.lock_answer(id, *to)));
+    }
+
+    /// The Commit answers for an open batch as it stands, to everybody who proposed it.
+    fn commit_answers(&self, id: BatchId, step: &mut Step) {
+        let proposers = &self.open[&id].proposers;
+        step.after.extend(proposers.iter().map(|to| self.commit_answer(id, *to)));
+    }
+
+    fn lock_answer(&self, id: BatchId, to: u16) -> Outgoing {
         let open = &self.open[&id];
         let refused: Vec<Refused> = (0..open.batch.count())
             .filter(|index| !open.locked.has(*index))
@@ -227,23 +259,28 @@ impl Validator {
                 None => Verdict::Unknown(Cause::CatchingUp).refused(index),
             })
             .collect();
-        self.answer(open, Phase::Lock, open.locked.clone(), refused)
+        self.answer((open, to), Phase::Lock, open.locked.clone(), refused)
     }
 
-    /// The Commit answer for an open batch as it stands.
-    fn commit_answer(&self, id: BatchId) -> Outgoing {
+    fn commit_answer(&self, id: BatchId, to: u16) -> Outgoing {
         let open = &self.open[&id];
-        self.answer(open, Phase::Commit, open.accepted.clone(), Vec::new())
+        self.answer((open, to), Phase::Commit, open.accepted.clone(), Vec::new())
     }
 
-    fn answer(&self, open: &Open, phase: Phase, bits: Bitmap, refused: Vec<Refused>) -> Outgoing {
+    fn answer(
+        &self,
+        (open, to): (&Open, u16),
+        phase: Phase,
+        bits: Bitmap,
+        refused: Vec<Refused>,
+    ) -> Outgoing {
         let batch = open.batch.id();
         let may_vote = self.mode == Mode::Voting && bits.ones() > 0;
         let epoch = self.network.epoch;
         let ballot = Ballot { epoch, phase, batch, bitmap: bits };
         let vote = may_vote.then(|| ballot.sign(&self.network.id, self.member, &self.keypair));
         let answer = Answer { batch, phase, vote, refused };
-        Outgoing { to: To::Member(open.proposal.proposer), message: Message::Answer(answer) }
+        Outgoing { to: To::Member(to), message: Message::Answer(answer) }
     }
 
     /// Where every token stands.
@@ -276,6 +313,7 @@ impl Open {
     fn new(proposal: Arc<Proposal>, batch: Arc<Batch>, now_us: u64) -> Self {
         let count = batch.count();
         Self {
+            proposers: BTreeSet::from([proposal.proposer]),
             proposal,
             batch,
             verdicts: vec![None; count],

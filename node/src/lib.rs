@@ -16,6 +16,7 @@
 //! One owner a datum: the driver alone writes the validator's state (others read it under a lock held for
 //! a few lines) and owns the proposer; the journal's thread alone writes the journal.
 
+pub mod api;
 pub mod board;
 pub mod config;
 pub mod driver;
@@ -24,12 +25,15 @@ pub mod events;
 pub mod handle;
 pub mod index;
 pub mod journal;
+pub mod keyfile;
 pub mod metrics;
 pub mod multicast;
 pub mod node;
+pub mod peers_file;
 pub mod pipeline;
 pub mod store;
 pub mod store_lock;
+pub mod sync;
 pub mod transport;
 
 pub use config::NodeConfig;

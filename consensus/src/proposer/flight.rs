@@ -1,16 +1,16 @@
 //! One batch in flight: its votes of both phases, and what a member still has to get.
 
-use super::{Outcome, Pending, Proposer, VoteSplit, outcome};
+use super::{Outcome, Proposer, VoteSplit, outcome};
 use crate::batch::{Batch, Proposal};
-use crate::limits::{DEADLINE_US, FLIGHT_BUSY_US_MAX};
+use crate::limits::FLIGHT_BUSY_US_MAX;
 use crate::message::{Answer, CheckedCertificate, Message};
 use crate::record::Record;
-use crate::step::{Applied, Blame, Outgoing, Step, To};
+use crate::step::{Applied, Blame, Fetch, Outgoing, Step, To};
 use crate::tally::{Counted, Tally};
-use crate::verdict::{Refused, RefusedKind};
+use crate::verdict::{Refusal, Refused, RefusedKind};
 use ledger::{BatchId, Bitmap, Phase, TransferId, Vote};
 use rand_core::CryptoRng;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// A batch that is proposed and not over.
@@ -49,13 +49,22 @@ impl Flight {
     /// Whether it holds up the next batch: something in it is still open and may soon end. What has not
     /// ended by then is stuck, and must not keep others waiting.
     pub fn is_busy(&self, now_us: u64) -> bool {
-        self.open.ones() > 0 && now_us < self.proposed_us + FLIGHT_BUSY_US_MAX
+        self.is_open() && now_us < self.busy_until_us()
     }
 
-    /// Whether votes may still come that matter.
-    pub fn is_needed(&self, now_us: u64, pending: &HashMap<TransferId, Pending>) -> bool {
-        self.proposed_us + DEADLINE_US > now_us
-            || self.batch.ids().iter().any(|id| pending.contains_key(id))
+    /// When it holds up the next batch no longer, whatever happens, µs.
+    pub fn busy_until_us(&self) -> u64 {
+        self.proposed_us + FLIGHT_BUSY_US_MAX
+    }
+
+    /// Whether a transfer in it has not ended.
+    pub fn is_open(&self) -> bool {
+        self.open.ones() > 0
+    }
+
+    /// Whether votes may still come that matter: all that has ended waits a moment for the rest of them.
+    pub fn is_needed(&self, now_us: u64) -> bool {
+        self.is_open() || now_us < self.busy_until_us()
     }
 
     /// What a member that has not voted for all of it may have missed.
@@ -106,7 +115,9 @@ impl Proposer {
             }
             let counted = flight.tally(answer.phase).add(vote, &self.network.committee);
             if let Counted::Contradicts(evidence) = counted {
-                if evidence.verify(&self.network).is_ok() {
+                let is_new = !self.convicted.contains(&from);
+                if is_new && evidence.verify(&self.network).is_ok() {
+                    self.convicted.insert(from);
                     step.persist.push(Record::Evidence((*evidence).clone()));
                     step.evidence.push(*evidence);
                 }
@@ -123,6 +134,7 @@ impl Proposer {
         }
         self.certify(now_us, id, answer.phase, &mut step, rng);
         if answer.phase == Phase::Lock {
+            self.ask_for_spenders(now_us, from, id, &mut step);
             self.find_doomed(now_us, id);
         }
         step
@@ -163,8 +175,42 @@ impl Proposer {
         step.certificates.push(checked);
     }
 
+    /// R8: a member says that an input is spent, and by which transfer. If it is this very transfer, it is
+    /// final and this node has not heard of it; if it is another, this one is rejected. Either way the
+    /// proof is asked for. Nothing rests on the member's word but the asking, once an answer.
+    fn ask_for_spenders(&mut self, now_us: u64, from: u16, id: BatchId, step: &mut Step) {
+        let flight = &self.flights[&id];
+        let refused = flight.refused.get(&from).map(Vec::as_slice).unwrap_or_default();
+        let mut spenders: BTreeSet<TransferId> = BTreeSet::new();
+        let mut ended: Vec<(TransferId, Outcome)> = Vec::new();
+        for refused in refused.iter().filter(|refused| refused.kind == RefusedKind::Spent) {
+            let index = usize::try_from(refused.index).expect("looked at on arrival");
+            let (transfer, by) = (flight.batch.ids()[index], refused.transfer);
+            let Some(pending) = self.pending.get(&transfer) else { continue };
+            if by == TransferId::default() {
+                continue;
+            }
+            if from != self.member {
+                spenders.insert(by);
+            } else if by == transfer {
+                // It was applied here while it was on its way to this proposer.
+                ended.push((transfer, Outcome::Final));
+            } else if let Some(state) = pending.state_of(&refused.token) {
+                let refusal = Refusal::Spent { state, by: Some(by) };
+                ended.push((transfer, Outcome::Rejected(refusal)));
+            }
+        }
+        if !spenders.is_empty() {
+            let transfers = spenders.into_iter().collect();
+            step.fetch.push(Fetch::Parents { transfers, from });
+        }
+        for (transfer, outcome) in ended {
+            self.end(transfer, outcome, now_us, step);
+        }
+    }
+
     /// Finds transfers whose locks are split so that no quorum can come in this round any more, and those
-    /// that too many refuse for good.
+    /// that too many refuse for good. Where one says "spent", the proof decides, see above.
     fn find_doomed(&mut self, now_us: u64, id: BatchId) {
         let flight = &self.flights[&id];
         let undecided = flight.open.without(flight.lock.certified());
@@ -179,7 +225,8 @@ impl Proposer {
         }
         let committee = &self.network.committee;
         for (index, refusals) in refusals {
-            let for_good = refusals.iter().filter(|(_, r)| r.kind != RefusedKind::Unknown);
+            let is_final = |kind| matches!(kind, RefusedKind::Locked | RefusedKind::Invalid);
+            let for_good = refusals.iter().filter(|(_, r)| is_final(r.kind));
             let against: u64 = for_good.map(|(member, _)| committee.weight(*member)).sum();
             let Some(pending) = self.pending.get_mut(&flight.batch.ids()[index]) else { continue };
             if committee.total() - against < committee.quorum() {

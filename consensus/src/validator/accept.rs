@@ -10,6 +10,7 @@ use crate::record::{Certified, Record};
 use crate::step::{Fetch, Step};
 use crate::tips::Place;
 use ledger::{BatchId, Bitmap, Certificate, Phase};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 impl Validator {
@@ -30,7 +31,7 @@ impl Validator {
         }
         let mut step = Step::default();
         if certificate.phase == Phase::Lock {
-            step.after.push(self.commit_answer(certificate.batch));
+            self.commit_answers(certificate.batch, &mut step);
         }
         Err(step)
     }
@@ -61,7 +62,9 @@ impl Validator {
         let id = batch.id();
         let is_one = checked.certificate().batch == id && applied.proposal.claimed == id;
         let is_commit = checked.certificate().phase == Phase::Commit;
-        if !is_one || !is_commit || batch.count() != checked.certified().count() {
+        let is_members = self.network.committee.member(applied.proposal.proposer).is_some();
+        let is_fit = batch.count() == checked.certified().count();
+        if !is_one || !is_commit || !is_members || !is_fit {
             return step;
         }
         let proposal = Arc::new(applied.proposal);
@@ -74,7 +77,8 @@ impl Validator {
     pub fn fetched(&mut self, now_us: u64, proposal: Arc<Proposal>, batch: Arc<Batch>) -> Step {
         let mut step = Step::default();
         let id = batch.id();
-        if proposal.claimed == id && self.parked.contains_key(&id) {
+        let is_members = self.network.committee.member(proposal.proposer).is_some();
+        if proposal.claimed == id && is_members && self.parked.contains_key(&id) {
             self.open.entry(id).or_insert_with(|| Open::new(proposal, batch, now_us));
             self.unpark(now_us, id, &mut step);
         }
@@ -86,13 +90,14 @@ impl Validator {
         let open = self.open.get_mut(&id).expect("the caller looked");
         open.touched_us = now_us;
         match checked.certificate().phase {
-            Phase::Lock => self.accept(id, checked, step),
+            Phase::Lock => self.accept(now_us, id, checked, step),
             Phase::Commit => self.apply(now_us, id, checked, step),
         }
     }
 
-    /// R6. Entries whose inputs are no tips here are left out; a later repeat may add them (R10).
-    fn accept(&mut self, id: BatchId, checked: CheckedCertificate, step: &mut Step) {
+    /// R6. Entries whose inputs are no tips here are left out; those that wait for a parent are tried again
+    /// when it is applied, and the vote gains bits (R10). What is spent already needs no accept any more.
+    fn accept(&mut self, now_us: u64, id: BatchId, checked: CheckedCertificate, step: &mut Step) {
         if self.mode != Mode::Voting {
             return;
         }
@@ -100,37 +105,39 @@ impl Validator {
         let batch = open.batch.clone();
         let fresh = checked.certified().without(&open.accepted);
         let mut newly = Bitmap::empty(batch.count());
-        let mut accepted = Bitmap::empty(batch.count());
+        let mut missing = BTreeSet::new();
         for index in fresh.indexes() {
             let entry = &batch.entries()[index];
             let inputs = &entry.signed.transfer.inputs;
-            let is_tip = |input: &ledger::Input| self.tips.place(&input.state) == Place::Current;
-            if !inputs.iter().all(is_tip) {
+            let places = inputs.iter().map(|input| (input.state, self.tips.place(&input.state)));
+            let elsewhere: Vec<_> = places.filter(|(_, place)| *place != Place::Current).collect();
+            if !elsewhere.is_empty() {
+                if elsewhere.iter().all(|(_, place)| *place == Place::Ahead) {
+                    missing.extend(elsewhere.iter().map(|(state, _)| state.made_by));
+                }
                 continue;
             }
             let held = Held { round: entry.round, transfer: batch.ids()[index], batch: id };
-            if let Ok(is_new) = self.locks.accept(inputs, held) {
-                accepted.set(index);
-                if is_new {
-                    newly.set(index);
-                }
+            if self.locks.accept(inputs, held).is_ok() {
+                newly.set(index);
             }
         }
         if newly.ones() > 0 {
             self.record_batch(step, id);
             let certificate = checked.certificate().clone();
-            let certified = Certified { certificate, bitmap: newly };
+            let certified = Certified { certificate, bitmap: newly.clone() };
             let open = self.open.get_mut(&id).expect("looked at above");
             open.lock_certificates.push(certified.clone());
             step.persist.push(Record::Accepted(certified));
         }
         let open = self.open.get_mut(&id).expect("looked at above");
-        open.accepted.add(&accepted);
-        if accepted.without(&open.applied).ones() < fresh.without(&open.applied).ones() {
-            self.park_for_parents(checked);
+        open.accepted.add(&newly);
+        if open.accepted.ones() > 0 {
+            self.commit_answers(id, step);
         }
-        if self.open[&id].accepted.ones() > 0 {
-            step.after.push(self.commit_answer(id));
+        if !missing.is_empty() {
+            self.wait_for(&missing, id);
+            self.park_for_parents(now_us, checked);
         }
     }
 
@@ -144,7 +151,7 @@ impl Validator {
         let votes = checked.certificate().votes();
         let from = votes.iter().map(|vote| vote.member);
         let from = from.filter(|member| *member != self.member).collect();
-        if !self.judging.contains_key(&id) {
+        if !self.is_judging(id) {
             step.fetch.push(Fetch::Batch { batch: id, from });
         }
         let parked = self.parked.entry(id).or_default();
@@ -154,9 +161,12 @@ impl Validator {
 
     /// Keeps a certificate until parents are applied; its batch is open. Commit certificates wait with
     /// their missing parents named, see `apply`.
-    pub(super) fn park_for_parents(&mut self, checked: CheckedCertificate) {
-        if self.parked.len() < PARKED_MAX {
-            self.parked.entry(checked.certificate().batch).or_default().put(checked);
+    pub(super) fn park_for_parents(&mut self, now_us: u64, checked: CheckedCertificate) {
+        let id = checked.certificate().batch;
+        if self.parked.len() < PARKED_MAX || self.parked.contains_key(&id) {
+            let parked = self.parked.entry(id).or_default();
+            parked.since_us = now_us;
+            parked.put(checked);
         }
     }
 

@@ -5,7 +5,7 @@ use super::{Mode, Validator};
 use crate::limits::WAITING_MAX;
 use crate::message::CheckedCertificate;
 use crate::record::{Certified, Record};
-use crate::step::{Applied, Fetch, Judge, Step};
+use crate::step::{Applied, Fetch, Step};
 use crate::tips::NotApplied;
 use ledger::{BatchId, Bitmap, TransferId};
 use std::collections::BTreeSet;
@@ -55,7 +55,7 @@ impl Validator {
         self.open.get_mut(&id).expect("looked at above").applied.add(&resolved);
         if !missing.is_empty() {
             self.wait_for(&missing, id);
-            self.park_for_parents(checked);
+            self.park_for_parents(now_us, checked);
             let transfers = missing.into_iter().collect();
             step.fetch.push(Fetch::Parents { transfers, from: proposer });
         }
@@ -81,11 +81,8 @@ impl Validator {
             applied.iter().filter_map(|id| self.waiting.remove(id)).flatten().collect();
         for id in woken {
             self.unpark(now_us, id, step);
-            let Some(open) = self.open.get(&id) else { continue };
-            let only = open.undecided();
-            if only.ones() > 0 && !self.judging.contains_key(&id) {
-                self.judging.insert(id, open.proposal.proposer);
-                step.judge.push(Judge { proposal: open.proposal.clone(), only: Some(only) });
+            if self.open.contains_key(&id) {
+                self.judge_again(id, step);
             }
         }
     }

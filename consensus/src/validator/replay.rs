@@ -7,8 +7,8 @@ use crate::evidence::Evidence;
 use crate::lock::Held;
 use crate::record::{Certified, Locked, Record};
 use crate::step::Applied;
-use crate::tips::NotApplied;
-use ledger::{BatchId, TokenState};
+use crate::tips::{NotApplied, Place};
+use ledger::{BatchId, Input, TokenState};
 use std::sync::Arc;
 
 /// Records that no run of this validator can have written in this order.
@@ -71,10 +71,8 @@ impl Validator {
         let batch = self.replayed(id, locked.bitmap.count())?;
         for index in locked.bitmap.indexes() {
             let (entry, held) = held(&batch, index);
-            if self.is_current(&entry.signed.transfer.inputs) {
-                let locked = self.locks.lock(&entry.signed.transfer.inputs, held);
-                locked.map_err(|_| ReplayError::Forbidden(id))?;
-            }
+            let inputs = self.current(&entry.signed.transfer.inputs);
+            self.locks.lock(&inputs, held).map_err(|_| ReplayError::Forbidden(id))?;
         }
         self.open.get_mut(&id).expect("looked at above").locked.add(&locked.bitmap);
         Ok(Vec::new())
@@ -85,10 +83,8 @@ impl Validator {
         let batch = self.replayed(id, certified.bitmap.count())?;
         for index in certified.bitmap.indexes() {
             let (entry, held) = held(&batch, index);
-            if self.is_current(&entry.signed.transfer.inputs) {
-                let accepted = self.locks.accept(&entry.signed.transfer.inputs, held);
-                accepted.map_err(|_| ReplayError::Forbidden(id))?;
-            }
+            let inputs = self.current(&entry.signed.transfer.inputs);
+            self.locks.accept(&inputs, held).map_err(|_| ReplayError::Forbidden(id))?;
         }
         let open = self.open.get_mut(&id).expect("looked at above");
         open.accepted.add(&certified.bitmap);
@@ -119,9 +115,11 @@ impl Validator {
         Ok(applied)
     }
 
-    /// The tips may be newer than the record: then the lock has served its time.
-    fn is_current(&self, inputs: &[ledger::Input]) -> bool {
-        inputs.iter().all(|input| self.tips.place(&input.state) == crate::tips::Place::Current)
+    /// The inputs that are unspent. The tips may be newer than the record: then the lock of a spent state
+    /// has served its time, and the locks of the same transfer's other states have not.
+    fn current(&self, inputs: &[Input]) -> Vec<Input> {
+        let is_current = |input: &&Input| self.tips.place(&input.state) == Place::Current;
+        inputs.iter().filter(is_current).copied().collect()
     }
 
     /// Ends replay: forgets the resolved batches.
@@ -138,7 +136,7 @@ impl Validator {
     }
 
     /// The records that rebuild what is locked and accepted now; a journal that is read from here on needs
-    /// nothing older but the tips.
+    /// nothing older but the tips. A lock may come back out of another batch that holds its transfer, too.
     pub fn live_records(&self) -> Vec<Record> {
         let mut records = Vec::new();
         let mut open: Vec<&Open> =
@@ -147,8 +145,8 @@ impl Validator {
         for open in open {
             let batch = open.batch.id();
             records.push(Record::Batch(open.proposal.clone()));
-            let bitmap = open.locked.without(&open.applied);
-            if bitmap.ones() > 0 {
+            if open.locked.ones() > 0 {
+                let bitmap = open.locked.clone();
                 records.push(Record::Locked(Locked { batch, bitmap }));
             }
             records.extend(open.lock_certificates.iter().cloned().map(Record::Accepted));

@@ -19,8 +19,8 @@ impl Validator {
     pub fn judged(&mut self, now_us: u64, judged: Judged) -> Step {
         let mut step = Step::default();
         let id = judged.proposal.claimed;
-        self.judging.remove(&id);
         let proposer = judged.proposal.proposer;
+        self.judging.remove(&(id, proposer));
         let batch = match judged.batch {
             Ok(batch) if judged.is_signed => batch,
             Ok(_) => {
@@ -35,12 +35,14 @@ impl Validator {
         if !self.open.contains_key(&id) {
             self.open.insert(id, Open::new(judged.proposal.clone(), batch.clone(), now_us));
         }
+        let open = self.open.get_mut(&id).expect("opened above");
+        open.proposers.insert(proposer);
         let newly = self.lock_valid(&mut step, id, &batch, judged.verdicts);
         if newly.ones() > 0 {
             self.record_batch(&mut step, id);
             step.persist.push(Record::Locked(Locked { batch: id, bitmap: newly }));
         }
-        step.after.push(self.lock_answer(id));
+        self.lock_answers(id, &mut step);
         self.ask_for_parents(&mut step, id, proposer);
         self.unpark(now_us, id, &mut step);
         step
@@ -49,13 +51,15 @@ impl Validator {
     /// A batch that this node's own proposer made: every entry was found Valid here before it was queued.
     pub fn own(&mut self, now_us: u64, proposal: Arc<Proposal>, batch: Arc<Batch>) -> Step {
         if self.open.contains_key(&batch.id()) {
-            return self.repeated(now_us, batch.id());
+            return self.repeated(now_us, batch.id(), self.member);
         }
         let verdicts = vec![Some(Verdict::Valid); batch.count()];
         self.judged(now_us, Judged { proposal, batch: Ok(batch), is_signed: true, verdicts })
     }
 
-    /// Locks what is valid and returns the entries whose locks are new.
+    /// Locks what is valid and returns the entries that the vote has gained. They are recorded even where
+    /// the lock itself was there before, from another batch: a vote, once sent, is never taken back (R10),
+    /// also not after a restart.
     fn lock_valid(
         &mut self,
         step: &mut Step,
@@ -67,11 +71,14 @@ impl Validator {
         for (index, verdict) in verdicts.into_iter().enumerate() {
             let Some(verdict) = verdict else { continue };
             let verdict = match verdict {
-                Verdict::Valid => self.lock_entry(step, batch, index, &mut newly),
+                Verdict::Valid => self.lock_entry(step, batch, index),
                 other => other,
             };
             let open = self.open.get_mut(&id).expect("opened by the caller");
             if verdict == Verdict::Valid {
+                if !open.locked.has(index) {
+                    newly.set(index);
+                }
                 open.locked.set(index);
                 open.verdicts[index] = None;
             } else if !open.locked.has(index) {
@@ -81,13 +88,7 @@ impl Validator {
         newly
     }
 
-    fn lock_entry(
-        &mut self,
-        step: &mut Step,
-        batch: &Batch,
-        index: usize,
-        newly: &mut Bitmap,
-    ) -> Verdict {
+    fn lock_entry(&mut self, step: &mut Step, batch: &Batch, index: usize) -> Verdict {
         if self.mode != Mode::Voting {
             return Verdict::Unknown(Cause::CatchingUp);
         }
@@ -103,12 +104,7 @@ impl Validator {
         let transfer = batch.ids()[index];
         let held = Held { round: entry.round, transfer, batch: batch.id() };
         match self.locks.lock(inputs, held) {
-            Ok(is_new) => {
-                if is_new {
-                    newly.set(index);
-                }
-                Verdict::Valid
-            }
+            Ok(_) => Verdict::Valid,
             Err(refusal) => {
                 if let Refusal::LockConflict { state, .. } = &refusal {
                     self.convict(step, *state, batch, index);

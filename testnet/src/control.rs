@@ -56,7 +56,7 @@ pub async fn status(args: &DirArgs, output: Output) -> Result<(), Failure> {
     let folder = choose(args)?;
     let file = describe(&folder)?;
     let mut validators = Vec::new();
-    let mut lines = vec![format!("{} in {}", file.network, folder.dir.display())];
+    let mut lines = vec![format!("{} in {}", file.name, folder.dir.display())];
     let mut running: u32 = 0;
     for validator in &file.validators {
         let state = validator.process.state();
@@ -80,6 +80,7 @@ pub async fn status(args: &DirArgs, output: Output) -> Result<(), Failure> {
         "schema": "quorate.testnet-status/1",
         "ok": true,
         "network": file.network,
+        "name": file.name,
         "dir": folder.dir,
         "quorum": file.quorum,
         "running": running,

@@ -122,7 +122,8 @@ pub async fn launch(
             let file = TestnetFile {
                 schema: TESTNET_SCHEMA.into(),
                 ok: true,
-                network: network.name.to_string(),
+                network: network.id.to_string(),
+                name: network.name.to_string(),
                 quorum: network.committee.quorum(),
                 genesis: folder.genesis(),
                 dir: folder.dir.clone(),

@@ -20,8 +20,10 @@ pub struct TestnetFile {
     pub schema: String,
     /// Always true: it is also the answer of `up`.
     pub ok: bool,
-    /// The network's name.
+    /// The network's id, hexadecimal.
     pub network: String,
+    /// The network's name.
+    pub name: String,
     /// Vote weight of a quorum.
     pub quorum: u64,
     /// The genesis file.

@@ -184,7 +184,7 @@ fn summary(file: &TestnetFile, is_detached: bool) -> String {
     let dir = file.dir.display();
     let mut lines = vec![format!(
         "{}: {} validators are ready, {} of them are a quorum",
-        file.network,
+        file.name,
         file.validators.len(),
         file.quorum
     )];

@@ -5,7 +5,7 @@ use crate::folder::{Folder, Listen};
 use crate::launch::{StopSignals, listens, ready};
 use crate::output::{Output, io_failure};
 use crate::probe;
-use crate::process::{State, kill_all, stop_all};
+use crate::process::{State, kill_all, stop_all, until};
 use crate::registry::{Registry, TestnetFile, Validator};
 use crate::spawn::{Node, last_lines};
 use crate::up::{Hold, control_lock};
@@ -22,6 +22,9 @@ use tokio::time::Instant;
 
 /// Longest wait for a started validator to be ready, when a quorum runs: it has to catch up.
 const READY_TIME: Duration = Duration::from_secs(10);
+/// Longest wait until the system's first process has taken note of ended nodes, so that they are no
+/// longer listed. They have ended either way; some containers take a second or two.
+const REAP_TIME: Duration = Duration::from_secs(3);
 /// Longest wait until a signal has shown its effect.
 const SIGNAL_TIME: Duration = Duration::from_secs(10);
 
@@ -153,6 +156,10 @@ async fn stop_with_keeper(folder: &Folder) -> Result<Vec<String>, Failure> {
         if !keeper.process.wait_for(|state| state == State::Gone, SIGNAL_TIME).await {
             kill_all(&[keeper.process]).await?;
         }
+    }
+    if let Some(file) = TestnetFile::read(&folder.document())? {
+        let is_reaped = || file.processes().iter().all(|p| !p.is_listed()).then_some(());
+        until(REAP_TIME, is_reaped).await;
     }
     Ok(stopped)
 }

@@ -72,6 +72,11 @@ impl Process {
         self.state() != State::Gone
     }
 
+    /// Whether the system still lists it, be it as an ended one that nobody took note of.
+    pub fn is_listed(self) -> bool {
+        Self::of(self.pid) == Some(self)
+    }
+
     /// Sends a signal to this process and no other; `false` when it has ended.
     ///
     /// # Errors

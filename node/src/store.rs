@@ -313,4 +313,6 @@ impl Store {
 }
 
 #[cfg(test)]
+pub(crate) use tests::network as tests_network;
+#[cfg(test)]
 mod tests;

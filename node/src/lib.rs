@@ -18,6 +18,7 @@
 
 pub mod api;
 pub mod board;
+pub mod client;
 pub mod config;
 pub mod driver;
 pub mod error;
@@ -35,7 +36,9 @@ pub mod store;
 pub mod store_lock;
 pub mod sync;
 pub mod transport;
+pub mod view;
 
+pub use client::Client;
 pub use config::NodeConfig;
 pub use error::{Code, Failure};
 pub use handle::Handle;

@@ -1,7 +1,7 @@
 //! `GET /`: the explorer, one page for people. Made on the node, without a script; everything that could
 //! hold a foreign text is escaped, and the browser is told to load nothing but the style sheet.
 
-use super::answer::{Problem, bytes};
+use super::answer::bytes;
 use super::{Answered, Api};
 use crate::view::{BatchesDocument, NodeDocument, SupplyDocument, ValidatorsDocument};
 use axum::extract::State;
@@ -38,14 +38,14 @@ pub(super) async fn page(State(api): State<Api>) -> Answered {
         let shared = &handle.shared;
         let first = u64::try_from(BATCHES_SHOWN).expect("small");
         let from = shared.store.line_count().checked_sub(first + 1);
-        let batches = BatchesDocument::of(shared, from, BATCHES_SHOWN)?;
+        let batches = BatchesDocument::of(shared, from, BATCHES_SHOWN);
         let name = shared.network.name.to_string();
         let node = NodeDocument::of(shared);
         let validators = ValidatorsDocument::of(shared);
         let supply = SupplyDocument::of(shared, None, ASSETS_SHOWN);
-        Ok::<_, Problem>(html(&name, &node, &validators, &supply, &batches))
+        html(&name, &node, &validators, &supply, &batches)
     };
-    let text = api.blocking(read).await??;
+    let text = api.blocking(read).await?;
     let mut response = bytes(StatusCode::OK, "text/html; charset=utf-8", text);
     let headers = response.headers_mut();
     headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
@@ -148,18 +148,17 @@ fn push_supply(out: &mut String, supply: &SupplyDocument) {
 fn push_batches(out: &mut String, batches: &BatchesDocument) {
     out.push_str(
         "<h2>Latest batches</h2><table><tr><th class=\"n\">Position<th>Batch\
-         <th class=\"n\">Applied<th class=\"n\">Entries</tr>",
+         <th class=\"n\">Applied</tr>",
     );
     for row in batches.batches.iter().rev() {
         push(
             out,
             format_args!(
                 "<tr><td class=\"n\">{position}<td><a href=\"/v1/batches/{id}\"><code>{id}</code></a>\
-                 <td class=\"n\">{applied}<td class=\"n\">{entries}</tr>",
+                 <td class=\"n\">{applied}</tr>",
                 position = row.position,
                 id = row.id,
                 applied = row.applied,
-                entries = row.entries,
             ),
         );
     }

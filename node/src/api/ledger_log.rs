@@ -12,8 +12,7 @@ use ledger::BatchId;
 pub(super) async fn batches(State(api): State<Api>, params: Params) -> Answered {
     let params = params.only(&["after", "limit"])?;
     let (after, limit) = (params.after()?, params.limit(BATCHES_PAGE)?);
-    let read = move |handle: &crate::Handle| BatchesDocument::of(&handle.shared, after, limit);
-    Ok(ok(&api.blocking(read).await?))
+    Ok(ok(&BatchesDocument::of(api.shared(), after, limit)))
 }
 
 /// `GET /v1/batches/{id}`.

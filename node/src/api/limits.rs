@@ -48,7 +48,7 @@ pub const EVENTS_AT_ONCE_MAX: usize = 64;
 pub const TOKENS_PAGE: (usize, usize) = (500, 5_000);
 /// States of a token's history on a page; each reads a batch from disk.
 pub const HISTORY_PAGE: (usize, usize) = (20, 100);
-/// Lines of the applied log on a page; each reads a record from disk.
+/// Lines of the applied log on a page.
 pub const BATCHES_PAGE: (usize, usize) = (100, 1_000);
 /// Assets on a page.
 pub const SUPPLY_PAGE: (usize, usize) = (1_000, 5_000);

@@ -127,8 +127,11 @@ impl Api {
             entry = board.wait(id, time) => entry,
             () = super::stopped(&mut stopping) => board.get(&id),
         };
-        if on_board.is_some() {
-            return Ok(on_board);
+        // One that did not end well here may have become final through another validator.
+        if let Some(entry) = on_board
+            && (entry.status == Status::Final || !self.shared().store.is_final(&id))
+        {
+            return Ok(Some(entry));
         }
         while !self.shared().store.is_final(&id) {
             let next = (Instant::now() + LOOK_EVERY).min(until);

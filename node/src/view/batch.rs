@@ -30,7 +30,7 @@ pub struct BatchRow {
     pub position: u64,
     /// The batch.
     pub id: BatchId,
-    /// How many of them were applied with this line.
+    /// How many transfers were applied with this line.
     pub applied: u64,
 }
 

@@ -1,1 +1,3 @@
-//! testnet
+//! testnet: a whole network on one machine, and in one thread: [`sim`].
+
+pub mod sim;

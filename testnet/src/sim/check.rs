@@ -7,6 +7,7 @@ pub mod conserved;
 pub mod evidence;
 pub mod one_final;
 pub mod one_lock;
+pub mod only_gains;
 pub mod settled;
 
 use super::archive::Archive;
@@ -33,6 +34,7 @@ pub struct Checks {
     batches: BTreeMap<BatchId, Known>,
     one_lock: one_lock::OneLock,
     one_final: one_final::OneFinal,
+    only_gains: only_gains::OnlyGains,
     certified: certified::Certified,
     acknowledged: acknowledged::Acknowledged,
     /// The first broken invariant, and when, µs.
@@ -48,6 +50,7 @@ impl Checks {
             batches: BTreeMap::new(),
             one_lock: Default::default(),
             one_final: Default::default(),
+            only_gains: Default::default(),
             certified: Default::default(),
             acknowledged: Default::default(),
             broken: None,
@@ -72,11 +75,12 @@ impl Checks {
     /// A member sends a message.
     pub fn said(&mut self, now_us: u64, member: u16, message: &Message) {
         let Message::Answer(answer) = message else { return };
-        let Some(vote) = answer.vote.as_ref().filter(|vote| vote.ballot.phase == Phase::Lock)
-        else {
+        let Some(vote) = answer.vote.as_ref().filter(|_| self.honest.contains(&member)) else {
             return;
         };
-        if self.honest.contains(&member) {
+        let found = self.only_gains.voted(member, vote);
+        self.note(now_us, found);
+        if vote.ballot.phase == Phase::Lock {
             let known = self.batches.get(&vote.ballot.batch);
             let found = self.one_lock.voted(member, vote, known);
             self.note(now_us, found);

@@ -60,13 +60,13 @@ impl Clients {
         Self { network, keys, wallets, payments: BTreeMap::new(), is_patient, rng }
     }
 
-    /// An honest payment, to be sent to a member.
-    pub fn pay(&mut self, now_us: u64) -> Option<(u16, SignedTransfer)> {
+    /// An honest payment, to be sent to a member: to `home`, if one is given.
+    pub fn pay(&mut self, now_us: u64, home: Option<u16>) -> Option<(u16, SignedTransfer)> {
         let owner = self.rng.random_range(0..self.keys.len());
         let count = self.rng.random_range(1..=3);
         let inputs = self.take(owner, count)?;
         let signed = self.sign(owner, inputs);
-        Some(self.sent(now_us, signed, true))
+        Some(self.sent(now_us, signed, (true, home)))
     }
 
     /// Conflicting transfers of one owner, each to be sent to a member.
@@ -80,7 +80,7 @@ impl Clients {
         };
         let sign = |inputs| {
             let signed = self.sign(owner, inputs);
-            self.sent(now_us, signed, false)
+            self.sent(now_us, signed, (false, None))
         };
         spends.into_iter().map(sign).collect()
     }
@@ -129,9 +129,10 @@ impl Clients {
         &mut self,
         now_us: u64,
         signed: SignedTransfer,
-        is_honest: bool,
+        (is_honest, home): (bool, Option<u16>),
     ) -> (u16, SignedTransfer) {
-        let home = self.rng.random_range(0..MEMBERS);
+        let any = self.rng.random_range(0..MEMBERS);
+        let home = home.unwrap_or(any);
         let payment = Payment {
             signed: signed.clone(),
             is_honest,

@@ -7,6 +7,9 @@ use rand::rngs::StdRng;
 /// Shortest way of a message, µs.
 const DELAY_US_MIN: u64 = 50;
 
+/// What somebody recorded comes again up to this much later, µs: long after it was forgotten.
+const REPLAY_US_MAX: u64 = 10_000_000;
+
 /// The links between all members.
 #[derive(Clone, Debug)]
 pub struct Links {
@@ -52,6 +55,10 @@ impl Links {
         let copies = if is_twice { 2 } else { 1 };
         let slow = if is_late { 100 } else { 1 };
         let mut delay = || rng.random_range(DELAY_US_MIN..DELAY_US_MIN + self.plan.delay_us_max);
-        (0..copies).map(|_| delay() * slow).collect()
+        let mut delays: Vec<u64> = (0..copies).map(|_| delay() * slow).collect();
+        if rng.random_range(0..1_000) < self.plan.replayed {
+            delays.push(rng.random_range(0..REPLAY_US_MAX));
+        }
+        delays
     }
 }

@@ -23,6 +23,8 @@ pub struct Plan {
     pub twice: u32,
     /// Messages that take a hundred times as long, of a thousand.
     pub late: u32,
+    /// Messages that somebody recorded and sends again up to ten seconds later, of a thousand.
+    pub replayed: u32,
     /// A message takes up to this, µs.
     pub delay_us_max: u64,
     /// A sync takes up to this, µs.
@@ -31,6 +33,8 @@ pub struct Plan {
     pub crashes: u32,
     /// Partitions during the chaos.
     pub partitions: u32,
+    /// Honest owners pay at so many instants only, all at one member each time; 0: at any time, anywhere.
+    pub bursts: u32,
     /// Transfers that honest owners make.
     pub payments: u32,
     /// Times that an owner signs conflicting transfers.
@@ -49,17 +53,19 @@ impl Plan {
         };
         let mut plan = Self {
             seed,
-            chaos_us: 4_000_000,
+            chaos_us: 3_000_000 + u64::from(some(3, 9)) * 1_000_000,
             settle_us_max: 30_000_000,
             loss: some(2, 200),
             twice: some(2, 200),
             late: some(2, 50),
+            replayed: some(2, 100),
             delay_us_max: u64::from(some(20, 20)) * 500 + 100,
             sync_us_max: u64::from(some(20, 10)) * 500 + 100,
             crashes: some(3, 6),
             partitions: some(2, 4),
+            bursts: some(2, 4),
             payments: 4 + some(20, 20),
-            conflicts: some(3, 5),
+            conflicts: some(3, 8),
             byzantine: Vec::new(),
         };
         let traitors = rng.random_range(0..4u16).min(2);

@@ -42,7 +42,7 @@ enum Event {
     Told { by: u16, id: TransferId, outcome: Outcome },
     Clients,
     Conflict,
-    Pay,
+    Pay { home: Option<u16> },
     Crash { to: u16 },
     Restart { to: u16 },
     PeerUp { to: u16, member: u16 },
@@ -142,9 +142,17 @@ impl World {
             self.at(at, Event::Tick { to, round: u64::from(to) });
         }
         let chaos = |world: &mut Self| world.rng.random_range(0..plan.chaos_us);
+        let bursts: Vec<(u64, u16)> =
+            (0..plan.bursts).map(|_| (chaos(self), self.rng.random_range(0..MEMBERS))).collect();
         for _ in 0..plan.payments {
-            let at = chaos(self);
-            self.at(at, Event::Pay);
+            let (at, home) = match bursts.len() {
+                0 => (chaos(self), None),
+                count => {
+                    let (at, home) = bursts[self.rng.random_range(0..count)];
+                    (at + self.rng_below(5_000), Some(home))
+                }
+            };
+            self.at(at, Event::Pay { home });
         }
         for _ in 0..plan.conflicts {
             let at = chaos(self);
@@ -249,8 +257,8 @@ impl World {
                 self.submit(again);
                 self.at(self.now_us + CLIENT_US, Event::Clients);
             }
-            Event::Pay => {
-                let payment = self.clients.pay(self.now_us);
+            Event::Pay { home } => {
+                let payment = self.clients.pay(self.now_us, home);
                 self.submit(payment.into_iter().collect());
             }
             Event::Conflict => {

@@ -126,4 +126,4 @@ async fn stopped(stopping: &mut watch::Receiver<bool>) {
 type Answered = Result<axum::response::Response, Problem>;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

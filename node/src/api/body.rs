@@ -2,7 +2,8 @@
 
 use super::Api;
 use super::limits::{
-    BATCH_BODY_BYTES_MAX, BODY_TIME_MAX, TRANSFER_BODY_BYTES_MAX, TRANSFER_BYTES_MAX, TRANSFERS_MAX,
+    BATCH_BODY_BYTES_MAX, BODY_TIME_MAX, DISCARD_BYTES_MAX, TRANSFER_BODY_BYTES_MAX,
+    TRANSFER_BYTES_MAX, TRANSFERS_MAX,
 };
 use crate::error::{Failure, MALFORMED, OVERLOADED, TOO_LARGE, USAGE, refused_transfer};
 use axum::body::HttpBody;
@@ -79,14 +80,16 @@ async fn read(api: &Api, request: Request, bytes_max: usize) -> Result<Body, Fai
     let hint = body.size_hint();
     let most = u64::try_from(bytes_max).expect("a size");
     if hint.lower() > most {
+        discard(body).await;
         return Err(too_large());
     }
     let kib = hint.upper().unwrap_or(most).min(most) / 1024 + 1;
     let kib = u32::try_from(kib).expect("a body is far below 4 TiB");
-    let share = api.body_kib.clone().try_acquire_many_owned(kib).map_err(|_| {
+    let Ok(share) = api.body_kib.clone().try_acquire_many_owned(kib) else {
+        discard(body).await;
         let what = "the node has too many bodies to read; nothing was done";
-        Failure::new(OVERLOADED, what).help("send the same request again in a second")
-    })?;
+        return Err(Failure::new(OVERLOADED, what).help("send the same request again in a second"));
+    };
     let reading = Limited::new(body, bytes_max).collect();
     let read = tokio::time::timeout(BODY_TIME_MAX, reading).await;
     let read = read.map_err(|_| malformed("the body did not come in time"))?;
@@ -95,6 +98,22 @@ async fn read(api: &Api, request: Request, bytes_max: usize) -> Result<Body, Fai
         if is_long { too_large() } else { malformed(format!("the body ended early: {error}")) }
     })?;
     Ok(Body { bytes: bytes.to_bytes(), is_json, _share: share })
+}
+
+/// Reads a refused body and keeps nothing of it: a client that is still writing would otherwise see its
+/// connection cut instead of the answer, and could not tell that nothing was done.
+async fn discard(mut body: axum::body::Body) {
+    let discarding = async {
+        let mut left = DISCARD_BYTES_MAX;
+        while let Some(Ok(frame)) = body.frame().await {
+            left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
+            if left == 0 {
+                return;
+            }
+        }
+    };
+    // Over time, the connection is cut after all.
+    drop(tokio::time::timeout(BODY_TIME_MAX, discarding).await);
 }
 
 /// The parts of a batch body.

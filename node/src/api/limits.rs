@@ -13,6 +13,9 @@ pub const TRANSFERS_MAX: usize = BATCH_ENTRIES_MAX;
 /// Largest body of many transfers: a batch's bytes, and a length before each.
 pub const BATCH_BODY_BYTES_MAX: usize = BATCH_BYTES_MAX + 4 + 4 * TRANSFERS_MAX;
 
+/// Bytes of a refused body that are read, to be able to answer: twice the largest body.
+pub const DISCARD_BYTES_MAX: usize = 2 * BATCH_BODY_BYTES_MAX;
+
 /// KiB of bodies that are in memory at a time; a body beyond is refused as overloaded.
 pub const BODIES_KIB_MAX: usize = 128 * 1024;
 /// Requests in flight, waiting ones included; one beyond is refused as overloaded.

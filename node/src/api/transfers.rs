@@ -27,7 +27,8 @@ pub(super) async fn submit(State(api): State<Api>, params: Params, request: Requ
         let taken = TransferDocument::of(api.shared(), &entry);
         return Ok(document(StatusCode::ACCEPTED, &taken));
     };
-    let entry = api.ended(id, time).await?.ok_or_else(|| unknown_outcome(id))?;
+    // It is taken: a store that can't be read now makes its outcome unknown, and nothing else.
+    let entry = api.ended(id, time).await.ok().flatten().ok_or_else(|| unknown_outcome(id))?;
     match entry.status {
         Status::Final => Ok(ok(&TransferDocument::of(api.shared(), &entry))),
         Status::Submitted => Err(unknown_outcome(id).into()),
@@ -54,8 +55,8 @@ pub(super) async fn submit_batch(
         for row in outcomes.iter_mut().filter(|row| row.error.is_none()) {
             let Some(id) = row.id else { continue };
             let left = until.saturating_duration_since(Instant::now());
-            *row = match api.ended(id, left).await? {
-                Some(entry) if entry.status != Status::Submitted => {
+            *row = match api.ended(id, left).await {
+                Ok(Some(entry)) if entry.status != Status::Submitted => {
                     OutcomeRow::of(api.shared(), &entry)
                 }
                 _ => OutcomeRow::unknown(id),

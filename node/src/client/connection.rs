@@ -73,12 +73,10 @@ impl Node {
         if authority.contains('@') || parsed.host().is_empty() {
             return Err(bad());
         }
-        let authority = match parsed.port_u16() {
-            Some(_) => authority.to_string(),
-            None if parsed.port().is_none() && !authority.ends_with(':') => {
-                format!("{authority}:80")
-            }
-            None => return Err(bad()),
+        let authority = match &authority[parsed.host().len()..] {
+            "" => format!("{authority}:80"),
+            _ if parsed.port_u16().is_some() => authority.to_string(),
+            _ => return Err(bad()),
         };
         Ok(Self { url: url.into(), authority, idle: Mutex::default() })
     }

@@ -42,7 +42,7 @@ impl Client {
         };
         let (answer, attempts) = self.send(path, bytes).await?;
         let node = answer.url.clone();
-        let transfer = answer.document_of(&[200, 202])?;
+        let transfer = answer.document_of(&[200, 202]).map_err(not_understood)?;
         Ok(SubmitOutcome { transfer, node, attempts })
     }
 
@@ -63,7 +63,7 @@ impl Client {
             Wait::Final => "/v1/transfers/batch?wait=final",
         };
         let (answer, _) = self.send(path, batch_body(transfers)).await?;
-        answer.document_of(&[200, 202])
+        answer.document_of(&[200, 202]).map_err(not_understood)
     }
 
     /// Sends the same bytes to one node after the other until one tells what became of them.
@@ -90,7 +90,8 @@ impl Client {
             if tells_the_end(&failure) {
                 return Err(failure);
             }
-            may_be_sent |= failure.code.slug == OUTCOME_UNKNOWN.slug;
+            // An answer that no node gives says nothing of what was done with the bytes.
+            may_be_sent |= matches!(failure.code.slug, "outcome_unknown" | "internal");
             errors.push(format!("{}: {failure}", node.url()));
             let is_final_word = !may_be_tried_elsewhere(&failure);
             refused.get_or_insert(failure);
@@ -111,9 +112,14 @@ fn tells_the_end(failure: &Failure) -> bool {
     matches!(failure.code.exit, 5 | 6) && failure.code.slug != "overloaded"
 }
 
-/// Whether another node may do better: this one has proposed nothing.
+/// Whether another node may do better: this one has proposed nothing, or does not answer as a node does.
 fn may_be_tried_elsewhere(failure: &Failure) -> bool {
-    matches!(failure.code.slug, "no_quorum" | "store_failed" | "overloaded" | "busy")
+    matches!(failure.code.slug, "no_quorum" | "store_failed" | "overloaded" | "busy" | "internal")
+}
+
+/// The bytes were taken, and the answer can't be read.
+fn not_understood(failure: Failure) -> Failure {
+    unknown(&[failure.message])
 }
 
 fn unknown(errors: &[String]) -> Failure {

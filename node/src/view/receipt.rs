@@ -61,7 +61,18 @@ impl ReceiptDocument {
         if document.to_text() != text {
             return Err(failed("the text is not in the one form that receipts are written in"));
         }
+        document.bytes()?;
         Ok(document)
+    }
+
+    /// The receipt's canonical bytes.
+    fn bytes(&self) -> Result<Vec<u8>, Failure> {
+        let bytes = hex::decode(&self.receipt)
+            .map_err(|error| failed(format!("its bytes are no hexadecimal text: {error}")))?;
+        if hex::encode(&bytes) != self.receipt {
+            return Err(failed("its bytes are written in lower-case hexadecimal digits"));
+        }
+        Ok(bytes)
     }
 
     /// Checks a file's text: its form, the network, the id, the owner's signature and every vote.
@@ -74,12 +85,7 @@ impl ReceiptDocument {
             let (found, ours) = (document.network, network.id);
             return Err(failed(format!("it is of network {found} and the genesis is of {ours}")));
         }
-        // Lower-case only: the text was compared with its own rendering, which keeps this field as it is.
-        if document.receipt.bytes().any(|byte| byte.is_ascii_uppercase()) {
-            return Err(failed("its bytes are written in lower-case hexadecimal digits"));
-        }
-        let bytes = hex::decode(&document.receipt)
-            .map_err(|error| failed(format!("its bytes are no hexadecimal text: {error}")))?;
+        let bytes = document.bytes()?;
         let verified = verify_bytes(&bytes, network)?;
         if verified.id() != document.id {
             let (claimed, found) = (document.id, verified.id());

@@ -2,7 +2,7 @@
 
 use super::payment::{Paid, pay};
 use crate::folder::Folder;
-use crate::output::Output;
+use crate::output::{Output, client_command};
 use crate::plan::ASSET;
 use crate::process::State;
 use crate::registry::TestnetFile;
@@ -160,14 +160,14 @@ impl<'a> Steps<'a> {
 
     /// What to do while the network stays up.
     pub fn invitation(&self) -> String {
-        let dir = self.file.dir.display();
+        let quorate = client_command();
         format!(
             "The network stays up until you press Ctrl-C.\n   \
              explorer  {}/\n   \
              Try, in another terminal:\n   \
-             quorate --testnet {dir} balance alice\n   \
-             quorate --testnet {dir} transfer alice bob 1.25\n   \
-             quorate-testnet --help    (kill, start, pause, logs …, with --dir {dir})\n",
+             {quorate} balance alice\n   \
+             {quorate} transfer alice bob 1.25\n   \
+             {quorate} status\n",
             self.file.validators[0].api.trim_end_matches('/')
         )
     }

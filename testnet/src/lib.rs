@@ -21,5 +21,6 @@ pub mod plan;
 pub mod probe;
 pub mod process;
 pub mod registry;
+pub mod sim;
 pub mod spawn;
 pub mod up;

@@ -61,6 +61,8 @@ async fn run(args: &DemoArgs, output: Output, folder: &Folder) -> Result<Value, 
     };
     if std::io::stdout().is_terminal() && !args.once && !output.is_json {
         output.say(&steps.invitation())?;
+        // The one that a step has killed is known.
+        bury(&mut nodes);
         watch(&mut nodes, &mut stop).await?;
     }
     control::stop(folder).await?;

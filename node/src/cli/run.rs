@@ -13,9 +13,9 @@ use tracing_subscriber::EnvFilter;
 pub fn run(global: &Global, args: &RunArgs) -> Result<Answer, Failure> {
     let Some(path) = &global.config else {
         let what = "the node needs its configuration file; nothing was started";
-        return Err(Failure::new(USAGE, what)
-            .help("quorate run --config node.toml")
-            .help("quorate-testnet init -n 7 --out DIR   writes configurations, genesis and keys"));
+        return Err(Failure::new(USAGE, what).help("quorate run --config node.toml").help(
+            "quorate-testnet init -n 7 --out DIR   writes configurations, genesis and keys",
+        ));
     };
     run_node(path, RunOptions { stop_with_stdin: args.stop_with_stdin })?;
     let document = json!({"schema": "quorate.run/1", "ok": true, "stopped": true});

@@ -105,10 +105,7 @@ impl ClientConfig {
 }
 
 /// The known word that is most like the one that was written.
-pub fn nearest<'a>(
-    written: &str,
-    known: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
+pub fn nearest<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let score = |word: &str| strsim::jaro_winkler(word, written);
     known.into_iter().max_by(|a, b| score(a).total_cmp(&score(b)))
 }

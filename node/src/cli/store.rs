@@ -40,7 +40,8 @@ fn read(global: &Global, args: &StoreArgs, home: &Path) -> Result<StoreReport, F
     let keypair = keyfile::load(&key)?;
     let member = network.committee.index_of(&keypair.public()).ok_or_else(|| {
         let what = format!("key {} is no member's of {}", key.display(), genesis.display());
-        Failure::new(GENESIS, what + "; nothing was read").help("name both with --genesis and --key")
+        Failure::new(GENESIS, what + "; nothing was read")
+            .help("name both with --genesis and --key")
     })?;
     let checked = verify(home, &network, member, &keypair);
     checked.map_err(|error| {

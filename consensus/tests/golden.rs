@@ -7,7 +7,7 @@
 mod testkit;
 
 use consensus::message::{Message, Progress, Reply, Request};
-use consensus::record::{Certified, Locked};
+use consensus::record::{Certified, Closed, Locked};
 use consensus::verdict::{Refused, RefusedKind};
 use consensus::{Answer, AppliedBatch, AppliedLine, Evidence, Record, codec, evidence};
 use ledger::{BatchId, Canonical, Digest, Phase, TokenId, TransferId};
@@ -125,7 +125,9 @@ fn records() {
     };
     check_record("record-evidence-votes", &Record::Evidence(Evidence::Votes(votes)));
     assert_eq!(Record::read(0, &[]), Ok(None));
-    assert_eq!(Record::read(6, &[]), Ok(None));
+    let closed = Closed { batches: vec![BatchId(Digest([1; 32])), BatchId(Digest([2; 32]))] };
+    check_record("record-closed", &Record::Closed(closed));
+    assert_eq!(Record::read(7, &[]), Ok(None));
 }
 
 #[test]

@@ -122,7 +122,7 @@ impl Store {
                 self.index.lock().put(&row::line_key(position), &line.to_row());
             }
             Record::Evidence(evidence) => self.evidence.write().push(evidence.clone()),
-            Record::Locked(_) | Record::Accepted(_) => {}
+            Record::Locked(_) | Record::Accepted(_) | Record::Closed(_) => {}
         }
     }
 
@@ -312,5 +312,7 @@ impl Store {
     }
 }
 
+#[cfg(test)]
+pub(crate) use tests::network as tests_network;
 #[cfg(test)]
 mod tests;

@@ -30,6 +30,7 @@ pub use receipt::{RECEIPT_FILE_BYTES_MAX, ReceiptDocument, verify_bytes};
 pub use token::{HistoryDocument, HistoryRow, TokenDocument, TokenRow, TokensDocument};
 pub use transfer::{
     LockSplit, OutcomeRow, OutcomesDocument, StagesUs, TransferDocument, VotesOf, failure_of,
+    unknown_outcome,
 };
 
 /// Names a document's schema, like `quorate.transfer/1`.

@@ -98,10 +98,10 @@ impl Validator {
     /// R6. Entries whose inputs are no tips here are left out; those that wait for a parent are tried again
     /// when it is applied, and the vote gains bits (R10). What is spent already needs no accept any more.
     fn accept(&mut self, now_us: u64, id: BatchId, checked: CheckedCertificate, step: &mut Step) {
-        if self.mode != Mode::Voting {
+        let open = &self.open[&id];
+        if self.mode != Mode::Voting || self.is_closed(open) {
             return;
         }
-        let open = &self.open[&id];
         let batch = open.batch.clone();
         let fresh = checked.certified().without(&open.accepted);
         let mut newly = Bitmap::empty(batch.count());

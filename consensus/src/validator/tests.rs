@@ -700,6 +700,63 @@ fn a_vote_is_never_taken_back_after_a_restart() {
     assert_eq!(voted(&propose(&mut rebuilt, 2, &mixed), Phase::Lock), "111");
 }
 
+/// Votes for the first of two entries, of which the second waits for a parent; the first is applied, the
+/// batch forgotten, the parent applied, and the batch proposed again.
+fn forgotten(restarts: impl Fn(Validator, &[Record]) -> Validator) -> Step {
+    let mut live = validator(1);
+    let parent = pay_coin(2, "");
+    let child = pay(1, &[made(&parent)], 2, "");
+    let (mixed, mixed_batch) = batch(PROPOSER, &[pay_coin(0, ""), child]);
+    let (parents, parents_batch) = batch(3, &[parent]);
+    let step = propose(&mut live, 0, &mixed);
+    assert_eq!(voted(&step, Phase::Lock), "1.");
+    let mut records = step.persist;
+    records.extend(certify(&mut live, 1, certificate(Phase::Commit, &mixed_batch, "1.")).persist);
+    live.tick(RESOLVED_KEEP_US * 2);
+    assert_eq!(live.load().0, 0, "it is forgotten");
+    let mut live = restarts(live, &records);
+    propose(&mut live, RESOLVED_KEEP_US * 2, &parents);
+    certify(&mut live, RESOLVED_KEEP_US * 2, certificate(Phase::Commit, &parents_batch, "1"));
+    let lock = propose(&mut live, RESOLVED_KEEP_US * 2, &mixed);
+    let commit =
+        certify(&mut live, RESOLVED_KEEP_US * 2, certificate(Phase::Lock, &mixed_batch, "11"));
+    let votes = answers(&commit).into_iter().filter(|(_, answer)| answer.vote.is_some()).count();
+    assert_eq!(votes, 0);
+    lock
+}
+
+#[test]
+fn r10_a_vote_is_never_contradicted_after_its_batch_is_forgotten() {
+    assert_eq!(voted(&forgotten(|live, _| live), Phase::Lock), "");
+    let replayed = forgotten(|_, records| replayed(1, records));
+    assert_eq!(voted(&replayed, Phase::Lock), "");
+    let compacted = forgotten(|live, _| {
+        let tips = live.tips().clone();
+        let mut rebuilt = Validator::new(network(), 1, member_key(1), tips);
+        for record in live.live_records() {
+            rebuilt.replay(record).expect("its own records");
+        }
+        rebuilt.replayed_all();
+        rebuilt.set_mode(Mode::Voting);
+        rebuilt
+    });
+    assert_eq!(voted(&compacted, Phase::Lock), "");
+}
+
+#[test]
+fn closed_batches_are_bounded_and_above_that_nothing_half_spent_is_voted_on() {
+    let over = forgotten(|mut live, _| {
+        live.closed = Default::default();
+        for number in 0..=CLOSED_MAX {
+            let id = ledger::hash::hash(ledger::hash::Tag::Root, &[&number.to_le_bytes()]);
+            live.closed.insert(ledger::BatchId(id));
+        }
+        assert_eq!(live.closed.batches().len(), CLOSED_MAX);
+        live
+    });
+    assert_eq!(voted(&over, Phase::Lock), "");
+}
+
 #[test]
 fn a_crash_between_persist_and_send_ends_in_the_same_vote() {
     let mut live = validator(1);

@@ -89,7 +89,7 @@ impl Validator {
     }
 
     fn lock_entry(&mut self, step: &mut Step, batch: &Batch, index: usize) -> Verdict {
-        if self.mode != Mode::Voting {
+        if self.mode != Mode::Voting || self.is_closed(&self.open[&batch.id()]) {
             return Verdict::Unknown(Cause::CatchingUp);
         }
         let entry = &batch.entries()[index];

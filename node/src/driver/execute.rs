@@ -103,6 +103,7 @@ impl Driver {
             }
             let next = self.proposer.applied(now_us, &step.applied);
             self.take(next);
+            self.look_at_held();
         }
         for job in step.judge {
             if let Some(judged) = self.pipeline.judge(&self.shared, job) {

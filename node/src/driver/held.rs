@@ -93,8 +93,11 @@ impl Driver {
         self.held.transfers.push(Waiting { admission, why, until });
     }
 
-    /// Looks again at what is held back.
+    /// Looks again at what is held back, with every tick and whenever something was applied.
     pub(super) fn look_at_held(&mut self) {
+        if self.held.transfers.is_empty() {
+            return;
+        }
         let now = Instant::now();
         for waiting in std::mem::take(&mut self.held.transfers) {
             let admitted = {

@@ -3,7 +3,6 @@
 use super::{Schema, count, names};
 use crate::board::voters;
 use crate::handle::Shared;
-use crate::store::StoreError;
 use consensus::{AppliedBatch, Evidence};
 use ledger::{BatchId, Canonical, TransferId};
 use serde::{Deserialize, Serialize};
@@ -31,9 +30,7 @@ pub struct BatchRow {
     pub position: u64,
     /// The batch.
     pub id: BatchId,
-    /// How many entries it has.
-    pub entries: u64,
-    /// How many of them were applied with this line.
+    /// How many transfers were applied with this line.
     pub applied: u64,
 }
 
@@ -102,24 +99,20 @@ pub struct EvidenceRow {
 }
 
 impl BatchesDocument {
-    /// At most `limit` lines after position `after`; each reads one record from disk.
-    ///
-    /// # Errors
-    /// Every [`StoreError`].
-    pub fn of(shared: &Shared, after: Option<u64>, limit: usize) -> Result<Self, StoreError> {
+    /// At most `limit` lines after position `after`. No disk is read.
+    pub fn of(shared: &Shared, after: Option<u64>, limit: usize) -> Self {
         let from = after.map_or(0, |after| after.saturating_add(1));
-        let lines = shared.store.log(from, limit)?;
+        let lines = shared.store.log(from, limit);
         let row = |(position, line): (u64, consensus::AppliedLine)| BatchRow {
             position,
             id: line.batch,
-            entries: count(line.bitmap.count()),
-            applied: count(line.bitmap.ones()),
+            applied: u64::from(line.count),
         };
         let batches: Vec<BatchRow> = (from..).zip(lines).map(row).collect();
         let count = shared.store.line_count();
         let last = batches.last().map(|row| row.position);
         let next = last.filter(|last| last + 1 < count);
-        Ok(Self { schema: "quorate.batches/1".into(), ok: true, count, batches, next })
+        Self { schema: "quorate.batches/1".into(), ok: true, count, batches, next }
     }
 }
 

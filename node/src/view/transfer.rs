@@ -194,6 +194,18 @@ impl OutcomeRow {
         }
     }
 
+    /// The row of one that is on its way.
+    pub fn submitted(id: TransferId) -> Self {
+        let status = Status::Submitted.word().into();
+        Self { id: Some(id), status, total_us: None, error: None }
+    }
+
+    /// The row of one that was taken and has not ended in time.
+    pub fn unknown(id: TransferId) -> Self {
+        let error = Some(ErrorBody::of(&unknown_outcome(id)));
+        Self { id: Some(id), status: Status::Unknown.word().into(), total_us: None, error }
+    }
+
     /// The row of a transfer that was not taken.
     pub fn refused(id: Option<TransferId>, failure: &Failure) -> Self {
         let status = if failure.code.is_retryable { "signed" } else { "rejected" };
@@ -243,7 +255,7 @@ pub fn failure_of(shared: &Shared, entry: &Entry) -> Option<Failure> {
         (Status::Submitted | Status::Final, _) | (_, Some(Outcome::Final)) => None,
         (_, Some(Outcome::Rejected(refusal))) => Some(rejected(id, refusal)),
         (_, Some(Outcome::Locked(split))) => Some(locked(shared, id, split)),
-        (_, Some(Outcome::Unknown) | None) => Some(unknown(id)),
+        (_, Some(Outcome::Unknown) | None) => Some(unknown_outcome(id)),
     }
 }
 
@@ -288,7 +300,8 @@ fn locked(shared: &Shared, id: TransferId, split: &VoteSplit) -> Failure {
     failure.help("quorate recover TOKEN frees tokens whose locks are split")
 }
 
-fn unknown(id: TransferId) -> Failure {
+/// The failure of a transfer that was taken and whose end nobody has told yet.
+pub fn unknown_outcome(id: TransferId) -> Failure {
     let what = format!("transfer {id} was proposed and its outcome is not known yet");
     Failure::new(OUTCOME_UNKNOWN, what)
         .help(format!("quorate tx wait {id}"))

@@ -2,24 +2,38 @@
 //! its exit code. What a command has to say is an [`Answer`] or a [`Failure`]; only this file prints
 //! them, so that with `--json` exactly one document reaches standard output.
 
+mod account;
 pub mod answer;
 pub mod args;
+mod asset;
+pub mod context;
 mod exit_codes;
+mod issue;
 mod keys;
 mod manual;
+mod network;
+mod receipt;
 mod run;
+mod send;
 pub mod settings;
+mod shortage;
+mod signer;
 mod store;
 mod table;
+mod token;
+mod tracker;
+mod transfer;
+mod tx;
 
 pub use answer::Answer;
 pub use args::CommandLine;
 pub use run::run_node;
 
-use crate::error::{Failure, USAGE};
-use args::Command;
+use crate::error::{Failure, INTERNAL, USAGE};
+use args::{Command, ReceiptCommand};
 use clap::Parser;
 use clap::error::ErrorKind;
+use context::Context;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
@@ -49,7 +63,25 @@ fn dispatch(line: CommandLine) -> Result<Answer, Failure> {
         Command::Completions(args) => Ok(manual::completions(args.shell)),
         Command::Man => manual::man(),
         Command::Help(args) => manual::help(&args.topic),
-        _ => Err(Failure::new(USAGE, "not yet")),
+        command => asking(&Context::new(&global)?, command),
+    }
+}
+
+/// The commands that look at a network.
+fn asking(context: &Context, command: Command) -> Result<Answer, Failure> {
+    match command {
+        Command::Receipt(ReceiptCommand::Verify(args)) => receipt::verify(context, &args),
+        Command::Transfer(args) => context.block_on(transfer::transfer(context, &args)),
+        Command::Submit(args) => context.block_on(transfer::submit(context, &args)),
+        Command::Issue(args) => context.block_on(issue::issue(context, &args)),
+        Command::Balance(args) => context.block_on(account::balance(context, &args.account)),
+        Command::Tokens(args) => context.block_on(account::tokens(context, &args.account)),
+        Command::Tx(command) => context.block_on(tx::tx(context, &command)),
+        Command::Token(command) => context.block_on(token::token(context, &command)),
+        Command::Status => context.block_on(network::status(context)),
+        Command::Health => context.block_on(network::health(context)),
+        Command::Peers => context.block_on(network::peers(context)),
+        command => Err(Failure::new(INTERNAL, format!("{command:?} is not a client's command"))),
     }
 }
 

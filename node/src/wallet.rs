@@ -85,17 +85,33 @@ impl Wallet {
     }
 
     /// Notes how far a transfer is, in its record and in the list. One that the wallet does not
-    /// know is left alone.
+    /// know is left alone, and so is one that is known to be final.
     ///
     /// # Errors
     /// `config` when the folder can't be written.
     pub fn settle(&self, id: &TransferId, status: Progress) -> Result<(), Failure> {
-        let Some(record) = self.record(id)? else { return Ok(()) };
         let mut promises = self.promises()?;
+        let Some(record) = self.record(id)? else { return Ok(()) };
+        if record.status == Progress::Final && status != Progress::Final {
+            return Ok(());
+        }
         if record.status != status {
             self.write_record(&Record { status, ..record })?;
         }
         promises.settle(id, status)
+    }
+
+    /// Gives the tokens of a transfer back that was not proposed. Its bytes stay, and `retry` has
+    /// to be promised the tokens again before it sends them.
+    ///
+    /// # Errors
+    /// `config` when the folder can't be written.
+    pub fn release(&self, id: &TransferId) -> Result<(), Failure> {
+        let mut promises = self.promises()?;
+        if let Some(record) = self.record(id)? {
+            self.write_record(&Record { status: Progress::Signed, ..record })?;
+        }
+        promises.forget(id)
     }
 
     /// A stored signed transfer.

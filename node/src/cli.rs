@@ -6,6 +6,7 @@ mod account;
 pub mod answer;
 pub mod args;
 mod asset;
+mod bench;
 pub mod context;
 mod exit_codes;
 mod issue;
@@ -30,7 +31,7 @@ pub use args::CommandLine;
 pub use run::run_node;
 
 use crate::error::{Failure, INTERNAL, USAGE};
-use args::{Command, ReceiptCommand};
+use args::{BenchCommand, Command, ReceiptCommand};
 use clap::Parser;
 use clap::error::ErrorKind;
 use context::Context;
@@ -78,6 +79,7 @@ fn asking(context: &Context, command: Command) -> Result<Answer, Failure> {
         Command::Tokens(args) => context.block_on(account::tokens(context, &args.account)),
         Command::Tx(command) => context.block_on(tx::tx(context, &command)),
         Command::Token(command) => context.block_on(token::token(context, &command)),
+        Command::Bench(BenchCommand::Load(args)) => context.block_on(bench::load(context, &args)),
         Command::Status => context.block_on(network::status(context)),
         Command::Health => context.block_on(network::health(context)),
         Command::Peers => context.block_on(network::peers(context)),

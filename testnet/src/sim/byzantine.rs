@@ -75,7 +75,11 @@ impl Behaviour {
                 let transfer = TransferId(hash(Tag::Transfer, &[batch.bytes()]));
                 let of = |index: usize| Refused {
                     index: u32::try_from(index).expect("at most 4,096"),
-                    kind: if index % 2 == 0 { RefusedKind::Spent } else { RefusedKind::Locked },
+                    kind: if index.is_multiple_of(2) {
+                        RefusedKind::Spent
+                    } else {
+                        RefusedKind::Locked
+                    },
                     token: TokenId::default(),
                     transfer,
                 };

@@ -6,11 +6,11 @@
 use crate::limits::{BATCH_BYTES_MAX, BATCH_ENTRIES_MAX};
 use std::sync::Arc;
 
-use ledger::encoding::{canonical_bytes_of_list, write_list};
+use ledger::encoding::{canonical_bytes_of_list, canonical_struct, write_list};
 use ledger::hash::{Tag, hash};
 use ledger::{
-    BatchId, Bitmap, Canonical, Certificate, DecodeError, Digest, Entry, Keypair, NetworkId,
-    PublicKey, Reader, Receipt, Signature, Statement, TransferId, merkle,
+    BatchId, Canonical, Certificate, DecodeError, Digest, Entry, Keypair, NetworkId, PublicKey,
+    Reader, Receipt, Signature, Statement, TransferId, merkle,
 };
 
 /// Bytes of the shortest entry: a transfer of one input, one `Move` and no memo, signature and round.
@@ -215,24 +215,15 @@ impl Canonical for AppliedBatch {
     }
 }
 
-/// One line of a validator's applied log: which transfers of which batch.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// One line of a validator's applied log: how many transfers of which batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AppliedLine {
     /// The batch.
     pub batch: BatchId,
-    /// The transfers applied with it.
-    pub bitmap: Bitmap,
+    /// How many of its transfers were applied with this line, 1-based.
+    pub count: u32,
 }
-
-impl Canonical for AppliedLine {
-    fn write(&self, out: &mut Vec<u8>) {
-        self.batch.write(out);
-        self.bitmap.write(out);
-    }
-    fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { batch: BatchId::read(reader)?, bitmap: Bitmap::read(reader)? })
-    }
-}
+canonical_struct!(AppliedLine { batch, count });
 
 #[cfg(test)]
 mod tests {

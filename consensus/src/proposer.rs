@@ -231,6 +231,16 @@ impl Proposer {
         self.flights.insert(id, Flight::new(proposal, batch, now_us));
     }
 
+    /// The driver has encoded a batch and handed it to the links in `propose_us` µs.
+    pub fn sent(&mut self, batch: &BatchId, propose_us: u64) {
+        let Some(flight) = self.flights.get(batch) else { return };
+        for id in flight.batch.ids() {
+            if let Some(pending) = self.pending.get_mut(id) {
+                pending.stages.propose = propose_us;
+            }
+        }
+    }
+
     fn send_again(&self, id: BatchId, step: &mut Step) {
         let Some(flight) = self.flights.get(&id) else { return };
         for (member, _) in (0u16..).zip(self.network.committee.members()) {

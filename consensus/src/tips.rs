@@ -110,8 +110,14 @@ impl Tips {
         tips
     }
 
-    /// Puts one token where an index says it stands. Amounts of live tokens are added to `live`.
+    /// Puts one token where it stands, over where it stood. `live` and the owners' sets follow.
     pub fn load(&mut self, token: TokenId, tip: Tip) {
+        if let Some(old) = self.tokens.get(&token).filter(|old| old.ended_by.is_none()).copied() {
+            self.disown(&old.owner, &token);
+            if let Some(asset) = self.assets.get_mut(&old.asset) {
+                asset.live -= old.amount;
+            }
+        }
         if tip.ended_by.is_none() {
             self.owners.entry(tip.owner).or_default().insert(token);
             if let Some(asset) = self.assets.get_mut(&tip.asset) {
@@ -123,7 +129,8 @@ impl Tips {
 
     /// Puts one asset's definition and issued supply where an index says. Before the tokens.
     pub fn load_asset(&mut self, id: AssetId, definition: AssetDefinition, issued: u64) {
-        self.assets.insert(id, Asset { definition, issued, live: 0 });
+        let live = self.assets.get(&id).map_or(0, |asset| asset.live);
+        self.assets.insert(id, Asset { definition, issued, live });
     }
 
     /// Restores the counters that an index kept.
@@ -142,11 +149,7 @@ impl Tips {
         for input in &transfer.inputs {
             let tip = self.tokens.get_mut(&input.state.token).expect("checked above");
             tip.ended_by = Some(id);
-            let owner = self.owners.get_mut(&tip.owner).expect("an owner of a live token");
-            owner.remove(&input.state.token);
-            if owner.is_empty() {
-                self.owners.remove(&transfer.owner);
-            }
+            self.disown(&transfer.owner, &input.state.token);
             self.assets.get_mut(&input.asset).expect("assets of tips are known").live -=
                 input.amount;
         }
@@ -162,6 +165,14 @@ impl Tips {
             *sum ^= byte;
         }
         Ok(Change { id, owner: transfer.owner, spent: transfer.inputs.clone(), made })
+    }
+
+    fn disown(&mut self, owner: &Address, token: &TokenId) {
+        let tokens = self.owners.get_mut(owner).expect("a live token has an owner");
+        assert!(tokens.remove(token), "owners name their live tokens");
+        if tokens.is_empty() {
+            self.owners.remove(owner);
+        }
     }
 
     fn insert(&mut self, made: &Made) {

@@ -96,7 +96,7 @@ fn requests_and_replies() {
     check_object("request-transfers", &Request::Transfers(vec![transfer]));
     check_object("request-batches", &Request::Batches(vec![batch]));
     check_object("request-locks", &Request::Locks(vec![TokenId(Digest([3; 32]))]));
-    let line = AppliedLine { batch, bitmap: bits("1.1") };
+    let line = AppliedLine { batch, count: 2 };
     check_object("reply-log", &Reply::Log { lines: 9, from: vec![line] });
     check_object("reply-applied", &Reply::Applied(vec![applied()]));
     check_object("reply-batches", &Reply::Batches(vec![applied().proposal]));

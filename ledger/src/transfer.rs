@@ -241,6 +241,15 @@ impl VerifiedTransfer {
         Ok(Self { signed, id })
     }
 
+    /// Takes a transfer whose signature [`verify_owners`] has just found valid, and its id.
+    ///
+    /// # Panics
+    /// When `id` is not the transfer's: an id decides about money and is computed again.
+    pub fn assume_verified(signed: SignedTransfer, id: TransferId) -> Self {
+        assert_eq!(signed.transfer.id(), id);
+        Self { signed, id }
+    }
+
     /// The signed transfer.
     pub fn signed(&self) -> &SignedTransfer {
         &self.signed

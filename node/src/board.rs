@@ -99,9 +99,8 @@ impl Board {
     pub fn submitted(&self, id: TransferId, signed: &SignedTransfer) {
         let mut inner = self.inner.lock();
         if let Some(slot) = inner.entries.get_mut(&id) {
-            if slot.entry.status != Status::Final {
+            if !matches!(slot.entry.status, Status::Final | Status::Submitted) {
                 slot.entry.status = Status::Submitted;
-                slot.ended = None;
             }
             return;
         }

@@ -139,7 +139,8 @@ impl NodeConfig {
     /// A [`Failure`] of code `config` that says what to change.
     pub fn load(path: &Path) -> Result<Self, Failure> {
         let failed = |what: String| {
-            let what = format!("configuration {}: {what}; the node was not started", path.display());
+            let what =
+                format!("configuration {}: {what}; the node was not started", path.display());
             Failure::new(CONFIG, what).help(format!("edit {}", path.display()))
         };
         let text = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
@@ -148,8 +149,7 @@ impl NodeConfig {
         if let Some(problem) = unknown_key(&table, "") {
             return Err(failed(problem));
         }
-        let mut config: Self =
-            toml::from_str(&text).map_err(|error| failed(error.to_string()))?;
+        let mut config: Self = toml::from_str(&text).map_err(|error| failed(error.to_string()))?;
         if !matches!(config.log.format.as_str(), "text" | "json") {
             return Err(failed("log.format is \"text\" or \"json\"".into()));
         }

@@ -109,6 +109,10 @@ impl Handle {
     /// # Errors
     /// `no_quorum`, `store_failed`.
     pub fn can_propose(&self) -> Result<(), Failure> {
+        if self.shared.is_stopping.load(Ordering::SeqCst) {
+            let what = "the node is stopping; nothing was proposed";
+            return Err(Failure::new(OVERLOADED, what).help("send it to another validator"));
+        }
         if let Some(why) = &*self.shared.failed.read() {
             let what = format!("this node does not vote: {why}; nothing was proposed");
             return Err(Failure::new(STORE_FAILED, what).help("send it to another validator"));
@@ -122,7 +126,9 @@ impl Handle {
             let down = self.shared.unreachable_names();
             return Err(Failure::new(NO_QUORUM, what)
                 .help(format!("start the validators that are down: {}", down.join(", ")))
-                .details(serde_json::json!({"reachable": weight, "quorum": quorum, "down": down})));
+                .details(
+                    serde_json::json!({"reachable": weight, "quorum": quorum, "down": down}),
+                ));
         }
         Ok(())
     }

@@ -160,6 +160,18 @@ pub struct Durable {
     pub failed: Option<Failure>,
 }
 
+/// Reads the records of the journal in `dir` in order, up to the first damage, and changes nothing.
+///
+/// # Errors
+/// `OtherNetwork`, `OtherFormat`, `Io`.
+pub fn read_all(
+    dir: &Path,
+    network: [u8; 32],
+    visit: &mut dyn FnMut(Location, u8, &[u8]),
+) -> Result<(), JournalError> {
+    scan::survey(dir, &network, visit).map(drop)
+}
+
 /// An open journal. Share it by reference or `Arc`; every method takes `&self`.
 ///
 /// Dropping it writes and syncs what is queued, like `close`, but tells nobody of a failure.

@@ -1,5 +1,47 @@
-//! node
+//! The Quorate node: QUIC, store, pipeline, API and command line around the state machines of `consensus`.
+//!
+//! Threads, channels and capacities:
+//!
+//! ```text
+//!  ┌ "net" thread: tokio, current thread ────────────────────────────────────────────────────────┐
+//!  │ transport (one connection a peer) ──Inbound, 1,024──▶ driver ──one queue a peer──▶ transport │
+//!  │ sync, fetch tasks (64) ─────────Fetched, 256────────▶   ▲                                    │
+//!  └─────────────────────────────────────────────────────────┼────────────────────────────────────┘
+//!  ┌ "api" thread: tokio, current thread ┐ ─Command, 32,768──┤ ▲
+//!  │ HTTP handlers; read locks only      │                   │ └─Done, 1,024─ "cpu" pool: rayon, pipeline
+//!  └─────────────────────────────────────┘                   └─watch─ "journal" thread: write, fdatasync
+//!                                                               "checkpoint" thread: sled, now and then
+//! ```
+//!
+//! One owner a datum: the driver alone writes the validator's state (others read it under a lock held for
+//! a few lines) and owns the proposer; the journal's thread alone writes the journal.
 
+pub mod api;
+pub mod board;
+pub mod cli;
+pub mod client;
+pub mod config;
+pub mod driver;
+pub mod error;
+pub mod events;
+pub mod handle;
 pub mod index;
 pub mod journal;
+pub mod keyfile;
+pub mod metrics;
+pub mod multicast;
+pub mod node;
+pub mod peers_file;
+pub mod pipeline;
+pub mod store;
 pub mod store_lock;
+pub mod sync;
+pub mod transport;
+pub mod view;
+pub mod wallet;
+
+pub use client::Client;
+pub use config::NodeConfig;
+pub use error::{Code, Failure};
+pub use handle::Handle;
+pub use node::run;

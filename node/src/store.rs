@@ -25,7 +25,7 @@ mod verify;
 use crate::index::{Checkpoint, CheckpointJob, Index, IndexError};
 use crate::journal::{Journal, JournalError, Location};
 use consensus::{Applied, AppliedBatch, AppliedLine, Batch, Evidence, Proposal, Record, Tips};
-use ledger::{BatchId, Canonical, DecodeError, Receipt, TransferId};
+use ledger::{BatchId, DecodeError, Receipt, TransferId};
 use parking_lot::{Mutex, RwLock};
 use row::{Line, TransferRow};
 use std::collections::HashMap;
@@ -60,6 +60,8 @@ pub struct Store {
     index: Mutex<Index>,
     /// The applied log; `lines[i]` is position i.
     lines: RwLock<Vec<Line>>,
+    /// Transfers applied by batch.
+    known: RwLock<HashMap<BatchId, u32>>,
     /// Where batches are that are not applied yet.
     open_batches: Mutex<HashMap<BatchId, Location>>,
     evidence: RwLock<Vec<Evidence>>,
@@ -111,14 +113,16 @@ impl Store {
                 at.insert(batch, location);
                 let batch_at = self.open_batches.lock().get(&batch).copied();
                 let batch_at = batch_at.expect("a batch is recorded before it is applied");
-                let line = Line { batch, batch_at, applied_at: location };
+                let count = u32::try_from(certified.bitmap.ones()).expect("at most 4,096");
+                let line = Line { batch, batch_at, applied_at: location, count };
+                *self.known.write().entry(batch).or_default() += count;
                 let mut lines = self.lines.write();
                 let position = u64::try_from(lines.len()).expect("a count");
                 lines.push(line);
                 self.index.lock().put(&row::line_key(position), &line.to_row());
             }
             Record::Evidence(evidence) => self.evidence.write().push(evidence.clone()),
-            Record::Locked(_) | Record::Accepted(_) => {}
+            Record::Locked(_) | Record::Accepted(_) | Record::Closed(_) => {}
         }
     }
 
@@ -182,6 +186,12 @@ impl Store {
         self.read_applied(row.batch_at, row.applied_at).map(Some)
     }
 
+    /// Whether this node has applied a transfer. An unreadable index answers no; the receipt is asked for
+    /// before anything rests on it.
+    pub fn is_final(&self, id: &TransferId) -> bool {
+        matches!(self.transfer_row(id), Ok(Some(_)))
+    }
+
     fn transfer_row(&self, id: &TransferId) -> Result<Option<TransferRow>, StoreError> {
         let row = self.index.lock().get(&row::transfer_key(id))?;
         let Some(row) = row else { return Ok(None) };
@@ -228,22 +238,17 @@ impl Store {
         u64::try_from(self.lines.read().len()).expect("a count")
     }
 
-    /// Lines of the applied log from `from` on, at most `count`, with the entries applied by each.
-    ///
-    /// # Errors
-    /// Every [`StoreError`].
-    pub fn log(&self, from: u64, count: usize) -> Result<Vec<AppliedLine>, StoreError> {
+    /// Lines of the applied log from `from` on, at most `count`. No disk is read.
+    pub fn log(&self, from: u64, count: usize) -> Vec<AppliedLine> {
         let from = usize::try_from(from).unwrap_or(usize::MAX);
-        let lines: Vec<Line> =
-            self.lines.read().iter().skip(from).take(count).copied().collect();
-        let mut log = Vec::with_capacity(lines.len());
-        for line in lines {
-            let Record::Applied(certified) = self.read(line.applied_at)? else {
-                return Err(StoreError::WrongPlace);
-            };
-            log.push(AppliedLine { batch: line.batch, bitmap: certified.bitmap });
-        }
-        Ok(log)
+        let lines = self.lines.read();
+        let lines = lines.iter().skip(from).take(count);
+        lines.map(|line| AppliedLine { batch: line.batch, count: line.count }).collect()
+    }
+
+    /// How many transfers of a batch were applied here as part of it.
+    pub fn applied_count(&self, batch: &BatchId) -> u32 {
+        self.known.read().get(batch).copied().unwrap_or(0)
     }
 
     /// The batch ids of the applied log from `from` on, at most `count`. No disk is read.
@@ -307,5 +312,7 @@ impl Store {
     }
 }
 
+#[cfg(test)]
+pub(crate) use tests::network as tests_network;
 #[cfg(test)]
 mod tests;

@@ -5,8 +5,8 @@ use super::{CHECKPOINT_KIND, Line, Store, StoreError, row};
 use crate::index::{Checkpoint, Index, IndexError};
 use crate::journal::{Damage, Journal, JournalError, Location, Options};
 use consensus::validator::ReplayError;
-use consensus::{Evidence, Record, Tips, Validator};
-use ledger::{AssetId, Keypair, Network, TokenId};
+use consensus::{Record, Tips, Validator};
+use ledger::{AssetId, BatchId, Keypair, Network, TokenId};
 use parking_lot::{Mutex, RwLock};
 use std::collections::HashMap;
 use std::path::Path;
@@ -82,6 +82,7 @@ pub fn open(
     let store = Store {
         journal,
         index: Mutex::new(index),
+        known: RwLock::new(known_of(&lines)),
         lines: RwLock::new(lines),
         open_batches: Mutex::new(HashMap::new()),
         evidence: RwLock::new(Vec::new()),
@@ -135,6 +136,14 @@ fn load_lines(index: &Index) -> Result<Vec<Line>, OpenError> {
         })
         .map_err(StoreError::from)?;
     if is_bad { Err(StoreError::WrongPlace.into()) } else { Ok(lines) }
+}
+
+fn known_of(lines: &[Line]) -> HashMap<BatchId, u32> {
+    let mut known = HashMap::new();
+    for line in lines {
+        *known.entry(line.batch).or_default() += line.count;
+    }
+    known
 }
 
 /// Replays the journal from `from` on into the validator and, for what it applies, into the index.

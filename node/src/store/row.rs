@@ -98,15 +98,18 @@ pub struct Line {
     pub batch_at: Location,
     /// The record of the Commit certificate.
     pub applied_at: Location,
+    /// Transfers applied with it.
+    pub count: u32,
 }
 
 impl Line {
-    /// 56 bytes.
+    /// 60 bytes.
     pub fn to_row(self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(56);
+        let mut out = Vec::with_capacity(60);
         self.batch.write(&mut out);
         write_location(self.batch_at, &mut out);
         write_location(self.applied_at, &mut out);
+        self.count.write(&mut out);
         out
     }
 
@@ -116,7 +119,8 @@ impl Line {
         let batch = BatchId::read(&mut reader).ok()?;
         let batch_at = read_location(&mut reader)?;
         let applied_at = read_location(&mut reader)?;
-        (reader.left() == 0).then_some(Self { batch, batch_at, applied_at })
+        let count = u32::read(&mut reader).ok()?;
+        (reader.left() == 0).then_some(Self { batch, batch_at, applied_at, count })
     }
 }
 

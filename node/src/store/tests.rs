@@ -1,1 +1,224 @@
-//! Tests of the store.
+//! The store with a committee of one: what is persisted is there again, whatever happened to the index.
+
+use super::*;
+use crate::journal::Location;
+use consensus::{Mode, Outcome, Proposer, Step, Validator};
+use ledger::{
+    Address, Genesis, GenesisAsset, GenesisMember, GenesisTokens, Input, Keypair, Name, Network,
+    Output, Transfer, VerifiedTransfer,
+};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+fn key(number: u8) -> Keypair {
+    Keypair::from_seed([number; 32])
+}
+
+pub(crate) fn network() -> Arc<Network> {
+    let genesis = Genesis {
+        schema: ledger::genesis::GENESIS_SCHEMA.into(),
+        network: Name::new("alone").expect("a name"),
+        epoch: 0,
+        committee: vec![GenesisMember {
+            name: Name::new("v0").expect("a name"),
+            key: Address(key(1).public()),
+            weight: 1,
+        }],
+        assets: vec![GenesisAsset { name: "QRT".into(), decimals: 3 }],
+        tokens: vec![GenesisTokens {
+            owner: Address(key(2).public()),
+            asset: "QRT".into(),
+            amount: "1".into(),
+            count: 100,
+        }],
+    };
+    Arc::new(genesis.network().expect("a good genesis"))
+}
+
+/// A validator, its proposer and its store, driven by hand.
+struct Alone {
+    network: Arc<Network>,
+    store: Store,
+    validator: Validator,
+    proposer: Proposer,
+    rng: StdRng,
+    now_us: u64,
+}
+
+fn open_alone(home: &Path) -> Alone {
+    let network = network();
+    let opened = open(home, &network, 0, &key(1), false).expect("it opens");
+    assert_eq!(opened.damage, None);
+    let mut validator = opened.validator;
+    validator.set_mode(Mode::Voting);
+    let proposer = Proposer::new(network.clone(), 0, key(1));
+    let rng = StdRng::seed_from_u64(1);
+    Alone { network, store: opened.store, validator, proposer, rng, now_us: 1 }
+}
+
+impl Alone {
+    /// Moves genesis token `position` to key `to` and drives it to its end.
+    fn pay(&mut self, position: usize, to: u8) -> (ledger::TransferId, Option<Outcome>) {
+        let made = self.network.tokens().nth(position).expect("there are 100");
+        let input = Input { state: made.state, asset: made.asset, amount: made.amount };
+        let transfer = Transfer {
+            network: self.network.id,
+            epoch: 0,
+            owner: made.owner,
+            inputs: vec![input],
+            outputs: vec![Output::Move { input: 0, to: Address(key(to).public()) }],
+            memo: String::new(),
+        };
+        let signed = transfer.sign(&key(2));
+        let verified = VerifiedTransfer::verify(signed).expect("it is signed");
+        self.proposer.submit(self.now_us, self.now_us, &verified);
+        let step = self.proposer.poll(self.now_us);
+        (verified.id(), self.drive(step))
+    }
+
+    fn drive(&mut self, step: Step) -> Option<Outcome> {
+        let mut steps = vec![step];
+        let mut outcome = None;
+        while let Some(step) = steps.pop() {
+            self.now_us += 1;
+            let tips = self.validator.tips();
+            self.store.persist(&step.persist, &step.applied, tips).expect("the disk is well");
+            for (proposal, batch) in step.own {
+                steps.push(self.validator.own(self.now_us, proposal, batch));
+            }
+            for checked in step.certificates {
+                steps.push(self.validator.certified(self.now_us, checked));
+            }
+            for outgoing in step.after {
+                if let consensus::Message::Answer(answer) = outgoing.message {
+                    steps.push(self.proposer.answered(self.now_us, 0, answer, &mut self.rng));
+                }
+            }
+            if !step.applied.is_empty() {
+                steps.push(self.proposer.applied(self.now_us, &step.applied));
+            }
+            outcome = step.reports.into_iter().map(|report| report.outcome).next().or(outcome);
+        }
+        outcome
+    }
+
+    fn checkpoint(&mut self) {
+        let live = self.validator.live_records();
+        let job = self.store.begin_checkpoint(&live).expect("none is running");
+        let done = job.run().expect("sled is well");
+        let deadline = Instant::now() + Duration::from_secs(10);
+        self.store.end_checkpoint(done, deadline).expect("the disk is well");
+    }
+
+    fn owners(&self) -> Vec<(ledger::TokenId, ledger::Address, u64)> {
+        let mut owners: Vec<_> = self
+            .validator
+            .tips()
+            .tokens()
+            .map(|(token, tip)| (*token, tip.owner, tip.height))
+            .collect();
+        owners.sort();
+        owners
+    }
+}
+
+fn check_reopened(home: &Path, before: &[(ledger::TokenId, ledger::Address, u64)], count: u64) {
+    let again = open_alone(home);
+    assert_eq!(again.owners(), before);
+    assert_eq!(again.validator.tips().applied(), count);
+    assert_eq!(again.store.line_count(), count);
+    let (_, asset) = again.validator.tips().assets().next().expect("QRT");
+    assert_eq!((asset.issued, asset.live), (100_000, 100_000));
+}
+
+#[test]
+fn what_is_final_is_there_after_reopening_with_and_without_checkpoints() {
+    let home = tempfile::tempdir().expect("a folder");
+    let mut ids = Vec::new();
+    let mut before = Vec::new();
+    for round in 0..4usize {
+        let mut alone = open_alone(home.path());
+        for position in 0..5 {
+            let (id, outcome) = alone.pay(round * 5 + position, 3);
+            assert_eq!(outcome, Some(Outcome::Final));
+            ids.push(id);
+            if round % 2 == 1 && position == 2 {
+                alone.checkpoint();
+            }
+        }
+        before = alone.owners();
+        drop(alone);
+        check_reopened(home.path(), &before, u64::try_from(ids.len()).expect("few"));
+    }
+    let alone = open_alone(home.path());
+    for id in &ids {
+        let receipt = alone.store.receipt(id).expect("readable").expect("it is final");
+        let verified = receipt.verify(&alone.network, &mut rand::rng()).expect("it holds");
+        assert_eq!(verified.id(), *id);
+        assert!(alone.store.is_final(id));
+    }
+    assert!(!alone.store.is_final(&ledger::TransferId::default()));
+    drop(alone);
+    std::fs::remove_dir_all(home.path().join("index")).expect("the index is only derived");
+    check_reopened(home.path(), &before, 20);
+}
+
+#[test]
+fn a_wrong_index_is_rebuilt_from_the_journal() {
+    let home = tempfile::tempdir().expect("a folder");
+    let older = tempfile::tempdir().expect("a folder");
+    let mut alone = open_alone(home.path());
+    alone.pay(0, 3);
+    alone.checkpoint();
+    drop(alone);
+    copy(&home.path().join("index"), &older.path().join("index"));
+    let mut alone = open_alone(home.path());
+    alone.pay(1, 3);
+    alone.checkpoint();
+    let before = alone.owners();
+    drop(alone);
+    std::fs::remove_dir_all(home.path().join("index")).expect("removing");
+    copy(&older.path().join("index"), &home.path().join("index"));
+    check_reopened(home.path(), &before, 2);
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("a folder");
+    for entry in std::fs::read_dir(from).expect("readable").flatten() {
+        let target = to.join(entry.file_name());
+        if entry.file_type().expect("a type").is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).expect("copying");
+        }
+    }
+}
+
+#[test]
+fn verify_finds_nothing_wrong_with_a_good_store_and_any_flipped_byte_in_records() {
+    let home = tempfile::tempdir().expect("a folder");
+    let mut alone = open_alone(home.path());
+    for position in 0..3 {
+        alone.pay(position, 3);
+    }
+    let end: Location = alone.store.journal().end();
+    drop(alone);
+    let report = verify(home.path(), &network(), 0, &key(1)).expect("readable");
+    assert_eq!(report.problems, Vec::<String>::new());
+    assert_eq!(report.applied, 3);
+    let path = home.path().join("journal/journal-00000000.seg");
+    let good = std::fs::read(&path).expect("the first segment");
+    let last = usize::try_from(end.offset).expect("small");
+    for at in (last - 600..last).step_by(37) {
+        let mut bad = good.clone();
+        bad[at] ^= 0x10;
+        std::fs::write(&path, &bad).expect("writing");
+        let report = verify(home.path(), &network(), 0, &key(1)).expect("readable");
+        assert!(!report.problems.is_empty(), "flipped byte {at} of {last}");
+        let opened = open(home.path(), &network(), 0, &key(1), false).expect("it opens");
+        assert!(opened.damage.is_some(), "flipped byte {at}");
+    }
+}

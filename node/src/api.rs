@@ -1,0 +1,129 @@
+//! The HTTP API of a node: routes, and what every request passes on its way.
+//!
+//! ```text
+//!  TCP ─▶ serve: connections, header time ─▶ gate: Host, requests in flight, time ─▶ route
+//!                                                     route ─▶ body: bytes ─▶ Handle ─▶ view ─▶ answer
+//! ```
+//!
+//! Everything is bounded by [`limits`]. It runs on a thread of its own; what reads the disk or many tokens
+//! goes to a few blocking threads. Nothing here decides anything about transfers: `Handle` does.
+
+mod accounts;
+mod answer;
+mod body;
+mod events;
+mod explorer;
+mod gate;
+mod input;
+mod ledger_log;
+pub mod limits;
+mod openapi;
+mod serve;
+mod status;
+mod transfers;
+
+use crate::error::{Failure, INTERNAL};
+use crate::handle::{Handle, Shared};
+use answer::Problem;
+use axum::Router;
+use axum::routing::{get, post};
+use limits::{BODIES_KIB_MAX, EVENT_STREAMS_MAX, IN_FLIGHT_MAX, STORE_READS_MAX};
+use std::sync::Arc;
+use tokio::sync::{Semaphore, watch};
+
+pub use serve::serve;
+
+/// What the routes share. Cheap to clone.
+#[derive(Clone)]
+struct Api {
+    handle: Handle,
+    /// Requests in flight; a request beyond is refused as overloaded.
+    in_flight: Arc<Semaphore>,
+    /// KiB of bodies in memory; a body beyond is refused as overloaded.
+    body_kib: Arc<Semaphore>,
+    /// Streams of events; one beyond is refused as overloaded.
+    event_streams: Arc<Semaphore>,
+    /// Blocking reads; one beyond waits for its turn, no longer than its request may take.
+    store_reads: Arc<Semaphore>,
+    /// Becomes true when the server ends.
+    stopping: watch::Receiver<bool>,
+}
+
+impl Api {
+    fn new(handle: Handle, stopping: watch::Receiver<bool>) -> Self {
+        Self {
+            handle,
+            in_flight: Arc::new(Semaphore::new(IN_FLIGHT_MAX)),
+            body_kib: Arc::new(Semaphore::new(BODIES_KIB_MAX)),
+            event_streams: Arc::new(Semaphore::new(EVENT_STREAMS_MAX)),
+            store_reads: Arc::new(Semaphore::new(STORE_READS_MAX)),
+            stopping,
+        }
+    }
+
+    fn shared(&self) -> &Shared {
+        &self.handle.shared
+    }
+
+    /// Runs what reads the disk, or many tokens, on a blocking thread.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Handle) -> T + Send + 'static,
+    ) -> Result<T, Failure> {
+        let permit = self.store_reads.clone().acquire_owned().await;
+        let permit = permit.expect("the semaphore is never closed");
+        let handle = self.handle.clone();
+        let done = tokio::task::spawn_blocking(move || {
+            let done = work(&handle);
+            drop(permit);
+            done
+        });
+        done.await.map_err(|error| {
+            tracing::error!(%error, "a read for the API ended early");
+            Failure::new(INTERNAL, "the node failed to read its state; nothing was changed")
+                .help("look at the node's log: quorate-testnet logs")
+        })
+    }
+
+    fn router(self) -> Router {
+        Router::new()
+            .route("/", get(explorer::page))
+            .route("/explorer.css", get(explorer::style))
+            .route("/openapi.json", get(openapi::document))
+            .route("/metrics", get(status::metrics))
+            .route("/v1/health/live", get(status::live))
+            .route("/v1/health/ready", get(status::ready))
+            .route("/v1/node", get(status::node))
+            .route("/v1/network", get(status::network))
+            .route("/v1/validators", get(status::validators))
+            .route("/v1/supply", get(status::supply))
+            .route("/v1/transfers", post(transfers::submit))
+            .route("/v1/transfers/batch", post(transfers::submit_batch))
+            .route("/v1/transfers/{id}", get(transfers::transfer))
+            .route("/v1/receipts/{id}", get(transfers::receipt))
+            .route("/v1/batches", get(ledger_log::batches))
+            .route("/v1/batches/{id}", get(ledger_log::batch))
+            .route("/v1/evidence", get(ledger_log::evidence))
+            .route("/v1/accounts/{did}", get(accounts::balance))
+            .route("/v1/accounts/{did}/tokens", get(accounts::tokens))
+            .route("/v1/tokens/{id}", get(accounts::token))
+            .route("/v1/tokens/{id}/history", get(accounts::history))
+            .route("/v1/events", get(events::stream))
+            .fallback(answer::no_such_route)
+            .method_not_allowed_fallback(answer::no_such_method)
+            .layer(axum::middleware::from_fn_with_state(self.clone(), gate::pass))
+            .with_state(self)
+    }
+}
+
+/// Waits until the server ends.
+async fn stopped(stopping: &mut watch::Receiver<bool>) {
+    // A sender that is gone says the same.
+    drop(stopping.wait_for(|stopping| *stopping).await);
+}
+
+/// What a route gives.
+type Answered = Result<axum::response::Response, Problem>;
+
+#[cfg(test)]
+mod tests;

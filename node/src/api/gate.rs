@@ -1,0 +1,104 @@
+//! What every request passes first: the Host header, the number in flight, the time.
+//!
+//! The Host header is what keeps a web page away from a node on loopback: a page whose name was pointed at
+//! 127.0.0.1 (DNS rebinding) comes with its own name in it.
+
+use super::Api;
+use super::answer::Problem;
+use super::limits::{IN_FLIGHT_MAX, REQUEST_TIME_MAX};
+use crate::error::{BAD_HOST, Failure, OUTCOME_UNKNOWN, OVERLOADED};
+use axum::extract::{Request, State};
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use std::net::{IpAddr, SocketAddr};
+
+/// Lets a request pass, or answers for its route.
+pub(super) async fn pass(State(api): State<Api>, request: Request, next: Next) -> Response {
+    let shared = api.shared();
+    if !is_ours(request.headers(), shared.api_address, &shared.config.api.hosts) {
+        let what = "the Host header names another host than this node; nothing was done";
+        let help = "use the node's address, or list the name under api.hosts in its configuration";
+        return Problem(Failure::new(BAD_HOST, what).help(help)).into_response();
+    }
+    // Whether the process is alive is answered under any load.
+    let is_free = request.uri().path() == "/v1/health/live";
+    let permit = api.in_flight.try_acquire();
+    if permit.is_err() && !is_free {
+        let what = format!("{IN_FLIGHT_MAX} requests are in flight; nothing was done");
+        let failure =
+            Failure::new(OVERLOADED, what).help("send the same request again in a second");
+        return Problem(failure).into_response();
+    }
+    match tokio::time::timeout(REQUEST_TIME_MAX, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => {
+            let what = "the request took too long; what it sent may have been taken";
+            let failure = Failure::new(OUTCOME_UNKNOWN, what);
+            Problem(failure.help("send the same bytes again, which can't pay twice"))
+                .into_response()
+        }
+    }
+}
+
+/// Whether the one Host header names loopback, the listening address or a configured host.
+fn is_ours(headers: &HeaderMap, listening: SocketAddr, hosts: &[String]) -> bool {
+    let mut all = headers.get_all(header::HOST).iter();
+    let (Some(host), None) = (all.next(), all.next()) else { return false };
+    let Ok(text) = host.to_str() else { return false };
+    let Ok(authority) = text.parse::<Authority>() else { return false };
+    let name = authority.host();
+    if text.contains('@') || name.is_empty() {
+        return false;
+    }
+    let bare = name.trim_start_matches('[').trim_end_matches(']');
+    if let Ok(ip) = bare.parse::<IpAddr>() {
+        let is_listening = !listening.ip().is_unspecified() && ip == listening.ip();
+        if ip.is_loopback() || is_listening {
+            return true;
+        }
+    }
+    name.eq_ignore_ascii_case("localhost")
+        || hosts.iter().any(|h| h.eq_ignore_ascii_case(name) || h.eq_ignore_ascii_case(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(hosts: &[&str], expected: bool) {
+        let mut headers = HeaderMap::new();
+        for host in hosts {
+            headers.append(header::HOST, host.parse().expect("a header"));
+        }
+        let configured = ["node.example".to_string(), "named:81".to_string()];
+        let listening = SocketAddr::from(([10, 0, 0, 7], 80));
+        assert_eq!(is_ours(&headers, listening, &configured), expected, "{hosts:?}");
+    }
+
+    #[test]
+    fn only_loopback_the_listening_address_and_configured_names_pass() {
+        for host in ["localhost", "LOCALHOST:1", "127.0.0.1:80", "127.9.9.9", "[::1]:8", "[::1]"] {
+            check(&[host], true);
+        }
+        for host in ["10.0.0.7:80", "10.0.0.7", "node.example", "Node.Example:99", "named:81"] {
+            check(&[host], true);
+        }
+        for host in ["evil.example", "10.0.0.8", "localhost.evil", "named:82", "named", "", "a b"] {
+            check(&[host], false);
+        }
+        for host in ["127.0.0.1.evil.example", "user@localhost", "0.0.0.0", "::1", "1.2.3.4:80"] {
+            check(&[host], host == "::1" && host.parse::<Authority>().is_ok());
+        }
+        check(&[], false);
+        check(&["localhost", "localhost"], false);
+    }
+
+    #[test]
+    fn a_node_that_listens_everywhere_takes_no_address_for_its_own() {
+        let mut headers = HeaderMap::new();
+        headers.append(header::HOST, "0.0.0.0:80".parse().expect("a header"));
+        assert!(!is_ours(&headers, SocketAddr::from(([0, 0, 0, 0], 80)), &[]));
+    }
+}

@@ -1,0 +1,150 @@
+//! Sending transfers, asking what became of them, and their receipts.
+
+use super::answer::{bytes, document, not_found, ok};
+use super::body::{self, Decoded};
+use super::input::{In, Params};
+use super::limits::LOOK_EVERY;
+use super::{Answered, Api};
+use crate::board::{Entry, Status};
+use crate::view::{
+    OutcomeRow, OutcomesDocument, ReceiptDocument, TransferDocument, failure_of, unknown_outcome,
+};
+use axum::extract::{Request, State};
+use axum::http::header::{ACCEPT, VARY};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use ledger::{Canonical, TransferId};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// `POST /v1/transfers`.
+pub(super) async fn submit(State(api): State<Api>, params: Params, request: Request) -> Answered {
+    let wait = params.only(&["wait"])?.wait()?;
+    let signed = body::one_transfer(&api, request).await?;
+    let id = api.handle.submit(signed).await?;
+    let Some(time) = wait else {
+        // It was put on the board just now; a full board may have let go of it since.
+        let entry = api.shared().board.get(&id).ok_or_else(|| unknown_outcome(id))?;
+        let taken = TransferDocument::of(api.shared(), &entry);
+        return Ok(document(StatusCode::ACCEPTED, &taken));
+    };
+    let entry = api.ended(id, time).await?.ok_or_else(|| unknown_outcome(id))?;
+    match entry.status {
+        Status::Final => Ok(ok(&TransferDocument::of(api.shared(), &entry))),
+        Status::Submitted => Err(unknown_outcome(id).into()),
+        _ => Err(failure_of(api.shared(), &entry).unwrap_or_else(|| unknown_outcome(id)).into()),
+    }
+}
+
+/// `POST /v1/transfers/batch`.
+pub(super) async fn submit_batch(
+    State(api): State<Api>,
+    params: Params,
+    request: Request,
+) -> Answered {
+    let wait = params.only(&["wait"])?.wait()?;
+    let transfers = body::many_transfers(&api, request).await?;
+    api.handle.can_propose()?;
+    let mut outcomes = Vec::with_capacity(transfers.len());
+    for transfer in transfers {
+        outcomes.push(api.take(transfer).await);
+    }
+    let status = if wait.is_some() { StatusCode::OK } else { StatusCode::ACCEPTED };
+    if let Some(time) = wait {
+        let until = Instant::now() + time;
+        for row in outcomes.iter_mut().filter(|row| row.error.is_none()) {
+            let Some(id) = row.id else { continue };
+            let left = until.saturating_duration_since(Instant::now());
+            *row = match api.ended(id, left).await? {
+                Some(entry) if entry.status != Status::Submitted => {
+                    OutcomeRow::of(api.shared(), &entry)
+                }
+                _ => OutcomeRow::unknown(id),
+            };
+        }
+    }
+    let outcomes = OutcomesDocument { schema: "quorate.outcomes/1".into(), ok: true, outcomes };
+    Ok(document(status, &outcomes))
+}
+
+/// `GET /v1/transfers/{id}`.
+pub(super) async fn transfer(
+    State(api): State<Api>,
+    In(id): In<TransferId>,
+    params: Params,
+) -> Answered {
+    let wait = params.only(&["wait"])?.wait()?;
+    let entry = api.ended(id, wait.unwrap_or(Duration::ZERO)).await?;
+    let entry = entry.ok_or_else(|| not_found(format!("transfer {id}")))?;
+    Ok(ok(&TransferDocument::of(api.shared(), &entry)))
+}
+
+/// `GET /v1/receipts/{id}`: canonical bytes, or with `Accept: application/json` a receipt file.
+pub(super) async fn receipt(
+    State(api): State<Api>,
+    In(id): In<TransferId>,
+    params: Params,
+    headers: HeaderMap,
+) -> Answered {
+    params.only(&[])?;
+    let found = api.blocking(move |handle| handle.receipt(&id)).await??;
+    let found = found.ok_or_else(|| not_found(format!("receipt of transfer {id}")))?;
+    let accept = headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or("");
+    let mut response = if accept.contains("application/json") {
+        let file = ReceiptDocument::of(api.shared().network.id, &found);
+        bytes(StatusCode::OK, "application/json", file.to_text())
+    } else {
+        bytes(StatusCode::OK, "application/octet-stream", found.to_bytes())
+    };
+    response.headers_mut().insert(VARY, HeaderValue::from_static("accept"));
+    Ok(response)
+}
+
+impl Api {
+    /// Hands a decoded transfer to the node.
+    async fn take(&self, decoded: Decoded) -> OutcomeRow {
+        let signed = match decoded {
+            Ok(signed) => signed,
+            Err((id, failure)) => return OutcomeRow::refused(id, &failure),
+        };
+        let id = signed.transfer.id();
+        match self.handle.submit(signed).await {
+            Ok(id) => {
+                let entry = self.shared().board.get(&id);
+                let on_its_way = OutcomeRow::submitted(id);
+                entry.map_or(on_its_way, |entry| OutcomeRow::of(self.shared(), &entry))
+            }
+            Err(failure) => OutcomeRow::refused(Some(id), &failure),
+        }
+    }
+
+    /// What is known of a transfer at its end, or when the time is over or the server ends. A transfer
+    /// that was not sent to this node is looked for in the store until then.
+    async fn ended(&self, id: TransferId, time: Duration) -> Result<Option<Entry>, super::Problem> {
+        let until = Instant::now() + time;
+        let mut stopping = self.stopping.clone();
+        let board = &self.shared().board;
+        let on_board = tokio::select! {
+            entry = board.wait(id, time) => entry,
+            () = super::stopped(&mut stopping) => board.get(&id),
+        };
+        // One that did not end well here may have become final through another validator.
+        if let Some(entry) = on_board
+            && (entry.status == Status::Final || !self.shared().store.is_final(&id))
+        {
+            return Ok(Some(entry));
+        }
+        while !self.shared().store.is_final(&id) {
+            let next = (Instant::now() + LOOK_EVERY).min(until);
+            let is_over = Instant::now() >= until || *stopping.borrow();
+            if is_over {
+                return Ok(None);
+            }
+            tokio::time::sleep_until(next).await;
+            if let Some(entry) = board.get(&id) {
+                return Ok(Some(entry));
+            }
+        }
+        let receipt = self.blocking(move |handle| handle.receipt(&id)).await??;
+        Ok(receipt.map(|receipt| Entry::of_receipt(id, &receipt)))
+    }
+}

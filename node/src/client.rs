@@ -1,0 +1,279 @@
+//! The HTTP client that the command line and the benches use: several nodes tried in the order given,
+//! connections kept alive, answers as the documents of [`crate::view`], errors as [`Failure`].
+//!
+//! Paying twice is excluded by the bytes: what may have reached a node is only ever sent again as the same
+//! signed bytes, to the next node. When no node answers, the outcome is unknown (exit 7) if any byte of the
+//! transfer was written to a connection, and nothing was sent (exit 4) if none was.
+
+mod answer;
+mod connection;
+mod submit;
+
+use crate::error::{Failure, NOT_FOUND, UNREACHABLE, USAGE};
+use crate::view::{
+    BalanceDocument, BatchDocument, BatchesDocument, EvidenceDocument, HealthDocument,
+    HistoryDocument, HistoryRow, NetworkDocument, NodeDocument, SupplyDocument, TokenDocument,
+    TokenRow, TokensDocument, TransferDocument, ValidatorsDocument,
+};
+use answer::Answer;
+use bytes::Bytes;
+use connection::{Ask, Node};
+use ledger::{Address, BatchId, TokenId, TransferId};
+use serde::de::DeserializeOwned;
+use std::time::{Duration, Instant};
+
+pub use submit::{SubmitOutcome, Wait};
+
+/// Largest answer that is read, bytes.
+pub const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Idle connections kept to one node; more are closed after their answer.
+pub const IDLE_CONNECTIONS_MAX: usize = 256;
+/// Most tokens that [`Client::tokens`] collects.
+pub const TOKENS_MAX: usize = 5_000_000;
+/// Most states that [`Client::history`] collects.
+pub const HISTORY_MAX: usize = 100_000;
+/// Most nodes that a client knows.
+pub const NODES_MAX: usize = 1_000;
+/// Longest time for a TCP connection to be made.
+pub const CONNECT_TIME_MAX: Duration = Duration::from_secs(2);
+
+/// A client of one or more nodes. Shared by reference: calls at the same time use connections of their own.
+pub struct Client {
+    nodes: Vec<Node>,
+    timeout: Duration,
+}
+
+impl Client {
+    /// A client of the nodes at these URLs (`http://127.0.0.1:8080`), tried in this order. A call takes at
+    /// most `timeout` over all nodes; each but the last gets half of what is left.
+    ///
+    /// # Errors
+    /// `usage` for no URL, more than [`NODES_MAX`], or one that is not `http://HOST:PORT`.
+    pub fn new(
+        nodes: impl IntoIterator<Item = impl AsRef<str>>,
+        timeout: Duration,
+    ) -> Result<Self, Failure> {
+        let nodes = nodes.into_iter().map(|url| Node::new(url.as_ref()));
+        let nodes: Vec<Node> = nodes.take(NODES_MAX + 1).collect::<Result<_, _>>()?;
+        if nodes.is_empty() || nodes.len() > NODES_MAX {
+            let what = format!("a client needs 1 to {NODES_MAX} nodes; nothing was sent");
+            return Err(Failure::new(USAGE, what).help("name one with --node http://HOST:PORT"));
+        }
+        Ok(Self { nodes, timeout })
+    }
+
+    /// URLs of the nodes, in the order in which they are tried.
+    pub fn nodes(&self) -> impl Iterator<Item = &str> {
+        self.nodes.iter().map(Node::url)
+    }
+
+    /// The network as its genesis says.
+    ///
+    /// # Errors
+    /// As all reads: `unreachable` when no node answers, and what the node's problem document says.
+    pub async fn network(&self) -> Result<NetworkDocument, Failure> {
+        self.document("/v1/network").await
+    }
+
+    /// The first node that answers.
+    ///
+    /// # Errors
+    /// As all reads.
+    pub async fn node(&self) -> Result<NodeDocument, Failure> {
+        self.document("/v1/node").await
+    }
+
+    /// The committee as that node sees it.
+    ///
+    /// # Errors
+    /// As all reads.
+    pub async fn validators(&self) -> Result<ValidatorsDocument, Failure> {
+        self.document("/v1/validators").await
+    }
+
+    /// What there is of each asset; the first page, which has all but of very many assets.
+    ///
+    /// # Errors
+    /// As all reads.
+    pub async fn supply(&self) -> Result<SupplyDocument, Failure> {
+        self.document("/v1/supply").await
+    }
+
+    /// What an account has.
+    ///
+    /// # Errors
+    /// As all reads.
+    pub async fn account(&self, address: Address) -> Result<BalanceDocument, Failure> {
+        self.document(&format!("/v1/accounts/{address}")).await
+    }
+
+    /// All tokens of an account, page by page. Transfers may be applied between two pages.
+    ///
+    /// # Errors
+    /// As all reads.
+    pub async fn tokens(&self, address: Address) -> Result<TokensDocument, Failure> {
+        let mut all: Vec<TokenRow> = Vec::new();
+        let mut after = None;
+        loop {
+            let page = self.tokens_page(address, after, 5_000).await?;
+            all.extend(page.tokens);
+            after = page.next;
+            if after.is_none() || all.len() >= TOKENS_MAX {
+                let schema = page.schema;
+                return Ok(TokensDocument { schema, ok: true, address, tokens: all, next: after });
+            }
+        }
+    }
+
+    /// One page of an account's tokens.
+    ///
+    /// # Errors
+    /// As all reads.
+    pub async fn tokens_page(
+        &self,
+        address: Address,
+        after: Option<TokenId>,
+        limit: usize,
+    ) -> Result<TokensDocument, Failure> {
+        let after = after.map_or_else(String::new, |after| format!("&after={after}"));
+        self.document(&format!("/v1/accounts/{address}/tokens?limit={limit}{after}")).await
+    }
+
+    /// Where a token stands.
+    ///
+    /// # Errors
+    /// As all reads; `not_found`.
+    pub async fn token(&self, id: TokenId) -> Result<TokenDocument, Failure> {
+        self.document(&format!("/v1/tokens/{id}")).await
+    }
+
+    /// A token's chain, newest state first, page by page.
+    ///
+    /// # Errors
+    /// As all reads; `not_found`.
+    pub async fn history(&self, id: TokenId) -> Result<HistoryDocument, Failure> {
+        let mut all: Vec<HistoryRow> = Vec::new();
+        let mut after = String::new();
+        loop {
+            let path = format!("/v1/tokens/{id}/history{after}");
+            let mut page: HistoryDocument = self.document(&path).await?;
+            all.append(&mut page.history);
+            match page.next {
+                Some(next) if all.len() < HISTORY_MAX => after = format!("?after={next}"),
+                _ => return Ok(HistoryDocument { history: all, ..page }),
+            }
+        }
+    }
+
+    /// What is known of a transfer; with `wait`, at its end or after that time (at most 30 s).
+    ///
+    /// # Errors
+    /// As all reads; `not_found`.
+    pub async fn transfer(
+        &self,
+        id: TransferId,
+        wait: Option<Duration>,
+    ) -> Result<TransferDocument, Failure> {
+        let wait = wait.map_or_else(String::new, |wait| format!("?wait={}ms", wait.as_millis()));
+        self.document(&format!("/v1/transfers/{id}{wait}")).await
+    }
+
+    /// Canonical bytes of the receipt of a final transfer. Nothing is verified here.
+    ///
+    /// # Errors
+    /// As all reads; `not_found`.
+    pub async fn receipt(&self, id: TransferId) -> Result<Bytes, Failure> {
+        self.read(&format!("/v1/receipts/{id}")).await?.success()
+    }
+
+    /// Whether the first node that answers is ready; one that is not ready answers, too.
+    ///
+    /// # Errors
+    /// As all reads.
+    pub async fn health(&self) -> Result<HealthDocument, Failure> {
+        self.read("/v1/health/ready").await?.document_of(&[200, 503])
+    }
+
+    /// A page of the evidence, after a position.
+    ///
+    /// # Errors
+    /// As all reads.
+    pub async fn evidence(&self, after: Option<u64>) -> Result<EvidenceDocument, Failure> {
+        let after = after.map_or_else(String::new, |after| format!("?after={after}"));
+        self.document(&format!("/v1/evidence{after}")).await
+    }
+
+    /// A page of the applied log, after a position.
+    ///
+    /// # Errors
+    /// As all reads.
+    pub async fn batches(&self, after: Option<u64>) -> Result<BatchesDocument, Failure> {
+        let after = after.map_or_else(String::new, |after| format!("?after={after}"));
+        self.document(&format!("/v1/batches{after}")).await
+    }
+
+    /// One batch.
+    ///
+    /// # Errors
+    /// As all reads; `not_found`.
+    pub async fn batch(&self, id: BatchId) -> Result<BatchDocument, Failure> {
+        self.document(&format!("/v1/batches/{id}")).await
+    }
+
+    /// The metrics' text of the first node that answers.
+    ///
+    /// # Errors
+    /// As all reads.
+    pub async fn metrics(&self) -> Result<String, Failure> {
+        let text = self.read("/metrics").await?.success()?;
+        Ok(String::from_utf8_lossy(&text).into_owned())
+    }
+
+    async fn document<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
+        self.read(path).await?.document_of(&[200])
+    }
+
+    /// The first node's answer to a read.
+    async fn read(&self, path: &str) -> Result<Answer, Failure> {
+        let deadline = Instant::now() + self.timeout;
+        let mut errors = Vec::new();
+        for (index, node) in self.nodes.iter().enumerate() {
+            let until = self.attempt_until(index, deadline);
+            match node.ask(Ask { path, body: None }, until).await {
+                Ok(answer) => return Ok(answer),
+                Err(lost) => errors.push(format!("{}: {lost}", node.url())),
+            }
+        }
+        Err(unreachable(&errors, "nothing was changed"))
+    }
+
+    /// Until when node `index` may take: half of what is left, and all of it for the last.
+    fn attempt_until(&self, index: usize, deadline: Instant) -> Instant {
+        let now = Instant::now();
+        let left = deadline.saturating_duration_since(now);
+        if index + 1 < self.nodes.len() { now + left / 2 } else { deadline }
+    }
+}
+
+/// Most nodes that a message names.
+const NAMED_MAX: usize = 3;
+
+fn unreachable(errors: &[String], changed: &str) -> Failure {
+    let named: Vec<&str> = errors.iter().take(NAMED_MAX).map(String::as_str).collect();
+    let more = match errors.len().saturating_sub(NAMED_MAX) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let what = format!("no node answers ({}{more}); {changed}", named.join("; "));
+    Failure::new(UNREACHABLE, what)
+        .help("see which validators run: quorate-testnet status")
+        .help("name another node with --node http://HOST:PORT")
+}
+
+/// Whether a failure says that nobody knows what was asked for.
+pub fn is_not_found(failure: &Failure) -> bool {
+    failure.code.slug == NOT_FOUND.slug
+}
+
+#[cfg(test)]
+mod tests;

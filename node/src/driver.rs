@@ -1,0 +1,330 @@
+//! The driver: the one loop that owns the proposer and writes the validator. What comes in - frames,
+//! clients' transfers, results of the pipeline, the journal's progress, time - goes to the state machines,
+//! and what their [`Step`]s ask for is done in one fixed order: persist, then send, then hand over work.
+//!
+//! | file | what |
+//! |---|---|
+//! | `driver.rs` | the loop and what comes in |
+//! | `driver/execute.rs` | what a step asks for, in order |
+//! | `driver/held.rs` | clients' transfers that can't be proposed yet |
+//! | `driver/serve.rs` | answers to peers' questions |
+//! | `driver/upkeep.rs` | what time brings: repeats, peers, checkpoints |
+
+mod execute;
+mod held;
+mod serve;
+mod upkeep;
+
+use crate::handle::Shared;
+use crate::journal::Durable;
+use crate::pipeline::{Admission, Done, Pipeline};
+use crate::sync::{Fetched, Sync};
+use crate::transport::{Inbound, Transport};
+use consensus::{
+    AppliedBatch, Batch, CheckedCertificate, Message, Proposer, Step, TransferReport, codec,
+};
+use execute::Gated;
+use held::Held;
+use ledger::{SignedTransfer, TransferId};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+/// Clients' transfers that wait for the driver. When full, clients are refused with "overloaded".
+pub const COMMANDS_MAX: usize = 32_768;
+/// Messages from peers that wait for the driver; then reading from the peers pauses.
+pub const INBOUND_MAX: usize = 1_024;
+/// Clients' transfers that go through the pipeline as one group.
+const GROUP_MAX: usize = 1_024;
+/// How often time is looked at.
+const TICK: Duration = Duration::from_millis(50);
+/// How long the end waits for transfers on their way.
+const STOP_WAIT: Duration = Duration::from_millis(1_000);
+
+/// What the API asks of the driver.
+#[derive(Debug)]
+pub enum Command {
+    /// Judge a client's transfer and propose it.
+    Submit {
+        /// The transfer.
+        signed: SignedTransfer,
+        /// Its id.
+        id: TransferId,
+        /// When it came.
+        admitted: Instant,
+    },
+    /// End the node.
+    Stop,
+}
+
+/// Where things come in.
+pub struct Inputs {
+    /// From the API.
+    pub commands: mpsc::Receiver<Command>,
+    /// From the transport.
+    pub inbound: mpsc::Receiver<Inbound>,
+    /// From the pipeline.
+    pub done: mpsc::Receiver<Done>,
+    /// From fetches and catching up.
+    pub fetched: mpsc::Receiver<Fetched>,
+}
+
+/// The driver of one node.
+pub struct Driver {
+    shared: Arc<Shared>,
+    transport: Arc<Transport>,
+    pipeline: Pipeline,
+    proposer: Proposer,
+    sync: Sync,
+    held: Held,
+    durable: watch::Receiver<Durable>,
+    /// Steps whose records are handed to the journal and whose other parts are still to be done.
+    steps: VecDeque<Step>,
+    /// What waits for the journal, oldest first.
+    gated: VecDeque<Gated>,
+    /// The newest record handed to the journal.
+    newest: Option<u64>,
+    checkpoint: Option<tokio::task::JoinHandle<()>>,
+    tasks: JoinSet<()>,
+    ticks: u64,
+    rng: StdRng,
+}
+
+impl Driver {
+    /// Puts the parts together.
+    pub fn new(
+        shared: Arc<Shared>,
+        transport: Arc<Transport>,
+        pipeline: Pipeline,
+        proposer: Proposer,
+        sync: Sync,
+    ) -> Self {
+        let durable = shared.store.journal().watch();
+        Self {
+            shared,
+            transport,
+            pipeline,
+            proposer,
+            sync,
+            held: Held::default(),
+            durable,
+            steps: VecDeque::new(),
+            gated: VecDeque::new(),
+            newest: None,
+            checkpoint: None,
+            tasks: JoinSet::new(),
+            ticks: 0,
+            rng: StdRng::from_rng(&mut rand::rng()),
+        }
+    }
+
+    /// Runs until the node is to stop, then waits shortly for what is on its way and closes the store.
+    pub async fn run(mut self, mut inputs: Inputs) {
+        let mut ticks = tokio::time::interval(TICK);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut stop_at: Option<Instant> = None;
+        loop {
+            let age = self.next_poll();
+            tokio::select! {
+                biased;
+                changed = self.durable.changed() => {
+                    if changed.is_err() {
+                        self.fail("the journal has ended");
+                    }
+                }
+                Some(done) = inputs.done.recv() => self.done(done),
+                Some(inbound) = inputs.inbound.recv() => self.inbound(inbound),
+                Some(fetched) = inputs.fetched.recv() => self.fetched(fetched),
+                Some(command) = inputs.commands.recv() => {
+                    self.commands(command, &mut inputs.commands);
+                }
+                () = tokio::time::sleep_until(age.into()) => {}
+                _ = ticks.tick() => self.tick(),
+                () = self.transport.failed() => {
+                    self.fail("a task of the transport died");
+                    return;
+                }
+            }
+            let now_us = self.now_us();
+            let step = self.proposer.poll(now_us);
+            self.take(step);
+            self.settle();
+            if self.shared.is_stopping.load(Ordering::SeqCst) {
+                let stop_at = *stop_at.get_or_insert_with(|| Instant::now() + STOP_WAIT);
+                let is_idle = self.proposer.load().1 == 0 && self.gated.is_empty();
+                if is_idle || Instant::now() >= stop_at {
+                    break;
+                }
+            }
+        }
+        self.tasks.shutdown().await;
+        if let Some(checkpoint) = self.checkpoint.take() {
+            // A checkpoint that did not end is begun again at the next start.
+            drop(checkpoint.await);
+        }
+    }
+
+    fn now_us(&self) -> u64 {
+        self.us_of(Instant::now())
+    }
+
+    fn us_of(&self, at: Instant) -> u64 {
+        let since = at.saturating_duration_since(self.shared.started);
+        u64::try_from(since.as_micros()).expect("a node runs for less than 500,000 years")
+    }
+
+    fn next_poll(&self) -> Instant {
+        let next_us = self.proposer.next_poll_us(self.now_us());
+        match next_us {
+            Some(next_us) => self.shared.started + Duration::from_micros(next_us),
+            None => Instant::now() + TICK,
+        }
+    }
+
+    fn commands(&mut self, first: Command, rest: &mut mpsc::Receiver<Command>) {
+        let mut group = Vec::new();
+        let mut next = Some(first);
+        while let Some(Command::Submit { signed, id, admitted }) = next {
+            group.push(Admission { signed, id, admitted });
+            next = if group.len() < GROUP_MAX { rest.try_recv().ok() } else { None };
+        }
+        if group.is_empty() {
+            return;
+        }
+        if let Some(admitted) = self.pipeline.admit(&self.shared, group) {
+            self.admitted(admitted);
+        }
+    }
+
+    fn done(&mut self, done: Done) {
+        match done {
+            Done::Judged(judged) => self.judged(judged),
+            Done::Admitted(admitted) => self.admitted(admitted),
+        }
+    }
+
+    fn inbound(&mut self, inbound: Inbound) {
+        match inbound {
+            Inbound::Frame { from, bytes } => match codec::decode::<Message>(&bytes) {
+                Ok(message) => self.message(from, message),
+                Err(error) => self.blame(from, &error.to_string()),
+            },
+            Inbound::Request { from, bytes, reply } => {
+                serve::answer(&self.shared, &mut self.tasks, from, bytes, reply);
+            }
+            Inbound::Up { member } => {
+                let progress = self.progress();
+                self.send(member, &Message::Progress(progress));
+                let now_us = self.now_us();
+                let step = self.proposer.peer_up(now_us, member);
+                self.take(step);
+                self.report_peers();
+            }
+            Inbound::Down { member } => {
+                self.sync.down(member);
+                self.report_peers();
+            }
+        }
+    }
+
+    /// A message of member `from`, which may be this one.
+    fn message(&mut self, from: u16, message: Message) {
+        let now_us = self.now_us();
+        match message {
+            Message::Propose(proposal) => {
+                let proposal = Arc::new(proposal);
+                let step = self.shared.validator.write().proposed(now_us, from, proposal);
+                self.take(step);
+            }
+            Message::Answer(answer) => {
+                let step = self.proposer.answered(now_us, from, answer, &mut self.rng);
+                self.take(step);
+            }
+            Message::Certify(certificate) => {
+                let wanted = self.shared.validator.read().wants(&certificate);
+                if let Err(step) = wanted {
+                    self.take(step);
+                    return;
+                }
+                let network = &self.shared.network;
+                match CheckedCertificate::check(certificate, network, &mut self.rng) {
+                    Ok(checked) => {
+                        let step = self.shared.validator.write().certified(now_us, checked);
+                        self.take(step);
+                    }
+                    Err(error) => self.blame(from, &format!("a certificate: {error}")),
+                }
+            }
+            Message::Proof(applied) => self.proof(from, applied),
+            Message::Progress(progress) => {
+                let own = self.progress();
+                self.sync.progress(from, progress, &own);
+            }
+        }
+    }
+
+    /// A batch with its Commit certificate, from a peer who has both.
+    fn proof(&mut self, from: u16, applied: AppliedBatch) {
+        let network = &self.shared.network;
+        let certificate = applied.certificate.clone();
+        let batch = match Batch::of(&applied.proposal) {
+            Ok(batch) => Arc::new(batch),
+            Err(error) => return self.blame(from, &error.to_string()),
+        };
+        match CheckedCertificate::check(certificate, network, &mut self.rng) {
+            Ok(checked) => {
+                let now_us = self.now_us();
+                let mut validator = self.shared.validator.write();
+                let step = validator.proven(now_us, applied, batch, checked);
+                drop(validator);
+                self.take(step);
+            }
+            Err(error) => self.blame(from, &format!("a proof: {error}")),
+        }
+    }
+
+    fn blame(&mut self, member: u16, what: &str) {
+        self.shared.metrics.blamed.inc();
+        let name = self.shared.name_of(member);
+        tracing::warn!(member = %name, what, "a peer broke a rule");
+        let mut peers = self.shared.peers.write();
+        if let Some(peer) = peers.iter_mut().find(|peer| peer.member == member) {
+            peer.blamed += 1;
+        }
+    }
+
+    /// The store has failed, or safety is in doubt: no vote leaves this node any more.
+    fn fail(&mut self, why: &str) {
+        let mut failed = self.shared.failed.write();
+        if failed.is_none() {
+            tracing::error!(why, "this node stops voting; what is stored stays readable");
+            *failed = Some(why.to_string());
+            self.shared.metrics.voting.set(0);
+            self.shared.validator.write().set_mode(consensus::Mode::Silent);
+            self.gated.clear();
+        }
+    }
+
+    /// A transfer has ended, and all that this rests on is durable: whoever waits is told.
+    fn ended(&mut self, mut report: TransferReport) {
+        if report.outcome == consensus::Outcome::Final {
+            report.stages.total = self.now_us().saturating_sub(report.admitted_us);
+        }
+        self.shared.metrics.ended(&report);
+        if self.shared.events.has_readers() {
+            let document = serde_json::json!({
+                "id": report.id.to_string(),
+                "outcome": crate::error::outcome_code(&report.outcome)
+                    .map_or("final", |code| code.slug),
+                "total_us": report.stages.total,
+            });
+            self.shared.events.push("transfer", document);
+        }
+        self.shared.board.ended(report);
+    }
+}

@@ -1,0 +1,201 @@
+//! What a step asks for, in one order: persist, then send, then hand over work. Votes and answers to
+//! clients leave only after every record handed to the journal before them is durable (R5, R6).
+
+use super::Driver;
+use crate::journal::JournalError;
+use crate::store::{Persisted, StoreError};
+use bytes::Bytes;
+use consensus::{Judged, Message, Outgoing, Refusal, Step, To, TransferReport, Verdict, codec};
+use ledger::TransferId;
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+/// How long a full journal queue may take to drain before the disk is taken for dead.
+const JOURNAL_WAIT: Duration = Duration::from_secs(10);
+/// Proofs sent for one batch: a proposer whose tips are that far behind catches up by itself.
+const PROOFS_MAX: usize = 8;
+
+/// What waits until the journal is durable up to a record.
+pub(super) struct Gated {
+    /// The record; `None` waits for nothing.
+    sequence: Option<u64>,
+    after: Vec<Outgoing>,
+    reports: Vec<TransferReport>,
+}
+
+impl Driver {
+    /// Hands a step's records to the journal at once, in the order in which the state machines changed,
+    /// and queues the rest for [`Driver::settle`].
+    pub(super) fn take(&mut self, step: Step) {
+        if !step.persist.is_empty() {
+            match self.persist(&step) {
+                Ok(persisted) => {
+                    self.newest = persisted.sequence.or(self.newest);
+                    let (records, bytes) = persisted.appended;
+                    self.shared.metrics.journal_records.inc_by(records);
+                    self.shared.metrics.journal_bytes.inc_by(bytes);
+                }
+                Err(error) => self.fail(&error.to_string()),
+            }
+        }
+        self.steps.push_back(step);
+    }
+
+    fn persist(&mut self, step: &Step) -> Result<Persisted, StoreError> {
+        let validator = self.shared.validator.read();
+        let tips = validator.tips();
+        let first = self.shared.store.persist(&step.persist, &step.applied, tips);
+        match (first, self.newest) {
+            (Err(StoreError::Journal(JournalError::Full { .. })), Some(newest)) => {
+                // The disk is slower than the network for long: wait for it once. Records of this step that
+                // are in the journal already come twice; replaying one twice changes nothing.
+                let deadline = Instant::now() + JOURNAL_WAIT;
+                self.shared.store.journal().wait_durable(newest, deadline)?;
+                self.shared.store.persist(&step.persist, &step.applied, tips)
+            }
+            (other, _) => other,
+        }
+    }
+
+    /// Does the rest of all queued steps, and what they lead to, until nothing is left; then lets go of
+    /// what has become durable.
+    pub(super) fn settle(&mut self) {
+        loop {
+            while let Some(step) = self.steps.pop_front() {
+                self.execute(step);
+            }
+            self.release();
+            if self.steps.is_empty() {
+                break;
+            }
+        }
+    }
+
+    fn execute(&mut self, step: Step) {
+        for outgoing in step.now {
+            self.deliver(outgoing);
+        }
+        if !step.after.is_empty() || !step.reports.is_empty() {
+            let sequence = self.newest;
+            let (after, reports) = (step.after, step.reports);
+            self.gated.push_back(Gated { sequence, after, reports });
+        }
+        let now_us = self.now_us();
+        for (proposal, batch) in step.own {
+            let next = self.shared.validator.write().own(now_us, proposal, batch);
+            self.take(next);
+        }
+        for checked in step.certificates {
+            let next = self.shared.validator.write().certified(now_us, checked);
+            self.take(next);
+        }
+        if !step.applied.is_empty() {
+            self.shared.metrics.batches.inc();
+            let applied = self.shared.validator.read().tips().applied();
+            self.shared.metrics.applied.set(i64::try_from(applied).unwrap_or(i64::MAX));
+            if self.shared.events.has_readers() {
+                let document = serde_json::json!({
+                    "batch": step.applied[0].batch.to_string(),
+                    "transfers": step.applied.len(),
+                    "applied": applied,
+                });
+                self.shared.events.push("batch", document);
+            }
+            let next = self.proposer.applied(now_us, &step.applied);
+            self.take(next);
+            self.look_at_held();
+        }
+        for job in step.judge {
+            if let Some(judged) = self.pipeline.judge(&self.shared, job) {
+                self.judged(judged);
+            }
+        }
+        for fetch in step.fetch {
+            self.sync.fetch(&self.transport, fetch);
+        }
+        for blame in step.blame {
+            self.blame(blame.member, &blame.what);
+        }
+        if let Some(state) = step.fork {
+            let token = state.token;
+            self.fail(&format!("two certified transfers spend one state of token {token}"));
+        }
+    }
+
+    /// The pipeline has judged a batch: lock and vote; show proofs for what is spent already (R8).
+    pub(super) fn judged(&mut self, judged: Judged) {
+        let now_us = self.now_us();
+        let proposer = judged.proposal.proposer;
+        let spenders: BTreeSet<TransferId> = judged
+            .verdicts
+            .iter()
+            .filter_map(|verdict| match verdict {
+                Some(Verdict::Invalid(Refusal::Spent { by, .. })) => *by,
+                _ => None,
+            })
+            .take(PROOFS_MAX)
+            .collect();
+        let step = self.shared.validator.write().judged(now_us, judged);
+        self.take(step);
+        if !spenders.is_empty() && proposer != self.shared.member {
+            self.send_proofs(proposer, spenders);
+        }
+    }
+
+    fn send_proofs(&mut self, to: u16, spenders: BTreeSet<TransferId>) {
+        let shared = self.shared.clone();
+        let multicast = self.transport.multicast();
+        self.tasks.spawn_blocking(move || {
+            for id in spenders {
+                if let Ok(Some(applied)) = shared.store.batch_of(&id) {
+                    let frame = Bytes::from(codec::encode(&Message::Proof(applied)));
+                    // A dropped proof is sent again with the next repeat of the batch.
+                    let sent = multicast.send(to, frame);
+                    tracing::trace!(to, ?sent, "a proof");
+                }
+            }
+        });
+    }
+
+    /// Lets go of what waited for records that are durable now.
+    fn release(&mut self) {
+        let durable = *self.durable.borrow_and_update();
+        if let Some(failure) = durable.failed {
+            self.fail(&failure.to_string());
+        }
+        let is_durable = |gated: &Gated| gated.sequence.is_none_or(|s| s < durable.records);
+        while self.gated.front().is_some_and(is_durable) {
+            let gated = self.gated.pop_front().expect("it is there");
+            for outgoing in gated.after {
+                self.deliver(outgoing);
+            }
+            for report in gated.reports {
+                self.ended(report);
+            }
+        }
+    }
+
+    fn deliver(&mut self, outgoing: Outgoing) {
+        match outgoing.to {
+            To::Member(member) if member == self.shared.member => {
+                self.message(member, outgoing.message);
+            }
+            To::Member(member) => self.send(member, &outgoing.message),
+            To::All => {
+                let start = Instant::now();
+                self.transport.send_all(Bytes::from(codec::encode(&outgoing.message)));
+                if let Message::Propose(proposal) = &outgoing.message {
+                    let took = u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX);
+                    self.proposer.sent(&proposal.claimed, took);
+                }
+            }
+        }
+    }
+
+    /// Encodes a message and queues it for one peer; a full queue or a link that is down drops it, and
+    /// the peer catches up by asking.
+    pub(super) fn send(&mut self, member: u16, message: &Message) {
+        let sent = self.transport.send(member, Bytes::from(codec::encode(message)));
+        tracing::trace!(member, ?sent, "a message");
+    }
+}

@@ -1,0 +1,92 @@
+//! Answers to peers' questions, read from the store on the blocking pool: as much as fits one reply.
+
+use crate::handle::Shared;
+use crate::transport::ReplyHandle;
+use bytes::Bytes;
+use consensus::limits::BATCH_BYTES_MAX;
+use consensus::{AppliedBatch, Proposal, Reply, Request, codec};
+use ledger::{BatchId, Canonical, TransferId};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use tokio::task::JoinSet;
+
+/// Lines of the applied log in one reply.
+pub(crate) const LINES_PER_REPLY_MAX: usize = 1_024;
+/// Bytes of batches in one reply. One batch always fits.
+const REPLY_BYTES: usize = BATCH_BYTES_MAX / 4;
+
+/// Answers one question. Dropping the handle is a refusal.
+pub(super) fn answer(
+    shared: &Arc<Shared>,
+    tasks: &mut JoinSet<()>,
+    from: u16,
+    bytes: Bytes,
+    reply: ReplyHandle,
+) {
+    while tasks.try_join_next().is_some() {}
+    let shared = shared.clone();
+    tasks.spawn_blocking(move || match codec::decode::<Request>(&bytes) {
+        Ok(request) => {
+            let answer = codec::encode(&answer_to(&shared, request));
+            if let Err(error) = reply.send(Bytes::from(answer)) {
+                tracing::debug!(member = %shared.name_of(from), %error, "a reply was not taken");
+            }
+        }
+        Err(error) => tracing::warn!(member = %shared.name_of(from), %error, "a bad question"),
+    });
+}
+
+fn answer_to(shared: &Shared, request: Request) -> Reply {
+    match request {
+        Request::Log { from } => Reply::Log {
+            lines: shared.store.line_count(),
+            from: shared.store.log(from, LINES_PER_REPLY_MAX),
+        },
+        Request::Applied(ids) => {
+            Reply::Applied(fill(&ids, |id: &BatchId| shared.store.applied_batch(id).ok().flatten()))
+        }
+        Request::Transfers(ids) => {
+            let mut seen = BTreeSet::new();
+            Reply::Applied(fill(&ids, |id: &TransferId| {
+                let applied = shared.store.batch_of(id).ok().flatten()?;
+                seen.insert(applied.proposal.claimed).then_some(applied)
+            }))
+        }
+        Request::Batches(ids) => Reply::Batches(fill(&ids, |id| batch(shared, id))),
+        Request::Locks(tokens) => {
+            let validator = shared.validator.read();
+            let holder = |token| {
+                let row = validator.locks().get(token);
+                row.and_then(|row| row.locked).map(|held| held.transfer).unwrap_or_default()
+            };
+            Reply::Locks(tokens.iter().map(holder).collect())
+        }
+    }
+}
+
+fn batch(shared: &Shared, id: &BatchId) -> Option<Proposal> {
+    let open = shared.validator.read().proposal(id).cloned();
+    match open {
+        Some(proposal) => Some((*proposal).clone()),
+        None => {
+            let applied: AppliedBatch = shared.store.applied_batch(id).ok().flatten()?;
+            Some(applied.proposal)
+        }
+    }
+}
+
+/// Looks up one after the other until the reply is full.
+fn fill<K, V: Canonical>(keys: &[K], mut find: impl FnMut(&K) -> Option<V>) -> Vec<V> {
+    let mut found = Vec::new();
+    let mut bytes = 0;
+    for key in keys {
+        if bytes >= REPLY_BYTES {
+            break;
+        }
+        if let Some(value) = find(key) {
+            bytes += value.to_bytes().len();
+            found.push(value);
+        }
+    }
+    found
+}

@@ -1,0 +1,155 @@
+//! What time brings: repeats and deadlines, what peers are up to, checkpoints.
+
+use super::Driver;
+use crate::handle::PeerView;
+use crate::sync::Fetched;
+use crate::transport::PeerStatus;
+use consensus::{Message, Mode, Progress};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// A member counts as reachable when it was heard from within this time. Keep-alives come every 300 ms.
+const REACHABLE_MS: u64 = 1_200;
+/// Every how many ticks the validator forgets what is resolved, progress is told, and checkpoints begin.
+const SLOW_TICKS: u64 = 10;
+/// How long the record of a checkpoint may take to become durable.
+const CHECKPOINT_WAIT: Duration = Duration::from_secs(10);
+
+impl Driver {
+    pub(super) fn tick(&mut self) {
+        self.ticks += 1;
+        let now_us = self.now_us();
+        let step = self.proposer.tick(now_us);
+        self.take(step);
+        self.look_at_held();
+        self.report_peers();
+        let own = self.progress();
+        self.sync.tick(&self.transport, &self.shared.store, &own);
+        self.look_at_mode();
+        if self.ticks % SLOW_TICKS == 0 {
+            let step = self.shared.validator.write().tick(now_us);
+            self.take(step);
+            self.forget_batches();
+            if self.sync.has_news(&own) {
+                let message = consensus::codec::encode(&Message::Progress(own));
+                self.transport.send_all(message.into());
+            }
+            self.checkpoint_if_due();
+        }
+    }
+
+    /// How far this node is.
+    pub(super) fn progress(&self) -> Progress {
+        let validator = self.shared.validator.read();
+        let tips = validator.tips();
+        let lines = self.shared.store.line_count();
+        Progress { applied: tips.applied(), digest: tips.digest(), lines }
+    }
+
+    /// Something that was asked for has come.
+    pub(super) fn fetched(&mut self, fetched: Fetched) {
+        match fetched {
+            Fetched::Log { from, lines, log } => self.sync.log_came(from, lines, log),
+            Fetched::Applied { from, batches } => {
+                for applied in batches {
+                    self.sync.batch_came(&applied.proposal.claimed);
+                    self.proof(from, applied);
+                    self.settle();
+                }
+            }
+            Fetched::Batch(proposal) => {
+                if let Ok(batch) = consensus::Batch::of(&proposal) {
+                    let now_us = self.now_us();
+                    let (proposal, batch) = (Arc::new(proposal), Arc::new(batch));
+                    let mut validator = self.shared.validator.write();
+                    let step = validator.fetched(now_us, proposal, batch);
+                    drop(validator);
+                    self.take(step);
+                }
+            }
+            Fetched::Split { admission, split, held_by } => {
+                self.split_known(admission, split, held_by);
+            }
+            Fetched::Ended(task) => self.sync.ended(task),
+        }
+        let own = self.progress();
+        self.sync.tick(&self.transport, &self.shared.store, &own);
+        self.look_at_mode();
+    }
+
+    /// A validator votes once it has what a quorum, itself included, has applied.
+    fn look_at_mode(&mut self) {
+        let mode = self.shared.validator.read().mode();
+        if mode != Mode::CatchingUp {
+            return;
+        }
+        let committee = &self.shared.network.committee;
+        let weight: u64 = self.sync.caught_up().map(|member| committee.weight(member)).sum();
+        if weight + committee.weight(self.shared.member) >= committee.quorum() {
+            let applied = self.shared.validator.read().tips().applied();
+            tracing::info!(applied, "caught up with a quorum; voting");
+            self.shared.validator.write().set_mode(Mode::Voting);
+            self.shared.metrics.voting.set(1);
+        }
+    }
+
+    /// Copies what the transport knows of the peers to where readers look.
+    pub(super) fn report_peers(&mut self) {
+        let status = self.transport.peers();
+        let mut peers = self.shared.peers.write();
+        for status in status {
+            if let Some(peer) = peers.iter_mut().find(|peer| peer.member == status.member) {
+                update(peer, &status, self.sync.applied_by(status.member));
+            }
+        }
+        let reachable = peers.iter().filter(|peer| peer.is_reachable).count() + 1;
+        let dropped: u64 = peers.iter().map(|peer| peer.dropped).sum();
+        drop(peers);
+        let metrics = &self.shared.metrics;
+        metrics.reachable.set(i64::try_from(reachable).unwrap_or(i64::MAX));
+        metrics.dropped.set(i64::try_from(dropped).unwrap_or(i64::MAX));
+        metrics.queued.set(i64::try_from(self.proposer.load().0).unwrap_or(i64::MAX));
+    }
+
+    fn forget_batches(&mut self) {
+        let validator = self.shared.validator.read();
+        self.shared.store.forget_batches(|id| validator.proposal(id).is_some());
+    }
+
+    fn checkpoint_if_due(&mut self) {
+        if let Some(running) = &self.checkpoint {
+            if !running.is_finished() {
+                return;
+            }
+            self.checkpoint = None;
+        }
+        if !self.shared.store.is_checkpoint_due() || self.shared.failed.read().is_some() {
+            return;
+        }
+        let live = self.shared.validator.read().live_records();
+        let job = match self.shared.store.begin_checkpoint(&live) {
+            Ok(job) => job,
+            Err(error) => return self.fail(&error.to_string()),
+        };
+        let shared = self.shared.clone();
+        self.checkpoint = Some(tokio::task::spawn_blocking(move || {
+            let result = job.run().map_err(crate::store::StoreError::from).and_then(|done| {
+                shared.store.end_checkpoint(done, Instant::now() + CHECKPOINT_WAIT)
+            });
+            if let Err(error) = result {
+                // The index is only derived: it is rebuilt at the next start.
+                tracing::error!(%error, "a checkpoint of the index failed");
+            }
+        }));
+    }
+}
+
+fn update(peer: &mut PeerView, status: &PeerStatus, applied: u64) {
+    peer.is_reachable =
+        status.is_up && status.heard_ago_ms.is_some_and(|ago_ms| ago_ms <= REACHABLE_MS);
+    peer.rtt_us = status.rtt_us;
+    peer.bytes = (status.sent_bytes, status.received_bytes);
+    peer.dropped = status.dropped;
+    peer.applied = applied;
+    peer.error = status.error.as_ref().map(ToString::to_string);
+}

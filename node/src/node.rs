@@ -1,0 +1,348 @@
+//! Running a node: everything is opened and started in the order in which it can fail, and ended in the
+//! reverse order.
+
+use crate::board::Board;
+use crate::config::NodeConfig;
+use crate::driver::{COMMANDS_MAX, Driver, INBOUND_MAX, Inputs};
+use crate::error::{BUSY, CONFIG, Code, Failure, GENESIS, INTERNAL, STORE_FAILED};
+use crate::events::Events;
+use crate::handle::{Handle, PeerView, Shared};
+use crate::keyfile;
+use crate::metrics::Metrics;
+use crate::peers_file::PeersFile;
+use crate::pipeline::{DONE_MAX, Pipeline};
+use crate::store::{self, Opened};
+use crate::store_lock::{LockError, StoreLock};
+use crate::sync::{FETCHED_MAX, Sync};
+use crate::transport::{Member, Timings, Transport, TransportConfig, TransportError};
+use consensus::{Mode, Proposer};
+use ledger::{Genesis, Keypair, Network};
+use parking_lot::RwLock;
+use std::io::Read;
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
+
+/// How long the API's thread may take to end.
+const API_STOP_WAIT: Duration = Duration::from_secs(1);
+
+/// How a node is run.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RunOptions {
+    /// End when standard input closes: children of a foreground testnet end with their parent.
+    pub stop_with_stdin: bool,
+}
+
+/// Runs a node on this thread until it is told to stop (SIGTERM, SIGINT, standard input as said, or a
+/// failure). Writes `home/ready.json` (`{"name","pid","api":"http://…","quic":"…"}`) once it listens, and
+/// removes it at the end.
+///
+/// # Errors
+/// A [`Failure`] whose code gives the exit status.
+pub fn run(config: NodeConfig, options: RunOptions) -> Result<(), Failure> {
+    run_with(config, options, |_| {})
+}
+
+/// The same, and hands out the handle once the node listens: for programs that embed it.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_with(
+    config: NodeConfig,
+    options: RunOptions,
+    listening: impl FnOnce(Handle),
+) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(INTERNAL, format!("no runtime: {error}")))?;
+    runtime.block_on(run_inside(config, options, listening))
+}
+
+async fn run_inside(
+    config: NodeConfig,
+    options: RunOptions,
+    listening: impl FnOnce(Handle),
+) -> Result<(), Failure> {
+    let (network, keypair, member) = identity(&config)?;
+    std::fs::create_dir_all(&config.home).map_err(|error| {
+        Failure::new(CONFIG, format!("home {}: {error}", config.home.display()))
+    })?;
+    let lock = StoreLock::acquire(&config.home).map_err(|error| locked(&error))?;
+    let peers_file = PeersFile::new(&config.peers);
+    let (inbound_in, inbound) = mpsc::channel(INBOUND_MAX);
+    let transport = start_transport(&config, &network, member, &keypair, inbound_in)?;
+    let transport = Arc::new(transport);
+    let listener = listen(config.api.listen)?;
+    let api_address = listener.local_addr().map_err(|error| port(config.api.listen, &error))?;
+    let opened = open_store(&config, &network, member, &keypair).await?;
+    let shared = share(&config, &network, member, opened, &transport, api_address);
+    let ready = config.home.join("ready.json");
+    let (commands_in, commands) = mpsc::channel(COMMANDS_MAX);
+    let handle = Handle { shared: shared.clone(), commands: commands_in };
+    let (done_in, done) = mpsc::channel(DONE_MAX);
+    let (fetched_in, fetched) = mpsc::channel(FETCHED_MAX);
+    let pipeline = Pipeline::start(config.validation.threads, done_in)
+        .map_err(|error| Failure::new(INTERNAL, format!("no threads: {error}")))?;
+    let proposer = Proposer::new(network.clone(), member, keypair);
+    let sync = Sync::new(member, network.committee.members().len(), fetched_in);
+    let driver = Driver::new(shared.clone(), transport.clone(), pipeline, proposer, sync);
+    let (api_stop, api_thread) = start_api(handle.clone(), listener)?;
+    write_ready(&ready, &config.name, api_address, shared.quic_address)?;
+    tracing::info!(api = %api_address, quic = %shared.quic_address, "listening");
+    listening(handle.clone());
+    let watch = tokio::spawn(peers_file.follow(transport.clone(), shared.clone()));
+    let stop = tokio::spawn(stop_signals(handle, options));
+    driver.run(Inputs { commands, inbound, done, fetched }).await;
+    watch.abort();
+    stop.abort();
+    api_stop.send_replace(true);
+    join_api(api_thread).await;
+    transport.close().await;
+    if let Err(error) = std::fs::remove_file(&ready) {
+        tracing::debug!(%error, "the ready file was gone already");
+    }
+    let failed = shared.failed.read().clone();
+    drop(shared);
+    drop(lock);
+    match failed {
+        Some(why) => Err(Failure::new(STORE_FAILED, format!("the node has stopped: {why}"))
+            .help(format!("quorate store verify --home {}", config.home.display()))),
+        None => Ok(()),
+    }
+}
+
+/// Genesis, key, and which member it is.
+///
+/// # Errors
+/// A [`Failure`] of code `genesis`, `key_file` or `config`.
+pub fn identity(config: &NodeConfig) -> Result<(Arc<Network>, Keypair, u16), Failure> {
+    if !config.validation.trusted_network {
+        let what = "validation.trusted_network = false needs the DHT, which this version has not; \
+                    nothing was started";
+        return Err(Failure::new(CONFIG, what).help("set it to true"));
+    }
+    let network = Arc::new(load_network(&config.genesis)?);
+    let keypair = keyfile::load(&config.key)?;
+    let Some(member) = network.committee.index_of(&keypair.public()) else {
+        let what = format!("the key {} is no member's of this genesis", config.key.display());
+        return Err(Failure::new(CONFIG, what));
+    };
+    let name = network.committee.member(member).map(|member| member.name.to_string());
+    if name.as_deref() != Some(&config.name) {
+        let name = name.unwrap_or_default();
+        let what =
+            format!("the key is that of {name:?}, and the configuration is for {:?}", config.name);
+        return Err(Failure::new(CONFIG, what));
+    }
+    Ok((network, keypair, member))
+}
+
+/// Reads and checks a genesis file.
+///
+/// # Errors
+/// A [`Failure`] of code `genesis`.
+pub fn load_network(path: &Path) -> Result<Network, Failure> {
+    let failed =
+        |what: String| Failure::new(GENESIS, format!("genesis {}: {what}", path.display()));
+    let text = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
+    let genesis = Genesis::from_json(&text).map_err(|error| failed(error.to_string()))?;
+    genesis.network().map_err(|error| failed(error.to_string()))
+}
+
+fn locked(error: &LockError) -> Failure {
+    let code = match error {
+        LockError::Busy { .. } => BUSY,
+        LockError::Io { .. } => CONFIG,
+    };
+    Failure::new(code, format!("{error}; nothing was started"))
+}
+
+fn port(address: SocketAddr, error: &std::io::Error) -> Failure {
+    let is_busy = error.kind() == std::io::ErrorKind::AddrInUse;
+    let code: Code = if is_busy { BUSY } else { CONFIG };
+    Failure::new(code, format!("can't listen on {address}: {error}; nothing was started"))
+        .help("choose another port, or 0 for a free one")
+}
+
+fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
+    let listener = TcpListener::bind(address).map_err(|error| port(address, &error))?;
+    listener.set_nonblocking(true).map_err(|error| port(address, &error))?;
+    Ok(listener)
+}
+
+fn start_transport(
+    config: &NodeConfig,
+    network: &Network,
+    own: u16,
+    keypair: &Keypair,
+    inbound: mpsc::Sender<crate::transport::Inbound>,
+) -> Result<Transport, Failure> {
+    let members = network.committee.members().iter().map(|member| Member {
+        name: member.name.to_string(),
+        key: member.key,
+        address: None,
+    });
+    let initial_rtt = Duration::from_millis(config.quic.initial_rtt_ms.max(1));
+    let transport = TransportConfig {
+        listen: config.quic.listen,
+        network: *network.id.bytes(),
+        epoch: network.epoch,
+        members: members.collect(),
+        own,
+        keypair: keypair.clone(),
+        timings: Timings { initial_rtt, ..Timings::default() },
+    };
+    Transport::start(transport, inbound).map_err(|error| match &error {
+        TransportError::Listen { address, kind } => port(*address, &(*kind).into()),
+        _ => Failure::new(CONFIG, format!("the transport: {error}")),
+    })
+}
+
+async fn open_store(
+    config: &NodeConfig,
+    network: &Arc<Network>,
+    member: u16,
+    keypair: &Keypair,
+) -> Result<Opened, Failure> {
+    let (home, network, keypair) = (config.home.clone(), network.clone(), keypair.clone());
+    let accept = config.store.vote_after_damage;
+    let opened =
+        tokio::task::spawn_blocking(move || store::open(&home, &network, member, &keypair, accept));
+    let opened = opened.await.map_err(|error| Failure::new(INTERNAL, error.to_string()))?;
+    let mut opened = opened.map_err(|error| {
+        Failure::new(CONFIG, format!("the store in {}: {error}", config.home.display()))
+            .help(format!("quorate store verify --home {}", config.home.display()))
+    })?;
+    if let Some(damage) = &opened.damage {
+        tracing::error!(%damage, "the store is damaged: this node serves and does not vote");
+        opened.validator.set_mode(Mode::Silent);
+    }
+    Ok(opened)
+}
+
+fn share(
+    config: &NodeConfig,
+    network: &Arc<Network>,
+    member: u16,
+    opened: Opened,
+    transport: &Transport,
+    api_address: SocketAddr,
+) -> Arc<Shared> {
+    let (records, is_rebuilt) = opened.replayed;
+    tracing::info!(records, is_rebuilt, "the store is open");
+    let members = (0u16..).zip(network.committee.members());
+    let peers = members.filter(|(index, _)| *index != member).map(|(index, other)| PeerView {
+        member: index,
+        name: other.name.clone(),
+        address: None,
+        is_reachable: false,
+        rtt_us: 0,
+        bytes: (0, 0),
+        dropped: 0,
+        applied: 0,
+        blamed: 0,
+        error: None,
+    });
+    let failed = opened.damage.map(|damage| format!("the store is damaged: {damage}"));
+    Arc::new(Shared {
+        config: config.clone(),
+        network: network.clone(),
+        member,
+        validator: RwLock::new(opened.validator),
+        store: opened.store,
+        board: Board::default(),
+        events: Events::default(),
+        metrics: Metrics::default(),
+        peers: RwLock::new(peers.collect()),
+        failed: RwLock::new(failed),
+        is_stopping: AtomicBool::new(false),
+        api_address,
+        quic_address: transport.local_address(),
+        started: Instant::now(),
+    })
+}
+
+type ApiThread = std::thread::JoinHandle<()>;
+
+fn start_api(
+    handle: Handle,
+    listener: TcpListener,
+) -> Result<(tokio::sync::watch::Sender<bool>, ApiThread), Failure> {
+    let (stop, mut stopped) = tokio::sync::watch::channel(false);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(INTERNAL, format!("no runtime: {error}")))?;
+    let thread = std::thread::Builder::new().name("api".into()).spawn(move || {
+        runtime.block_on(async move {
+            let listener = match tokio::net::TcpListener::from_std(listener) {
+                Ok(listener) => listener,
+                Err(error) => {
+                    tracing::error!(%error, "the API has no listener");
+                    return handle.stop();
+                }
+            };
+            let stop = async move {
+                // The sender is gone only when the node ends.
+                drop(stopped.wait_for(|stopped| *stopped).await);
+            };
+            crate::api::serve(handle, listener, stop).await;
+        });
+        runtime.shutdown_timeout(API_STOP_WAIT);
+    });
+    let thread = thread.map_err(|error| Failure::new(INTERNAL, format!("no thread: {error}")))?;
+    Ok((stop, thread))
+}
+
+async fn join_api(thread: ApiThread) {
+    let joined = tokio::task::spawn_blocking(move || thread.join().is_ok());
+    let joined = tokio::time::timeout(2 * API_STOP_WAIT, joined).await;
+    if !matches!(joined, Ok(Ok(true))) {
+        tracing::warn!("the API's thread did not end in time");
+    }
+}
+
+fn write_ready(path: &Path, name: &str, api: SocketAddr, quic: SocketAddr) -> Result<(), Failure> {
+    let document = serde_json::json!({
+        "name": name,
+        "pid": std::process::id(),
+        "api": format!("http://{api}"),
+        "quic": quic.to_string(),
+    });
+    let temporary = path.with_extension("new");
+    let written = std::fs::write(&temporary, format!("{document}\n"))
+        .and_then(|()| std::fs::rename(&temporary, path));
+    written.map_err(|error| Failure::new(CONFIG, format!("{}: {error}", path.display())))
+}
+
+/// Tells the node to stop on SIGTERM, on SIGINT, or when standard input closes.
+async fn stop_signals(handle: Handle, options: RunOptions) {
+    use tokio::signal::unix::{SignalKind, signal};
+    if options.stop_with_stdin {
+        let handle = handle.clone();
+        let watcher = std::thread::Builder::new().name("stdin".into()).spawn(move || {
+            let mut bytes = [0; 64];
+            while std::io::stdin().read(&mut bytes).is_ok_and(|count| count > 0) {}
+            handle.stop();
+        });
+        if let Err(error) = watcher {
+            tracing::error!(%error, "standard input can't be watched");
+        }
+    }
+    let (Ok(mut terminate), Ok(mut interrupt)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        tracing::error!("signals can't be watched");
+        return;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!("stopping");
+    handle.stop();
+}

@@ -1,0 +1,116 @@
+//! The validation pipeline (protocol §6): four stages over one batch, each a plain function over a type
+//! that only the stage before can make.
+//!
+//! ```text
+//!  Judge ─prefetch─▶ Prefetched ─hash─▶ Hashed ─pin check─▶ PinChecked ─DHT check─▶ Judged
+//!         one pass     rayon: ids,       who spent           skipped when
+//!         over tips    root, signatures  what is spent       trusted_network
+//! ```
+//!
+//! Each batch is one job of the CPU pool and its stages use the pool's threads inside, so while one batch
+//! waits in a later stage the next is hashed in an earlier one. `verdicts[i]` belongs to `transfers[i]`,
+//! always all of them; what fails early skips the dear signature check. Small batches are judged on the
+//! caller's thread: waking the pool costs more than it saves below [`INLINE_ENTRIES_MAX`].
+
+pub mod admit;
+pub mod dht_check;
+pub mod hash;
+pub mod pin_check;
+pub mod prefetch;
+
+use crate::handle::Shared;
+use consensus::{Judge, Judged};
+use std::sync::Arc;
+use std::time::Instant;
+use tokio::sync::mpsc;
+
+pub use admit::{Admission, Admitted};
+
+/// Batches up to this many entries are judged without the pool (`shared/LIMITS.md`: rayon on two cores
+/// loses below about 8 items of 25-50 µs).
+pub const INLINE_ENTRIES_MAX: usize = 8;
+/// Results that wait for the driver. The pool's threads wait when it is full.
+pub const DONE_MAX: usize = 1_024;
+
+/// What the pool hands back to the driver.
+#[derive(Debug)]
+pub enum Done {
+    /// A batch of some proposer.
+    Judged(Judged),
+    /// Transfers of this node's clients.
+    Admitted(Vec<Admitted>),
+}
+
+/// The pool and the way back to the driver.
+pub struct Pipeline {
+    pool: rayon::ThreadPool,
+    done: mpsc::Sender<Done>,
+}
+
+impl Pipeline {
+    /// A pool of `threads` threads; 0 takes one a core.
+    ///
+    /// # Errors
+    /// When the operating system gives no threads.
+    pub fn start(
+        threads: usize,
+        done: mpsc::Sender<Done>,
+    ) -> Result<Self, rayon::ThreadPoolBuildError> {
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .thread_name(|index| format!("cpu-{index}"))
+            .build()?;
+        Ok(Self { pool, done })
+    }
+
+    /// Judges a batch: at once when it is small, else in the pool, and then the result comes as
+    /// [`Done::Judged`].
+    pub fn judge(&self, shared: &Arc<Shared>, job: Judge) -> Option<Judged> {
+        let inputs: usize =
+            job.proposal.entries.iter().map(|e| e.signed.transfer.inputs.len()).sum();
+        if job.proposal.entries.len() <= INLINE_ENTRIES_MAX && inputs <= 64 {
+            return Some(run(shared, job));
+        }
+        let (shared, done) = (shared.clone(), self.done.clone());
+        self.pool.spawn(move || {
+            let judged = run(&shared, job);
+            // The driver is gone only when the node ends.
+            drop(done.blocking_send(Done::Judged(judged)));
+        });
+        None
+    }
+
+    /// Judges clients' transfers: at once when they are few, else in the pool.
+    pub fn admit(&self, shared: &Arc<Shared>, group: Vec<Admission>) -> Option<Vec<Admitted>> {
+        if group.len() < INLINE_ENTRIES_MAX {
+            return Some(admit::admit(shared, group));
+        }
+        let (shared, done) = (shared.clone(), self.done.clone());
+        self.pool.spawn(move || {
+            let admitted = admit::admit(&shared, group);
+            // As above.
+            drop(done.blocking_send(Done::Admitted(admitted)));
+        });
+        None
+    }
+}
+
+/// All four stages over one batch, each timed.
+pub fn run(shared: &Shared, job: Judge) -> Judged {
+    let start = Instant::now();
+    let prefetched = prefetch::prefetch(&shared.validator.read(), job);
+    shared.metrics.stage("prefetch", start.elapsed());
+    let start = Instant::now();
+    let hashed = hash::hash(&shared.network, prefetched);
+    shared.metrics.stage("hash", start.elapsed());
+    let start = Instant::now();
+    let checked = pin_check::pin_check(&shared.store, hashed);
+    shared.metrics.stage("pin_check", start.elapsed());
+    let start = Instant::now();
+    let judged = dht_check::dht_check(shared.config.validation.trusted_network, checked);
+    shared.metrics.stage("dht_check", start.elapsed());
+    judged
+}
+
+#[cfg(test)]
+mod tests;

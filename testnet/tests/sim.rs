@@ -23,14 +23,17 @@ fn every_seed_holds() {
     }
     let first = number("QUORATE_FIRST").unwrap_or(0);
     let seeds = number("QUORATE_SEEDS").unwrap_or(SEEDS);
-    let mut finals = 0;
+    let (mut finals, mut settled_us) = (0, 0);
     for seed in first..first + seeds {
         match sim::run(seed) {
-            Ok(report) => finals += report.finals,
+            Ok(report) => {
+                finals += report.finals;
+                settled_us = settled_us.max(report.settled_us);
+            }
             Err(failure) => panic!("{failure}"),
         }
     }
-    println!("{seeds} seeds, {finals} transfers final");
+    println!("{seeds} seeds, {finals} transfers final, calm in at most {settled_us} µs");
     assert!(finals > seeds, "the runs do something");
 }
 

@@ -19,6 +19,7 @@ impl Validator {
     ///
     /// # Errors
     /// The answer, when there is nothing new.
+    #[allow(clippy::result_large_err, reason = "the answer is moved once, into the driver")]
     pub fn wants(&self, certificate: &Certificate) -> Result<(), Step> {
         let Some(open) = self.open.get(&certificate.batch) else { return Ok(()) };
         let known = match certificate.phase {

@@ -32,8 +32,8 @@ impl Validator {
                 return step;
             }
         };
-        if !self.open.contains_key(&id) {
-            self.open.insert(id, Open::new(judged.proposal.clone(), batch.clone(), now_us));
+        if let std::collections::hash_map::Entry::Vacant(e) = self.open.entry(id) {
+            e.insert(Open::new(judged.proposal.clone(), batch.clone(), now_us));
         }
         let open = self.open.get_mut(&id).expect("opened above");
         open.proposers.insert(proposer);

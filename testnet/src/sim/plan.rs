@@ -54,7 +54,7 @@ impl Plan {
         let mut plan = Self {
             seed,
             chaos_us: 3_000_000 + u64::from(some(3, 9)) * 1_000_000,
-            settle_us_max: 30_000_000,
+            settle_us_max: 8_000_000,
             loss: some(2, 200),
             twice: some(2, 200),
             late: some(2, 50),

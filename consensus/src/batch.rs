@@ -9,8 +9,8 @@ use std::sync::Arc;
 use ledger::encoding::{canonical_bytes_of_list, canonical_struct, write_list};
 use ledger::hash::{Tag, hash};
 use ledger::{
-    BatchId, Canonical, Certificate, DecodeError, Digest, Entry, Keypair, NetworkId, PublicKey,
-    Reader, Receipt, Signature, Statement, TransferId, merkle,
+    BatchId, Bitmap, Canonical, Certificate, DecodeError, Digest, Entry, Keypair, NetworkId,
+    PublicKey, Reader, Receipt, Signature, Statement, TransferId, merkle,
 };
 
 /// Bytes of the shortest entry: a transfer of one input, one `Move` and no memo, signature and round.
@@ -215,15 +215,15 @@ impl Canonical for AppliedBatch {
     }
 }
 
-/// One line of a validator's applied log: how many transfers of which batch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// One line of a validator's applied log: which transfers of which batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AppliedLine {
     /// The batch.
     pub batch: BatchId,
-    /// How many of its transfers were applied with this line, 1-based.
-    pub count: u32,
+    /// The transfers applied with this line; a batch may have several.
+    pub bitmap: Bitmap,
 }
-canonical_struct!(AppliedLine { batch, count });
+canonical_struct!(AppliedLine { batch, bitmap });
 
 #[cfg(test)]
 mod tests {

@@ -23,6 +23,9 @@ pub const PARKED_MAX: usize = 1_024;
 pub const PARENTS_PER_BATCH_MAX: usize = BATCH_ENTRIES_MAX;
 /// Transfers that are missing here and that batches wait for; invented ones can't take more memory.
 pub const WAITING_MAX: usize = 16 * BATCH_ENTRIES_MAX;
+/// Batches remembered by id that were voted on, are forgotten, and could still gain other bits (see
+/// `validator/closed.rs`); 2 MiB. Above it, a batch with a spent entry gets no vote here.
+pub const CLOSED_MAX: usize = 65_536;
 /// Evidence kept, one a state; when full, new evidence is counted and not kept.
 pub const EVIDENCE_MAX: usize = 10_000;
 /// Refusals that a vote message explains.

@@ -3,11 +3,13 @@
 
 use crate::batch::Proposal;
 use crate::evidence::Evidence;
-use ledger::encoding::canonical_struct;
-use ledger::{BatchId, Bitmap, Canonical, Certificate, DecodeError};
+use crate::limits::CLOSED_MAX;
+use ledger::encoding::{canonical_struct, write_list};
+use ledger::{BatchId, Bitmap, Canonical, Certificate, DecodeError, Reader};
 use std::sync::Arc;
 
 /// One durable fact.
+#[allow(clippy::large_enum_variant, reason = "records are moved once, from a step to the journal")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Record {
     /// The bytes of a batch, before anything that names it: a lock keeps the signed bytes.
@@ -20,6 +22,8 @@ pub enum Record {
     Applied(Certified),
     /// Evidence (R9).
     Evidence(Evidence),
+    /// Batches whose votes are forgotten: never voted on again. Only in what compacting a journal writes.
+    Closed(Closed),
 }
 
 /// Entries of one batch.
@@ -42,8 +46,28 @@ pub struct Certified {
 }
 canonical_struct!(Certified { certificate, bitmap });
 
+/// Batches by id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Closed {
+    /// Ascending, without repeats.
+    pub batches: Vec<BatchId>,
+}
+
+impl Canonical for Closed {
+    fn write(&self, out: &mut Vec<u8>) {
+        write_list(&self.batches, out);
+    }
+    fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let batches: Vec<BatchId> = reader.list("closed batches", CLOSED_MAX, 32)?;
+        if batches.windows(2).any(|pair| pair[0] >= pair[1]) {
+            return Err(DecodeError::NotCanonical("closed batches out of order"));
+        }
+        Ok(Self { batches })
+    }
+}
+
 impl Record {
-    /// The number that stands for the kind in the journal: 1 to 5.
+    /// The number that stands for the kind in the journal: 1 to 6.
     pub fn kind(&self) -> u8 {
         match self {
             Record::Batch(_) => 1,
@@ -51,6 +75,7 @@ impl Record {
             Record::Accepted(_) => 3,
             Record::Applied(_) => 4,
             Record::Evidence(_) => 5,
+            Record::Closed(_) => 6,
         }
     }
 
@@ -61,6 +86,7 @@ impl Record {
             Record::Locked(locked) => locked.to_bytes(),
             Record::Accepted(certified) | Record::Applied(certified) => certified.to_bytes(),
             Record::Evidence(evidence) => evidence.to_bytes(),
+            Record::Closed(closed) => closed.to_bytes(),
         }
     }
 
@@ -75,6 +101,7 @@ impl Record {
             3 => Record::Accepted(Certified::from_bytes(payload)?),
             4 => Record::Applied(Certified::from_bytes(payload)?),
             5 => Record::Evidence(Evidence::from_bytes(payload)?),
+            6 => Record::Closed(Closed::from_bytes(payload)?),
             _ => return Ok(None),
         }))
     }

@@ -6,6 +6,7 @@
 //! | `validator/vote.rs` | R2, R4, R5, R9: locking and the Lock vote |
 //! | `validator/accept.rs` | R6, R7: accepting and the Commit vote; certificates that must wait |
 //! | `validator/apply.rs` | R7, R8: applying |
+//! | `validator/closed.rs` | R10: votes that are forgotten are never contradicted |
 //! | `validator/replay.rs` | being rebuilt from records |
 //!
 //! It owns the tips and the locks of one member. Time comes in as microseconds of any clock that only
@@ -13,6 +14,7 @@
 
 mod accept;
 mod apply;
+mod closed;
 mod replay;
 mod vote;
 
@@ -82,6 +84,8 @@ pub struct Validator {
     parked: BTreeMap<BatchId, Parked>,
     /// Batches that wait for a transfer to be applied.
     waiting: HashMap<TransferId, BTreeSet<BatchId>>,
+    /// Batches whose votes are forgotten.
+    closed: closed::Closed,
     /// Tokens for which evidence is kept.
     convicted: HashSet<ledger::TokenState>,
 }
@@ -113,6 +117,7 @@ impl Validator {
             judging: BTreeSet::new(),
             parked: BTreeMap::new(),
             waiting: HashMap::new(),
+            closed: closed::Closed::default(),
             convicted: HashSet::new(),
         }
     }
@@ -205,9 +210,7 @@ impl Validator {
             .filter(|(_, open)| open.touched_us < keep_from && self.is_resolved(open))
             .map(|(id, _)| *id)
             .collect();
-        for id in &resolved {
-            self.open.remove(id);
-        }
+        self.forget(&resolved);
         let open = &self.open;
         self.waiting.retain(|_, batches| {
             batches.retain(|id| open.contains_key(id));
@@ -275,7 +278,7 @@ impl Validator {
         refused: Vec<Refused>,
     ) -> Outgoing {
         let batch = open.batch.id();
-        let may_vote = self.mode == Mode::Voting && bits.ones() > 0;
+        let may_vote = self.mode == Mode::Voting && bits.ones() > 0 && !self.is_closed(open);
         let epoch = self.network.epoch;
         let ballot = Ballot { epoch, phase, batch, bitmap: bits };
         let vote = may_vote.then(|| ballot.sign(&self.network.id, self.member, &self.keypair));

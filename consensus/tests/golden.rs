@@ -7,7 +7,7 @@
 mod testkit;
 
 use consensus::message::{Message, Progress, Reply, Request};
-use consensus::record::{Certified, Locked};
+use consensus::record::{Certified, Closed, Locked};
 use consensus::verdict::{Refused, RefusedKind};
 use consensus::{Answer, AppliedBatch, AppliedLine, Evidence, Record, codec, evidence};
 use ledger::{BatchId, Canonical, Digest, Phase, TokenId, TransferId};
@@ -96,7 +96,7 @@ fn requests_and_replies() {
     check_object("request-transfers", &Request::Transfers(vec![transfer]));
     check_object("request-batches", &Request::Batches(vec![batch]));
     check_object("request-locks", &Request::Locks(vec![TokenId(Digest([3; 32]))]));
-    let line = AppliedLine { batch, count: 2 };
+    let line = AppliedLine { batch, bitmap: bits("1.1") };
     check_object("reply-log", &Reply::Log { lines: 9, from: vec![line] });
     check_object("reply-applied", &Reply::Applied(vec![applied()]));
     check_object("reply-batches", &Reply::Batches(vec![applied().proposal]));
@@ -125,7 +125,9 @@ fn records() {
     };
     check_record("record-evidence-votes", &Record::Evidence(Evidence::Votes(votes)));
     assert_eq!(Record::read(0, &[]), Ok(None));
-    assert_eq!(Record::read(6, &[]), Ok(None));
+    let closed = Closed { batches: vec![BatchId(Digest([1; 32])), BatchId(Digest([2; 32]))] };
+    check_record("record-closed", &Record::Closed(closed));
+    assert_eq!(Record::read(7, &[]), Ok(None));
 }
 
 #[test]

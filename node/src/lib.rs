@@ -18,6 +18,7 @@
 
 pub mod api;
 pub mod board;
+pub mod cli;
 pub mod client;
 pub mod config;
 pub mod driver;
@@ -37,6 +38,7 @@ pub mod store_lock;
 pub mod sync;
 pub mod transport;
 pub mod view;
+pub mod wallet;
 
 pub use client::Client;
 pub use config::NodeConfig;

@@ -1,1 +1,7 @@
-fn main() {}
+//! The `quorate` program; see `node::cli`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    node::cli::main()
+}

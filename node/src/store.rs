@@ -25,7 +25,7 @@ mod verify;
 use crate::index::{Checkpoint, CheckpointJob, Index, IndexError};
 use crate::journal::{Journal, JournalError, Location};
 use consensus::{Applied, AppliedBatch, AppliedLine, Batch, Evidence, Proposal, Record, Tips};
-use ledger::{BatchId, DecodeError, Receipt, TransferId};
+use ledger::{BatchId, Bitmap, DecodeError, Receipt, TransferId};
 use parking_lot::{Mutex, RwLock};
 use row::{Line, TransferRow};
 use std::collections::HashMap;
@@ -60,11 +60,31 @@ pub struct Store {
     index: Mutex<Index>,
     /// The applied log; `lines[i]` is position i.
     lines: RwLock<Vec<Line>>,
-    /// Transfers applied by batch.
-    known: RwLock<HashMap<BatchId, u32>>,
+    /// The applied log by batch.
+    known: RwLock<HashMap<BatchId, Known>>,
     /// Where batches are that are not applied yet.
     open_batches: Mutex<HashMap<BatchId, Location>>,
     evidence: RwLock<Vec<Evidence>>,
+}
+
+/// What of a batch is applied here.
+struct Known {
+    bitmap: Bitmap,
+    /// Positions in the applied log, ascending.
+    lines: Vec<usize>,
+}
+
+fn add_known(
+    known: &mut HashMap<BatchId, Known>,
+    batch: BatchId,
+    bitmap: &Bitmap,
+    position: usize,
+) {
+    let known = known
+        .entry(batch)
+        .or_insert_with(|| Known { bitmap: Bitmap::empty(bitmap.count()), lines: Vec::new() });
+    known.bitmap.add(bitmap);
+    known.lines.push(position);
 }
 
 /// Where a step's records went.
@@ -113,16 +133,16 @@ impl Store {
                 at.insert(batch, location);
                 let batch_at = self.open_batches.lock().get(&batch).copied();
                 let batch_at = batch_at.expect("a batch is recorded before it is applied");
-                let count = u32::try_from(certified.bitmap.ones()).expect("at most 4,096");
-                let line = Line { batch, batch_at, applied_at: location, count };
-                *self.known.write().entry(batch).or_default() += count;
+                let bitmap = certified.bitmap.clone();
+                let line = Line { batch, batch_at, applied_at: location, bitmap };
                 let mut lines = self.lines.write();
+                add_known(&mut self.known.write(), batch, &line.bitmap, lines.len());
                 let position = u64::try_from(lines.len()).expect("a count");
-                lines.push(line);
                 self.index.lock().put(&row::line_key(position), &line.to_row());
+                lines.push(line);
             }
             Record::Evidence(evidence) => self.evidence.write().push(evidence.clone()),
-            Record::Locked(_) | Record::Accepted(_) => {}
+            Record::Locked(_) | Record::Accepted(_) | Record::Closed(_) => {}
         }
     }
 
@@ -198,17 +218,27 @@ impl Store {
         TransferRow::from_row(&row).map(Some).ok_or(StoreError::WrongPlace)
     }
 
-    /// A batch that was applied here, with the newest Commit certificate; looks from the newest line back,
-    /// at most a few thousand lines.
+    /// A batch that was applied here, once with each Commit certificate that applied something of it,
+    /// oldest first; almost always one.
+    ///
+    /// # Errors
+    /// Every [`StoreError`].
+    pub fn applied_batches(&self, id: &BatchId) -> Result<Vec<AppliedBatch>, StoreError> {
+        let positions = self.known.read().get(id).map(|known| known.lines.clone());
+        let lines: Vec<Line> = {
+            let lines = self.lines.read();
+            let positions = positions.unwrap_or_default();
+            positions.into_iter().filter_map(|position| lines.get(position).cloned()).collect()
+        };
+        lines.iter().map(|line| self.read_applied(line.batch_at, line.applied_at)).collect()
+    }
+
+    /// A batch that was applied here, with the newest Commit certificate.
     ///
     /// # Errors
     /// Every [`StoreError`].
     pub fn applied_batch(&self, id: &BatchId) -> Result<Option<AppliedBatch>, StoreError> {
-        let line = self.lines.read().iter().rev().find(|line| line.batch == *id).copied();
-        match line {
-            Some(line) => self.read_applied(line.batch_at, line.applied_at).map(Some),
-            None => Ok(None),
-        }
+        Ok(self.applied_batches(id)?.pop())
     }
 
     fn read_applied(&self, batch: Location, applied: Location) -> Result<AppliedBatch, StoreError> {
@@ -243,12 +273,14 @@ impl Store {
         let from = usize::try_from(from).unwrap_or(usize::MAX);
         let lines = self.lines.read();
         let lines = lines.iter().skip(from).take(count);
-        lines.map(|line| AppliedLine { batch: line.batch, count: line.count }).collect()
+        let line = |line: &Line| AppliedLine { batch: line.batch, bitmap: line.bitmap.clone() };
+        lines.map(line).collect()
     }
 
-    /// How many transfers of a batch were applied here as part of it.
-    pub fn applied_count(&self, batch: &BatchId) -> u32 {
-        self.known.read().get(batch).copied().unwrap_or(0)
+    /// Whether these transfers of a batch were applied here as part of it.
+    pub fn has_applied(&self, line: &AppliedLine) -> bool {
+        let known = self.known.read();
+        known.get(&line.batch).is_some_and(|known| known.bitmap.covers(&line.bitmap))
     }
 
     /// The batch ids of the applied log from `from` on, at most `count`. No disk is read.

@@ -214,9 +214,8 @@ impl Sync {
     /// Fetches what of a peer's chunk is missing here, and moves on when nothing is.
     fn ask_missing(&mut self, member: u16, transport: &Arc<Transport>, store: &Store) {
         let peer = &mut self.peers[usize::from(member)];
-        let is_missing = |line: &&AppliedLine| {
-            store.applied_count(&line.batch) < line.count && !self.came.contains(&line.batch)
-        };
+        let is_missing =
+            |line: &&AppliedLine| !store.has_applied(line) && !self.came.contains(&line.batch);
         let missing: Vec<BatchId> =
             peer.chunk.iter().filter(is_missing).map(|line| line.batch).collect();
         if missing.is_empty() {

@@ -108,7 +108,8 @@ impl Proposer {
         let id = answer.batch;
         let Some(flight) = self.flights.get_mut(&id) else { return step };
         if let Some(vote) = answer.vote {
-            if !is_for(&vote, from, flight, answer.phase, self.network.epoch) {
+            let is_member = self.network.committee.member(from).is_some();
+            if !is_member || !is_for(&vote, from, flight, answer.phase, self.network.epoch) {
                 let what = "a vote that is not the sender's, or of another length".into();
                 step.blame.push(Blame { member: from, what });
                 return step;

@@ -19,6 +19,7 @@ impl Validator {
     ///
     /// # Errors
     /// The answer, when there is nothing new.
+    #[allow(clippy::result_large_err, reason = "the answer is moved once, into the driver")]
     pub fn wants(&self, certificate: &Certificate) -> Result<(), Step> {
         let Some(open) = self.open.get(&certificate.batch) else { return Ok(()) };
         let known = match certificate.phase {
@@ -98,10 +99,10 @@ impl Validator {
     /// R6. Entries whose inputs are no tips here are left out; those that wait for a parent are tried again
     /// when it is applied, and the vote gains bits (R10). What is spent already needs no accept any more.
     fn accept(&mut self, now_us: u64, id: BatchId, checked: CheckedCertificate, step: &mut Step) {
-        if self.mode != Mode::Voting {
+        let open = &self.open[&id];
+        if self.mode != Mode::Voting || self.is_closed(open) {
             return;
         }
-        let open = &self.open[&id];
         let batch = open.batch.clone();
         let fresh = checked.certified().without(&open.accepted);
         let mut newly = Bitmap::empty(batch.count());

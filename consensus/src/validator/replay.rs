@@ -5,7 +5,7 @@ use super::{Open, Validator};
 use crate::batch::{Batch, WrongRoot};
 use crate::evidence::Evidence;
 use crate::lock::Held;
-use crate::record::{Certified, Locked, Record};
+use crate::record::{Certified, Closed, Locked, Record};
 use crate::step::Applied;
 use crate::tips::{NotApplied, Place};
 use ledger::{BatchId, Input, TokenState};
@@ -49,6 +49,10 @@ impl Validator {
             Record::Locked(locked) => self.replay_locked(&locked),
             Record::Accepted(certified) => self.replay_accepted(&certified),
             Record::Applied(certified) => self.replay_applied(&certified),
+            Record::Closed(closed) => {
+                closed.batches.into_iter().for_each(|id| self.closed.insert(id));
+                Ok(Vec::new())
+            }
             Record::Evidence(evidence) => {
                 if let Evidence::Owner(evidence) = &evidence {
                     self.convicted.extend(evidence.state());
@@ -130,15 +134,17 @@ impl Validator {
             .filter(|(_, open)| self.is_resolved(open))
             .map(|(id, _)| *id)
             .collect();
-        for id in resolved {
-            self.open.remove(&id);
-        }
+        self.forget(&resolved);
     }
 
     /// The records that rebuild what is locked and accepted now; a journal that is read from here on needs
     /// nothing older but the tips. A lock may come back out of another batch that holds its transfer, too.
     pub fn live_records(&self) -> Vec<Record> {
         let mut records = Vec::new();
+        let closed = self.closed.batches();
+        if !closed.is_empty() {
+            records.push(Record::Closed(Closed { batches: closed }));
+        }
         let mut open: Vec<&Open> =
             self.open.values().filter(|open| open.is_recorded && !self.is_resolved(open)).collect();
         open.sort_by_key(|open| open.batch.id());

@@ -32,8 +32,8 @@ impl Validator {
                 return step;
             }
         };
-        if !self.open.contains_key(&id) {
-            self.open.insert(id, Open::new(judged.proposal.clone(), batch.clone(), now_us));
+        if let std::collections::hash_map::Entry::Vacant(e) = self.open.entry(id) {
+            e.insert(Open::new(judged.proposal.clone(), batch.clone(), now_us));
         }
         let open = self.open.get_mut(&id).expect("opened above");
         open.proposers.insert(proposer);
@@ -89,7 +89,7 @@ impl Validator {
     }
 
     fn lock_entry(&mut self, step: &mut Step, batch: &Batch, index: usize) -> Verdict {
-        if self.mode != Mode::Voting {
+        if self.mode != Mode::Voting || self.is_closed(&self.open[&batch.id()]) {
             return Verdict::Unknown(Cause::CatchingUp);
         }
         let entry = &batch.entries()[index];

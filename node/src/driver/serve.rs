@@ -76,14 +76,17 @@ fn batch(shared: &Shared, id: &BatchId) -> Option<Proposal> {
 }
 
 /// Looks up one after the other until the reply is full.
-fn fill<K, V: Canonical>(keys: &[K], mut find: impl FnMut(&K) -> Option<V>) -> Vec<V> {
+fn fill<K, V: Canonical, F: IntoIterator<Item = V>>(
+    keys: &[K],
+    mut find: impl FnMut(&K) -> F,
+) -> Vec<V> {
     let mut found = Vec::new();
     let mut bytes = 0;
     for key in keys {
         if bytes >= REPLY_BYTES {
             break;
         }
-        if let Some(value) = find(key) {
+        for value in find(key) {
             bytes += value.to_bytes().len();
             found.push(value);
         }

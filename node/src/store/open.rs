@@ -1,7 +1,7 @@
 //! Opening a store: journal, index, tips, locks. Whatever is wrong with the index leads to a rebuild from
 //! the journal; whatever is wrong with the journal stops the voting.
 
-use super::{CHECKPOINT_KIND, Line, Store, StoreError, row};
+use super::{CHECKPOINT_KIND, Known, Line, Store, StoreError, add_known, row};
 use crate::index::{Checkpoint, Index, IndexError};
 use crate::journal::{Damage, Journal, JournalError, Location, Options};
 use consensus::validator::ReplayError;
@@ -138,10 +138,10 @@ fn load_lines(index: &Index) -> Result<Vec<Line>, OpenError> {
     if is_bad { Err(StoreError::WrongPlace.into()) } else { Ok(lines) }
 }
 
-fn known_of(lines: &[Line]) -> HashMap<BatchId, u32> {
+fn known_of(lines: &[Line]) -> HashMap<BatchId, Known> {
     let mut known = HashMap::new();
-    for line in lines {
-        *known.entry(line.batch).or_default() += line.count;
+    for (position, line) in lines.iter().enumerate() {
+        add_known(&mut known, line.batch, &line.bitmap, position);
     }
     known
 }

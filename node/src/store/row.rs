@@ -5,7 +5,8 @@ use crate::journal::Location;
 use consensus::Tip;
 use consensus::tips::Asset;
 use ledger::{
-    Address, AssetDefinition, AssetId, BatchId, Canonical, Digest, Reader, TokenId, TransferId,
+    Address, AssetDefinition, AssetId, BatchId, Bitmap, Canonical, Digest, Reader, TokenId,
+    TransferId,
 };
 
 /// Key of the counters' row.
@@ -90,7 +91,7 @@ impl TransferRow {
 }
 
 /// One line of the applied log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
     /// The batch.
     pub batch: BatchId,
@@ -98,18 +99,18 @@ pub struct Line {
     pub batch_at: Location,
     /// The record of the Commit certificate.
     pub applied_at: Location,
-    /// Transfers applied with it.
-    pub count: u32,
+    /// The transfers applied with it.
+    pub bitmap: Bitmap,
 }
 
 impl Line {
-    /// 60 bytes.
-    pub fn to_row(self) -> Vec<u8> {
+    /// 60 bytes and the bitmap's.
+    pub fn to_row(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(60);
         self.batch.write(&mut out);
         write_location(self.batch_at, &mut out);
         write_location(self.applied_at, &mut out);
-        self.count.write(&mut out);
+        self.bitmap.write(&mut out);
         out
     }
 
@@ -119,8 +120,8 @@ impl Line {
         let batch = BatchId::read(&mut reader).ok()?;
         let batch_at = read_location(&mut reader)?;
         let applied_at = read_location(&mut reader)?;
-        let count = u32::read(&mut reader).ok()?;
-        (reader.left() == 0).then_some(Self { batch, batch_at, applied_at, count })
+        let bitmap = Bitmap::read(&mut reader).ok()?;
+        (reader.left() == 0).then_some(Self { batch, batch_at, applied_at, bitmap })
     }
 }
 

@@ -106,7 +106,7 @@ impl BatchesDocument {
         let row = |(position, line): (u64, consensus::AppliedLine)| BatchRow {
             position,
             id: line.batch,
-            applied: u64::from(line.count),
+            applied: count(line.bitmap.ones()),
         };
         let batches: Vec<BatchRow> = (from..).zip(lines).map(row).collect();
         let count = shared.store.line_count();

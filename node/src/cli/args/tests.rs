@@ -1,0 +1,1 @@
+//! The command line reads what INTERFACE.md says.

@@ -1,0 +1,51 @@
+//! `run`: the node, in the foreground.
+
+use super::answer::Answer;
+use super::args::{Global, RunArgs};
+use crate::config::{LogConfig, NodeConfig};
+use crate::error::{CONFIG, Failure, USAGE};
+use crate::node::RunOptions;
+use serde_json::json;
+use std::path::Path;
+use tracing_subscriber::EnvFilter;
+
+/// `run --config node.toml`.
+pub fn run(global: &Global, args: &RunArgs) -> Result<Answer, Failure> {
+    let Some(path) = &global.config else {
+        let what = "the node needs its configuration file; nothing was started";
+        return Err(Failure::new(USAGE, what).help("quorate run --config node.toml").help(
+            "quorate-testnet init -n 7 --out DIR   writes configurations, genesis and keys",
+        ));
+    };
+    run_node(path, RunOptions { stop_with_stdin: args.stop_with_stdin })?;
+    let document = json!({"schema": "quorate.run/1", "ok": true, "stopped": true});
+    Ok(Answer::new(document, ""))
+}
+
+/// Runs the node of a configuration file on this thread until it is told to stop; logs go to
+/// standard error.
+///
+/// # Errors
+/// A [`Failure`] whose code gives the exit status.
+pub fn run_node(config: &Path, options: RunOptions) -> Result<(), Failure> {
+    let config = NodeConfig::load(config)?;
+    start_log(&config.log)?;
+    crate::node::run(config, options)
+}
+
+/// A log that was set up before stays.
+fn start_log(config: &LogConfig) -> Result<(), Failure> {
+    let filter = EnvFilter::try_new(&config.level).map_err(|error| {
+        let what = format!("log.level {:?}: {error}; the node was not started", config.level);
+        Failure::new(CONFIG, what).help("use error, warn, info, debug or trace")
+    })?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let started = match config.format.as_str() {
+        "json" => builder.json().try_init(),
+        _ => builder.try_init(),
+    };
+    if let Err(error) = started {
+        tracing::debug!(%error, "logging was set up before");
+    }
+    Ok(())
+}

@@ -1,0 +1,117 @@
+//! `store info`, `store verify`: a node's store while the node is stopped.
+
+use super::answer::Answer;
+use super::args::{Global, StoreArgs, StoreCommand};
+use crate::config::NodeConfig;
+use crate::error::{BUSY, CONFIG, Failure, GENESIS, USAGE, VERIFICATION_FAILED};
+use crate::keyfile;
+use crate::store::{StoreReport, verify};
+use crate::store_lock::{LockError, StoreLock};
+use serde_json::json;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Problems that people are shown; programs get all of them.
+const SHOWN_MAX: usize = 20;
+
+/// `store …`.
+pub fn store(global: &Global, command: &StoreCommand) -> Result<Answer, Failure> {
+    let (args, is_deep) = match command {
+        StoreCommand::Info(args) => (args, false),
+        StoreCommand::Verify(args) => (args, true),
+    };
+    let Some(home) = &global.home else {
+        let what = "which store? Nothing was read";
+        return Err(Failure::new(USAGE, what).help("quorate store verify --home DIR"));
+    };
+    if !home.join("journal").is_dir() {
+        let what = format!("{} holds no store (no journal in it)", home.display());
+        return Err(Failure::new(CONFIG, what).help("name the node's home with --home DIR"));
+    }
+    let _held = StoreLock::acquire(home).map_err(busy)?;
+    let report = read(global, args, home)?;
+    Ok(answer(&report, is_deep))
+}
+
+/// Both commands read all of it: what has been applied stands nowhere else but in the journal.
+fn read(global: &Global, args: &StoreArgs, home: &Path) -> Result<StoreReport, Failure> {
+    let (genesis, key) = files(global, args, home)?;
+    let network = Arc::new(crate::node::load_network(&genesis)?);
+    let keypair = keyfile::load(&key)?;
+    let member = network.committee.index_of(&keypair.public()).ok_or_else(|| {
+        let what = format!("key {} is no member's of {}", key.display(), genesis.display());
+        Failure::new(GENESIS, what + "; nothing was read")
+            .help("name both with --genesis and --key")
+    })?;
+    let checked = verify(home, &network, member, &keypair);
+    checked.map_err(|error| {
+        let what = format!("the store in {} can't be read: {error}", home.display());
+        Failure::new(VERIFICATION_FAILED, what + "; nothing was changed")
+            .help("restore the folder, or start the node with an empty one to catch up again")
+    })
+}
+
+/// Genesis and key file: flags, then the node's configuration.
+fn files(global: &Global, args: &StoreArgs, home: &Path) -> Result<(PathBuf, PathBuf), Failure> {
+    if let (Some(genesis), Some(key)) = (&args.genesis, &args.key) {
+        return Ok((genesis.clone(), key.clone()));
+    }
+    let path = global.config.clone().unwrap_or_else(|| home.join("node.toml"));
+    if !path.is_file() {
+        let what = format!("{} is not there, so genesis and key are not known", path.display());
+        return Err(Failure::new(CONFIG, what + "; nothing was read")
+            .help("quorate store verify --home DIR --config node.toml")
+            .help("quorate store verify --home DIR --genesis FILE --key FILE"));
+    }
+    let config = NodeConfig::load(&path)?;
+    let genesis = args.genesis.clone().unwrap_or(config.genesis);
+    Ok((genesis, args.key.clone().unwrap_or(config.key)))
+}
+
+fn busy(error: LockError) -> Failure {
+    match &error {
+        LockError::Busy { pid, .. } => {
+            let help = pid.map_or("stop the node".into(), |pid| format!("kill -TERM {pid}"));
+            Failure::new(BUSY, format!("{error}; nothing was read"))
+                .help(help)
+                .details(json!({"pid": pid}))
+        }
+        LockError::Io { .. } => Failure::new(CONFIG, format!("{error}; nothing was read"))
+            .help("name the node's home with --home DIR"),
+    }
+}
+
+fn answer(report: &StoreReport, is_deep: bool) -> Answer {
+    let is_good = report.problems.is_empty();
+    let document = json!({
+        "schema": "quorate.store/1",
+        "ok": true,
+        "verified": is_good,
+        "applied": report.applied,
+        "journal_bytes": report.journal_bytes,
+        "index_bytes": report.index_bytes,
+        "records": report.records,
+        "torn_bytes": report.torn_bytes,
+        "problems": report.problems,
+    });
+    let (journal, index) = (report.journal_bytes, report.index_bytes);
+    let mut text = format!("journal {journal} bytes, index {index} bytes\n");
+    let (records, applied) = (report.records, report.applied);
+    text.push_str(&format!("{records} records, {applied} transfers applied\n"));
+    if report.torn_bytes > 0 {
+        let torn = report.torn_bytes;
+        text.push_str(&format!("{torn} bytes that a crash left; the next start cuts them\n"));
+    }
+    for problem in report.problems.iter().take(SHOWN_MAX) {
+        text.push_str(&format!("problem: {problem}\n"));
+    }
+    let hidden = report.problems.len().saturating_sub(SHOWN_MAX);
+    if hidden > 0 {
+        text.push_str(&format!("and {hidden} more; see --json\n"));
+    }
+    if is_deep {
+        text.push_str(if is_good { "verified: all of it holds\n" } else { "NOT verified\n" });
+    }
+    let exit = if is_good || !is_deep { 0 } else { VERIFICATION_FAILED.exit };
+    Answer::new(document, text).exit(exit)
+}

@@ -1,0 +1,165 @@
+//! What became of transfers: asks the nodes and keeps the wallet's notes true.
+
+use super::context::{Context, NodeAddress};
+use crate::client::{Client, is_not_found};
+use crate::error::{Failure, NOT_FOUND, OUTCOME_UNKNOWN};
+use crate::view::TransferDocument;
+use crate::wallet::{Open, Progress, Wallet};
+use ledger::TransferId;
+use serde_json::json;
+use std::time::Duration;
+
+/// Longest wait that one request asks a node for.
+const WAIT_MAX: Duration = Duration::from_secs(30);
+/// Transfers that are asked about at once before tokens are looked for again.
+const RECONCILED_MAX: usize = 256;
+
+/// Asks nodes, and notes in the wallet what they tell.
+pub struct Tracker<'a> {
+    /// Where it is noted.
+    pub wallet: &'a Wallet,
+}
+
+/// What all nodes together say of a transfer.
+pub enum Found {
+    /// A node knows it.
+    Known(Box<TransferDocument>),
+    /// Every node says that it does not know it.
+    NotKnown,
+    /// No node that answered knows it, and not every node answered.
+    Unsure(Failure),
+}
+
+impl Tracker<'_> {
+    /// Asks one node after the other until one knows the transfer. `final` and `rejected` are the
+    /// last word; anything less is kept while the others are asked.
+    ///
+    /// # Errors
+    /// `usage` for a bad URL.
+    pub async fn look(
+        &self,
+        nodes: &[NodeAddress],
+        timeout: Duration,
+        id: TransferId,
+        wait: Option<Duration>,
+    ) -> Result<Found, Failure> {
+        let mut best: Option<TransferDocument> = None;
+        let mut unsure = None;
+        for node in nodes {
+            let client = Client::new([&node.url], timeout)?;
+            match client.transfer(id, None).await {
+                Ok(found) => {
+                    let found = match wait {
+                        Some(wait) if found.status == "submitted" => {
+                            client.transfer(id, Some(wait.min(WAIT_MAX))).await.unwrap_or(found)
+                        }
+                        _ => found,
+                    };
+                    let status = Progress::of_word(&found.status);
+                    if status.is_some_and(Progress::is_ended) {
+                        return Ok(Found::Known(Box::new(found)));
+                    }
+                    best.get_or_insert(found);
+                }
+                Err(failure) if is_not_found(&failure) => {}
+                Err(failure) => unsure = Some(failure),
+            }
+        }
+        Ok(match (best, unsure) {
+            (Some(found), _) => Found::Known(Box::new(found)),
+            (None, None) => Found::NotKnown,
+            (None, Some(failure)) => Found::Unsure(failure),
+        })
+    }
+
+    /// Notes in the wallet what a node told.
+    ///
+    /// # Errors
+    /// What the wallet says.
+    pub fn note(&self, found: &TransferDocument) -> Result<(), Failure> {
+        match Progress::of_word(&found.status) {
+            Some(status) => self.wallet.settle(&found.id, status),
+            None => Ok(()),
+        }
+    }
+
+    /// Asks what became of transfers that hold tokens and lets go of those that have ended, and of
+    /// those that were about to be sent by a process that has died and that no node knows. Returns
+    /// whether tokens came free or somebody is still at work on one.
+    ///
+    /// # Errors
+    /// What the wallet says; a node that does not answer only means that nothing is learnt.
+    pub async fn reconcile(&self, context: &Context, open: &[Open]) -> Result<bool, Failure> {
+        let nodes = context.nodes()?;
+        let mut is_hopeful = false;
+        for open in open.iter().take(RECONCILED_MAX) {
+            if open.holder.is_alive() {
+                is_hopeful = true;
+                continue;
+            }
+            match self.look(&nodes, context.settings.timeout, open.id, None).await? {
+                Found::Known(found) => {
+                    self.note(&found)?;
+                    let status = Progress::of_word(&found.status);
+                    is_hopeful |= status.is_some_and(Progress::is_ended);
+                }
+                Found::NotKnown if open.status == Progress::Submitted => {
+                    self.wallet.release(&open.id)?;
+                    is_hopeful = true;
+                }
+                Found::NotKnown | Found::Unsure(_) => {}
+            }
+        }
+        Ok(is_hopeful)
+    }
+}
+
+/// What `tx wait` and a send make of a document: the document, or the failure that it tells.
+///
+/// # Errors
+/// The transfer's own failure: 5, 6 or 7.
+pub fn outcome(found: TransferDocument) -> Result<TransferDocument, Failure> {
+    if matches!(found.status.as_str(), "final" | "signed") {
+        return Ok(found);
+    }
+    let id = found.id;
+    let document = serde_json::to_value(&found).unwrap_or_default();
+    match found.error {
+        Some(error) => {
+            let failure = error.failure(422);
+            Err(with_transfer(failure, id, document))
+        }
+        None => Err(with_transfer(unknown(id, "no outcome came in time"), id, document)),
+    }
+}
+
+/// The failure of a transfer whose outcome is not known.
+pub fn unknown(id: TransferId, why: &str) -> Failure {
+    let what = format!(
+        "the outcome of transfer {id} is unknown: {why}; it may have been proposed, and the same \
+         signed bytes are kept and can't pay twice"
+    );
+    Failure::new(OUTCOME_UNKNOWN, what)
+        .help(format!("quorate tx wait {id}    asks what became of it"))
+        .help(format!("quorate tx retry {id}   sends the same bytes again"))
+}
+
+/// The failure for a transfer that neither nodes nor wallet know.
+pub fn not_found(id: TransferId) -> Failure {
+    let what = format!("no node asked and no wallet here knows transfer {id}; nothing was sent");
+    Failure::new(NOT_FOUND, what).help("quorate tx list")
+}
+
+/// Adds the transfer to a failure's details.
+pub fn with_transfer(mut failure: Failure, id: TransferId, document: serde_json::Value) -> Failure {
+    if !failure.details.is_object() {
+        failure.details = json!({});
+    }
+    if let Some(details) = failure.details.as_object_mut() {
+        details.insert("transfer".into(), json!(id));
+        if !document.is_null() {
+            details.insert("document".into(), document);
+        }
+    }
+    failure
+}

@@ -1,0 +1,58 @@
+//! Writing files so that a crash leaves the old bytes or the new ones, never a part.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Tells apart the unfinished files of this process.
+static UNFINISHED: AtomicU64 = AtomicU64::new(0);
+
+/// Replaces `path` by a file with these bytes, mode 0600, durably: once it returns, neither a kill
+/// nor a power cut brings back what was there before.
+///
+/// # Errors
+/// What the file system says; `path` is then as it was.
+pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let number = UNFINISHED.fetch_add(1, Ordering::Relaxed);
+    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_string_lossy();
+    let unfinished = path.with_file_name(format!(".{name}.{}.{number}", std::process::id()));
+    let written = write_synced(&unfinished, bytes)
+        .and_then(|()| std::fs::rename(&unfinished, path))
+        .and_then(|()| sync_folder_of(path));
+    if written.is_err() {
+        // Best effort: a leftover is named like no file that is ever read.
+        drop(std::fs::remove_file(&unfinished));
+    }
+    written
+}
+
+fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file =
+        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+fn sync_folder_of(path: &Path) -> io::Result<()> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_replaced_whole_and_nothing_is_left_beside_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("file");
+        for bytes in [&b"one"[..], b"two"] {
+            replace(&path, bytes).expect("replaced");
+            assert_eq!(std::fs::read(&path).expect("there"), bytes);
+        }
+        assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 1);
+        assert!(replace(&folder.path().join("none/file"), b"x").is_err());
+    }
+}

@@ -1,0 +1,237 @@
+//! The list of tokens that are promised to transfers not yet ended, one a wallet folder. Whoever
+//! has it, has it alone: the file `lock` is locked, across threads and processes, until it drops.
+//! Nothing is asked of a node while it is held.
+//!
+//! `ledger.json` names transfers; which tokens they spend is read from their signed bytes. A
+//! transfer that became final is remembered a while, for a node that lags still shows what it spent.
+
+use super::disk;
+use super::process::Process;
+use super::record::Progress;
+use super::{Wallet, damaged};
+use crate::error::Failure;
+use ledger::transfer::INPUTS_MAX;
+use ledger::{Input, SignedTransfer, TokenId, TransferId};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+
+/// Inputs of final transfers that are remembered, summed over transfers: the largest transfer
+/// twice. The newest final transfer is always among them.
+const SPENT_INPUTS_MAX: usize = 2 * INPUTS_MAX;
+/// Final transfers that are remembered; each costs a file to read.
+const SPENT_MAX: usize = 128;
+/// The schema of `ledger.json`.
+const SCHEMA: &str = "quorate.wallet/1";
+
+/// `ledger.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Document {
+    schema: String,
+    /// Transfers that have not ended, oldest first.
+    open: Vec<Open>,
+    /// Final ones, oldest first, with how many inputs they have.
+    spent: Vec<Spent>,
+}
+
+/// A transfer that has not ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Open {
+    /// The transfer.
+    pub id: TransferId,
+    /// How far it is.
+    pub status: Progress,
+    /// Who is at it; when that process is dead, nobody is.
+    pub holder: Process,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Spent {
+    id: TransferId,
+    inputs: usize,
+}
+
+/// A token is promised to another transfer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("token {token} is promised to transfer {held_by}, which has not ended")]
+pub struct Promised {
+    /// The token.
+    pub token: TokenId,
+    /// Who has it.
+    pub held_by: TransferId,
+}
+
+/// The list, held alone.
+pub struct Promises<'a> {
+    wallet: &'a Wallet,
+    file: Document,
+    /// Which open transfer has which token. Written by `load`, `promise`, `settle`.
+    held: BTreeMap<TokenId, TransferId>,
+    /// States that final transfers have spent.
+    spent: BTreeSet<(TokenId, u64)>,
+    /// Closing it releases the lock.
+    _lock: File,
+}
+
+impl<'a> Promises<'a> {
+    /// Waits for the lock and reads the list.
+    ///
+    /// # Errors
+    /// `config` when the wallet's folder can't be used or a file in it is damaged.
+    pub(super) fn take(wallet: &'a Wallet) -> Result<Self, Failure> {
+        let path = wallet.folder.join("lock");
+        let failed = |error: std::io::Error| damaged(&path, &error.to_string());
+        // Not truncated: the file's lock counts, its bytes don't.
+        let lock = File::options().create(true).truncate(false).write(true).open(&path);
+        let lock = lock.map_err(failed)?;
+        lock.lock().map_err(failed)?;
+        let file = read(wallet)?;
+        let mut promises =
+            Self { wallet, file, held: BTreeMap::new(), spent: BTreeSet::new(), _lock: lock };
+        promises.load()?;
+        Ok(promises)
+    }
+
+    fn load(&mut self) -> Result<(), Failure> {
+        for open in &self.file.open {
+            for input in self.wallet.inputs_of(&open.id)? {
+                self.held.insert(input.state.token, open.id);
+            }
+        }
+        for spent in &self.file.spent {
+            for input in self.wallet.inputs_of(&spent.id)? {
+                self.spent.insert((input.state.token, input.state.height));
+            }
+        }
+        Ok(())
+    }
+
+    /// The transfers that have not ended, oldest first.
+    pub fn open(&self) -> &[Open] {
+        &self.file.open
+    }
+
+    /// Which transfer has this token.
+    pub fn holder_of(&self, token: &TokenId) -> Option<TransferId> {
+        self.held.get(token).copied()
+    }
+
+    /// Whether a token may be spent: promised to no transfer, and not spent by one that a node
+    /// which lags has not seen yet.
+    pub fn is_free(&self, input: &Input) -> bool {
+        !self.held.contains_key(&input.state.token) && !self.is_spent(input)
+    }
+
+    /// Whether a transfer of this wallet that is final has spent this very state.
+    pub fn is_spent(&self, input: &Input) -> bool {
+        self.spent.contains(&(input.state.token, input.state.height))
+    }
+
+    /// Promises the inputs of a stored transfer to it, durably. Again for one that is open only
+    /// changes who is at it.
+    ///
+    /// # Errors
+    /// [`Promised`] inside `Ok` when another transfer has one of them: nothing is changed then.
+    /// `config` when the folder can't be written.
+    pub fn promise(
+        &mut self,
+        id: TransferId,
+        signed: &SignedTransfer,
+        status: Progress,
+    ) -> Result<Result<(), Promised>, Failure> {
+        for input in &signed.transfer.inputs {
+            let token = input.state.token;
+            if let Some(held_by) = self.holder_of(&token).filter(|held_by| *held_by != id) {
+                return Ok(Err(Promised { token, held_by }));
+            }
+        }
+        let open = Open { id, status, holder: Process::current() };
+        match self.file.open.iter_mut().find(|open| open.id == id) {
+            Some(known) => *known = open,
+            None => self.file.open.push(open),
+        }
+        self.write()?;
+        let tokens = signed.transfer.inputs.iter().map(|input| (input.state.token, id));
+        self.held.extend(tokens);
+        Ok(Ok(()))
+    }
+
+    /// Notes how far a transfer is; one that has ended gives its tokens back.
+    ///
+    /// # Errors
+    /// `config` when the folder can't be written.
+    pub fn settle(&mut self, id: &TransferId, status: Progress) -> Result<(), Failure> {
+        let known = self.file.open.iter().position(|open| open.id == *id);
+        match known {
+            Some(index) if status.is_ended() => {
+                self.file.open.remove(index);
+                self.held.retain(|_, held_by| held_by != id);
+            }
+            Some(index) => self.file.open[index].status = status,
+            None if status != Progress::Final => return Ok(()),
+            None => {}
+        }
+        if status == Progress::Final {
+            self.remember(id)?;
+        }
+        self.write()
+    }
+
+    /// Gives the tokens of a transfer back that was never sent. Its bytes stay.
+    ///
+    /// # Errors
+    /// `config` when the folder can't be written.
+    pub fn forget(&mut self, id: &TransferId) -> Result<(), Failure> {
+        self.file.open.retain(|open| open.id != *id);
+        self.held.retain(|_, held_by| held_by != id);
+        self.write()
+    }
+
+    fn remember(&mut self, id: &TransferId) -> Result<(), Failure> {
+        if self.file.spent.iter().any(|spent| spent.id == *id) {
+            return Ok(());
+        }
+        let inputs = self.wallet.inputs_of(id)?;
+        self.spent.extend(inputs.iter().map(|input| (input.state.token, input.state.height)));
+        self.file.spent.push(Spent { id: *id, inputs: inputs.len() });
+        let mut sum: usize = self.file.spent.iter().map(|spent| spent.inputs).sum();
+        while self.file.spent.len() > 1
+            && (sum > SPENT_INPUTS_MAX || self.file.spent.len() > SPENT_MAX)
+        {
+            sum -= self.file.spent.remove(0).inputs;
+        }
+        Ok(())
+    }
+
+    fn write(&self) -> Result<(), Failure> {
+        let path = self.wallet.folder.join("ledger.json");
+        let bytes = serde_json::to_vec(&self.file).expect("strings and numbers only");
+        disk::replace(&path, &bytes).map_err(|error| damaged(&path, &error.to_string()))
+    }
+}
+
+/// Reads `ledger.json`; without one, every transfer whose record says so is open.
+fn read(wallet: &Wallet) -> Result<Document, Failure> {
+    let path = wallet.folder.join("ledger.json");
+    let text = match std::fs::read(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let holder = Process { pid: 0, started: 0 };
+            let records = wallet.records()?.into_iter();
+            let open = records.filter(|record| !record.status.is_ended());
+            let open = open.map(|record| Open { id: record.id, status: record.status, holder });
+            let open = open.collect();
+            return Ok(Document { schema: SCHEMA.into(), open, spent: Vec::new() });
+        }
+        Err(error) => return Err(damaged(&path, &error.to_string())),
+    };
+    let file: Document =
+        serde_json::from_slice(&text).map_err(|error| damaged(&path, &error.to_string()))?;
+    if file.schema != SCHEMA {
+        return Err(damaged(&path, &format!("it names schema {:?}", file.schema)));
+    }
+    Ok(file)
+}

@@ -1,0 +1,167 @@
+//! The command line of `quorate-testnet`.
+
+use clap::{Args, Parser, Subcommand};
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// A whole local Quorate network: one real node process per validator, on loopback.
+#[derive(Debug, Parser)]
+#[command(name = "quorate-testnet", version, about)]
+pub struct CommandLine {
+    /// One JSON document on standard output, errors included; words go to standard error
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Seven validators, and Alice pays Bob: explained step by step
+    Demo(DemoArgs),
+    /// Start a testnet, and keep it up until Ctrl-C (or --detach)
+    Up(UpArgs),
+    /// Which validators run
+    Status(DirArgs),
+    /// Stop every process of a testnet; its folder stays
+    Down(DirArgs),
+    /// Stop it, wipe the stores, and start it again with the same genesis and keys
+    Reset(DirArgs),
+    /// The last lines that validators logged
+    Logs(LogsArgs),
+    /// Kill validators at once (SIGKILL), as a crash would
+    Kill(NamesArgs),
+    /// Start validators again on the stores they had
+    Start(NamesArgs),
+    /// Pause validators (SIGSTOP)
+    Pause(NamesArgs),
+    /// Let paused validators go on (SIGCONT)
+    Resume(NamesArgs),
+    /// Write genesis, configurations and keys for real machines; start nothing
+    Init(InitArgs),
+    /// The node's role: what a testnet starts, one process per validator
+    #[command(hide = true)]
+    Node(NodeArgs),
+    /// The `quorate` program's commands, for tests
+    #[command(hide = true)]
+    Cli(CliArgs),
+}
+
+/// Arguments of `demo`.
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// End after the transfers, on a terminal too
+    #[arg(long)]
+    pub once: bool,
+    /// The same seed gives the same keys and addresses
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+}
+
+/// Arguments of `up`. What a folder already holds need not be said again.
+#[derive(Debug, Args)]
+pub struct UpArgs {
+    /// Validators [default: 7]
+    #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub validators: Option<u16>,
+    /// The testnet's folder [default: a fresh one under the temporary folder]
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+    /// The same seed gives the same keys and addresses
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// First port: v0 takes N (QUIC) and N+1 (API), v1 the next two; 0 takes free ones
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub port: u16,
+    /// Validate with the DHT stage
+    #[arg(long)]
+    pub untrusted: bool,
+    /// Return when every validator is ready, and leave them running
+    #[arg(long)]
+    pub detach: bool,
+    /// Accounts: alice, bob, … judy, acct-11, … [default: 10]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub accounts: Option<u32>,
+    /// Whole tokens of QRT of each account, of 1 QRT each [default: 1000]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub tokens: Option<u64>,
+}
+
+/// Which testnet.
+#[derive(Debug, Args)]
+pub struct DirArgs {
+    /// The testnet's folder [default: the newest running testnet of this user]
+    #[arg(long, value_name = "DIR", env = "QUORATE_TESTNET")]
+    pub dir: Option<PathBuf>,
+}
+
+/// Which validators of which testnet.
+#[derive(Debug, Args)]
+pub struct NamesArgs {
+    /// Validators, like v3
+    #[arg(required = true, value_name = "VALIDATOR")]
+    pub names: Vec<String>,
+    /// The testnet.
+    #[command(flatten)]
+    pub testnet: DirArgs,
+}
+
+/// Arguments of `logs`.
+#[derive(Debug, Args)]
+pub struct LogsArgs {
+    /// Validators, like v3; all without one
+    #[arg(value_name = "VALIDATOR")]
+    pub names: Vec<String>,
+    /// Lines of each
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub lines: usize,
+    /// The testnet.
+    #[command(flatten)]
+    pub testnet: DirArgs,
+}
+
+/// Arguments of `init`.
+#[derive(Debug, Args)]
+pub struct InitArgs {
+    /// Validators
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 7,
+          value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub validators: u16,
+    /// The folder to write; it must be new or empty
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// The network's name [default: network- and eight random digits]
+    #[arg(long, value_name = "NAME")]
+    pub network: Option<String>,
+    /// Accounts that own the first tokens
+    #[arg(long, value_name = "N", default_value_t = 1,
+          value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub accounts: u32,
+    /// Whole tokens of QRT of each account, of 1 QRT each
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub tokens: u64,
+}
+
+/// Arguments of the node's role.
+#[derive(Debug, Args)]
+pub struct NodeArgs {
+    /// The node's configuration file
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+    /// End when standard input closes
+    #[arg(long)]
+    pub stop_with_stdin: bool,
+    /// Become the leader of a session, so that a terminal's signals do not arrive
+    #[arg(long)]
+    pub own_session: bool,
+}
+
+/// Arguments passed on to `quorate`.
+#[derive(Debug, Args)]
+pub struct CliArgs {
+    /// As `quorate` takes them
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    pub arguments: Vec<OsString>,
+}

@@ -1,0 +1,252 @@
+//! A testnet's folder: where each file is, and writing them the first time.
+//!
+//! ```text
+//! DIR/plan.json  genesis.json  peers.toml  testnet.json  lock (up)  control (who changes it now)
+//! DIR/accounts/alice … judy
+//! DIR/v0/node.toml  key  log  ready.json, and the node's store
+//! ```
+
+use crate::output::io_failure;
+use crate::plan::{Drawn, Plan};
+use crate::registry::{Account, remove_if_there, write_whole};
+use ledger::{Genesis, Network};
+use node::config::{ApiConfig, QuicConfig, StoreConfig, ValidationConfig};
+use node::error::{CONFIG, GENESIS, KEY_FILE};
+use node::{Failure, NodeConfig, keyfile};
+use serde::Deserialize;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+/// Files of a validator's folder that are not its store and survive `reset`.
+const KEPT: [&str; 2] = ["node.toml", "key"];
+
+/// A testnet's folder.
+#[derive(Clone, Debug)]
+pub struct Folder {
+    /// Absolute.
+    pub dir: PathBuf,
+}
+
+/// What a node writes into `ready.json` once it listens.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Ready {
+    /// Its process.
+    pub pid: u32,
+    /// Its HTTP API, `http://host:port`.
+    pub api: String,
+    /// Its QUIC address, `host:port`.
+    pub quic: String,
+}
+
+impl Folder {
+    /// The folder at `dir`, which need not exist yet.
+    ///
+    /// # Errors
+    /// An empty path.
+    pub fn at(dir: &Path) -> Result<Self, Failure> {
+        let dir = std::path::absolute(dir);
+        let dir = dir.map_err(|error| io_failure(CONFIG, "the folder", Path::new(""), &error))?;
+        Ok(Self { dir })
+    }
+
+    /// A fresh folder under the system's temporary one.
+    ///
+    /// # Errors
+    /// It can't be made.
+    pub fn fresh() -> Result<Self, Failure> {
+        let name = format!("quorate-testnet-{}-{:08x}", std::process::id(), rand::random::<u32>());
+        Self::at(&std::env::temp_dir().join(name))
+    }
+
+    /// The genesis file.
+    pub fn genesis(&self) -> PathBuf {
+        self.dir.join("genesis.json")
+    }
+
+    /// The description of the running testnet.
+    pub fn document(&self) -> PathBuf {
+        self.dir.join("testnet.json")
+    }
+
+    /// Where the validators are; the nodes watch it.
+    pub fn peers(&self) -> PathBuf {
+        self.dir.join("peers.toml")
+    }
+
+    /// The file that is locked by who changes processes or the description.
+    pub fn control(&self) -> PathBuf {
+        self.dir.join("control")
+    }
+
+    /// A validator's folder.
+    pub fn home(&self, name: &str) -> PathBuf {
+        self.dir.join(name)
+    }
+
+    /// A validator's configuration.
+    pub fn config(&self, name: &str) -> PathBuf {
+        self.home(name).join("node.toml")
+    }
+
+    /// What a validator printed.
+    pub fn log(&self, name: &str) -> PathBuf {
+        self.home(name).join("log")
+    }
+
+    /// What a validator writes once it listens.
+    pub fn ready_file(&self, name: &str) -> PathBuf {
+        self.home(name).join("ready.json")
+    }
+
+    /// What it wrote, once it did.
+    pub fn ready(&self, name: &str) -> Option<Ready> {
+        serde_json::from_slice(&fs::read(self.ready_file(name)).ok()?).ok()
+    }
+
+    fn account(&self, name: &str) -> PathBuf {
+        self.dir.join("accounts").join(name)
+    }
+
+    /// The plan that the folder was written by; `None` when it holds no testnet.
+    ///
+    /// # Errors
+    /// The file can't be read.
+    pub fn plan(&self) -> Result<Option<Plan>, Failure> {
+        let path = self.dir.join("plan.json");
+        let failed = |error| io_failure(CONFIG, "reading", &path, &error);
+        match fs::read(&path) {
+            Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|e| failed(e.into())),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(failed(error)),
+        }
+    }
+
+    /// Writes genesis and keys. The plan comes last: a folder with a plan is whole.
+    ///
+    /// # Errors
+    /// Something can't be written, or is there already.
+    pub fn write(&self, plan: &Plan, drawn: &Drawn) -> Result<(), Failure> {
+        let made = |dir: PathBuf| {
+            let failed = |error| io_failure(CONFIG, "making", &dir, &error);
+            fs::create_dir_all(&dir).map_err(failed)
+        };
+        made(self.dir.join("accounts"))?;
+        write_whole(&self.genesis(), &drawn.genesis.to_json())?;
+        for (name, key) in &drawn.accounts {
+            keyfile::create(&self.account(name), key)?;
+        }
+        for (name, key) in &drawn.validators {
+            made(self.home(name))?;
+            keyfile::create(&self.home(name).join("key"), key)?;
+        }
+        let text = serde_json::to_string(plan).expect("numbers only");
+        write_whole(&self.dir.join("plan.json"), &text)
+    }
+
+    /// The genesis in the folder, checked.
+    ///
+    /// # Errors
+    /// It can't be read or is none.
+    pub fn network(&self) -> Result<Network, Failure> {
+        let path = self.genesis();
+        let refused = |what: String| Failure::new(GENESIS, format!("{}: {what}", path.display()));
+        let text = fs::read_to_string(&path).map_err(|error| refused(error.to_string()))?;
+        let genesis = Genesis::from_json(&text).map_err(|error| refused(error.to_string()))?;
+        genesis.network().map_err(|error| refused(error.to_string()))
+    }
+
+    /// The accounts in the folder, as their key files tell.
+    ///
+    /// # Errors
+    /// A key file is missing or damaged.
+    pub fn accounts(&self, plan: &Plan) -> Result<Vec<Account>, Failure> {
+        let read = |index| {
+            let name = crate::accounts::account_name(index);
+            let key = self.account(&name);
+            let failed = |error| io_failure(KEY_FILE, "reading the key file", &key, &error);
+            let bytes = fs::read(&key).map_err(failed)?;
+            let found: serde_json::Value =
+                serde_json::from_slice(&bytes).map_err(|error| failed(error.into()))?;
+            let address = found["address"].as_str().unwrap_or_default().to_string();
+            Ok(Account { name, address, key })
+        };
+        (0..plan.accounts).map(read).collect()
+    }
+
+    /// Writes a validator's configuration.
+    ///
+    /// # Errors
+    /// The file can't be written.
+    pub fn configure(&self, name: &str, listen: Listen) -> Result<(), Failure> {
+        let config = NodeConfig {
+            name: name.into(),
+            home: ".".into(),
+            genesis: "../genesis.json".into(),
+            key: "key".into(),
+            peers: "../peers.toml".into(),
+            quic: QuicConfig { listen: listen.quic, ..QuicConfig::default() },
+            api: ApiConfig { listen: listen.api, ..ApiConfig::default() },
+            validation: ValidationConfig { trusted_network: true, threads: listen.threads },
+            store: StoreConfig::default(),
+            log: node::config::LogConfig::default(),
+        };
+        write_whole(&self.config(name), &config.to_toml())
+    }
+
+    /// Writes where the validators are; the nodes read it again by themselves.
+    ///
+    /// # Errors
+    /// The file can't be written.
+    pub fn write_peers<'a>(
+        &self,
+        peers: impl Iterator<Item = (&'a str, &'a str)>,
+    ) -> Result<(), Failure> {
+        let lines: String = peers.map(|(name, quic)| format!("{name} = {quic:?}\n")).collect();
+        let text =
+            format!("# Where the validators are; the nodes read it when it changes.\n{lines}");
+        write_whole(&self.peers(), &text)
+    }
+
+    /// Removes everything of a validator but its key and configuration.
+    ///
+    /// # Errors
+    /// Something can't be removed.
+    pub fn wipe(&self, name: &str) -> Result<(), Failure> {
+        let home = self.home(name);
+        let failed = |error| io_failure(CONFIG, "wiping", &home, &error);
+        for entry in fs::read_dir(&home).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            if KEPT.iter().any(|kept| entry.file_name() == *kept) {
+                continue;
+            }
+            if entry.file_type().map_err(failed)?.is_dir() {
+                fs::remove_dir_all(entry.path()).map_err(failed)?;
+            } else {
+                remove_if_there(&entry.path())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Where a validator listens and how many threads validate.
+#[derive(Clone, Copy, Debug)]
+pub struct Listen {
+    /// UDP; port 0 takes a free one.
+    pub quic: SocketAddr,
+    /// TCP; port 0 takes a free one.
+    pub api: SocketAddr,
+    /// Threads of its CPU pool.
+    pub threads: usize,
+}
+
+impl Listen {
+    /// Loopback with these ports. The validators of a testnet share one machine, and all validate
+    /// at the same time: each gets its share of the cores, at least one thread.
+    pub fn loopback(quic: u16, api: u16, validators: usize) -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let at = |port| SocketAddr::from(([127, 0, 0, 1], port));
+        Self { quic: at(quic), api: at(api), threads: (cores / validators.max(1)).max(1) }
+    }
+}

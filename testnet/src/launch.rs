@@ -1,0 +1,264 @@
+//! Starting all validators of a folder: spawn, wait until each listens, tell each where the others
+//! are, wait until all are ready. All or nothing: when one fails, the others are stopped.
+
+use crate::folder::{Folder, Listen};
+use crate::output::io_failure;
+use crate::plan::Plan;
+use crate::probe;
+use crate::process::{POLL, Process, stop_all};
+use crate::registry::{Keeper, TESTNET_SCHEMA, TestnetFile, Validator};
+use crate::spawn::Node;
+use ledger::Network;
+use node::Failure;
+use node::error::{INTERNAL, UNREACHABLE, USAGE};
+use std::io::{PipeReader, PipeWriter};
+use std::os::fd::AsRawFd;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+/// Longest wait until all are ready. Seven take well under five seconds; many on a small machine,
+/// or with millions of genesis tokens, take longer.
+const READY_TIME: Duration = Duration::from_secs(60);
+
+/// What tells a program to end.
+pub struct StopSignals {
+    interrupt: Signal,
+    terminate: Signal,
+    hangup: Signal,
+}
+
+impl StopSignals {
+    /// From now on these signals do not end this process by themselves.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn listen() -> Result<Self, Failure> {
+        let listen = |kind| {
+            signal(kind)
+                .map_err(|error| io_failure(INTERNAL, "listening to", Path::new("signals"), &error))
+        };
+        Ok(Self {
+            interrupt: listen(SignalKind::interrupt())?,
+            terminate: listen(SignalKind::terminate())?,
+            hangup: listen(SignalKind::hangup())?,
+        })
+    }
+
+    /// Waits for one of them.
+    pub async fn received(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+            _ = self.hangup.recv() => {}
+        }
+    }
+}
+
+/// The pipe that is the standard input of a foreground testnet's nodes. This process alone holds
+/// the writing end: whatever way it ends, the nodes see the pipe close.
+pub struct Pipe {
+    reader: PipeReader,
+    writer: PipeWriter,
+}
+
+impl Pipe {
+    /// A new pipe.
+    ///
+    /// # Errors
+    /// No more files can be opened.
+    pub fn new() -> Result<Self, Failure> {
+        let (reader, writer) = std::io::pipe()
+            .map_err(|error| io_failure(INTERNAL, "opening", Path::new("a pipe"), &error))?;
+        Ok(Self { reader, writer })
+    }
+
+    fn stdin(&self) -> Result<Stdio, Failure> {
+        let failed = |error| io_failure(INTERNAL, "copying", Path::new("a pipe"), &error);
+        Ok(self.reader.try_clone().map_err(failed)?.into())
+    }
+
+    fn keeper(&self) -> Keeper {
+        let process = Process::of(std::process::id()).expect("this process");
+        Keeper { process, fd: self.writer.as_raw_fd() }
+    }
+}
+
+/// A started testnet.
+pub struct Launched {
+    /// Its description, not yet written.
+    pub file: TestnetFile,
+    /// Its processes, children of this one.
+    pub nodes: Vec<Node>,
+}
+
+/// Starts every validator of the folder, which holds what `plan` says. `port` is the first port, 0
+/// for free ones. With a pipe the nodes end with this process.
+///
+/// # Errors
+/// One fails, the time is over, or a stop signal comes; everything was stopped then.
+pub async fn launch(
+    folder: &Folder,
+    plan: &Plan,
+    port: u16,
+    pipe: Option<&Pipe>,
+    stop: &mut StopSignals,
+) -> Result<Launched, Failure> {
+    let network = folder.network()?;
+    let accounts = folder.accounts(plan)?;
+    configure(folder, &network, port)?;
+    let mut nodes = Vec::new();
+    let launched = tokio::select! {
+        launched = start(folder, &network, pipe, &mut nodes) => launched,
+        () = stop.received() => Err(Failure::new(
+            UNREACHABLE,
+            "stopped by a signal before the validators were ready; all are stopped",
+        )),
+    };
+    match launched {
+        Ok(validators) => {
+            let file = TestnetFile {
+                schema: TESTNET_SCHEMA.into(),
+                ok: true,
+                network: network.id.to_string(),
+                name: network.name.to_string(),
+                quorum: network.committee.quorum(),
+                genesis: folder.genesis(),
+                dir: folder.dir.clone(),
+                keeper: pipe.map(Pipe::keeper),
+                validators,
+                accounts,
+            };
+            Ok(Launched { file, nodes })
+        }
+        Err(failure) => {
+            let processes: Vec<Process> = nodes.iter().map(|node| node.process).collect();
+            stop_all(&processes).await?;
+            bury(&mut nodes);
+            Err(failure)
+        }
+    }
+}
+
+/// Writes each validator's configuration with its ports.
+fn configure(folder: &Folder, network: &Network, port: u16) -> Result<(), Failure> {
+    let members = network.committee.members();
+    for (index, member) in (0u16..).zip(members) {
+        let at = |offset: u16| match port {
+            0 => Some(0),
+            base => index.checked_mul(2)?.checked_add(offset)?.checked_add(base),
+        };
+        let (Some(quic), Some(api)) = (at(0), at(1)) else {
+            let what = format!("--port {port} leaves no ports for {}", member.name);
+            return Err(Failure::new(USAGE, format!("{what}; nothing was started"))
+                .help("use a lower --port, or 0 for free ports"));
+        };
+        let listen = Listen::loopback(quic, api, members.len());
+        folder.configure(member.name.as_str(), listen)?;
+    }
+    Ok(())
+}
+
+async fn start(
+    folder: &Folder,
+    network: &Network,
+    pipe: Option<&Pipe>,
+    nodes: &mut Vec<Node>,
+) -> Result<Vec<Validator>, Failure> {
+    let deadline = Instant::now() + READY_TIME;
+    for member in network.committee.members() {
+        let stdin = pipe.map(Pipe::stdin).transpose()?;
+        nodes.push(Node::spawn(folder, member.name.as_str(), stdin)?);
+    }
+    let mut validators = Vec::new();
+    for index in 0..nodes.len() {
+        validators.push(listening(folder, nodes, index, deadline).await?);
+    }
+    folder.write_peers(validators.iter().map(|v| (v.name.as_str(), v.quic.as_str())))?;
+    for (index, validator) in validators.iter().enumerate() {
+        ready(folder, nodes, &validator.api, deadline)
+            .await?
+            .then_some(())
+            .ok_or_else(|| late(folder, &nodes[index], "ready"))?;
+    }
+    Ok(validators)
+}
+
+/// Waits until one of the nodes listens, while none of them ends.
+async fn listening(
+    folder: &Folder,
+    nodes: &mut [Node],
+    index: usize,
+    deadline: Instant,
+) -> Result<Validator, Failure> {
+    let mut ticks = ticks();
+    loop {
+        ticks.tick().await;
+        if let Some(ready) = nodes[index].ready(folder) {
+            return Ok(Validator {
+                name: nodes[index].name.clone(),
+                process: nodes[index].process,
+                api: ready.api,
+                quic: ready.quic,
+                home: folder.home(&nodes[index].name),
+            });
+        }
+        nodes.iter_mut().try_for_each(|node| node.check(folder))?;
+        if Instant::now() >= deadline {
+            return Err(late(folder, &nodes[index], "listening"));
+        }
+    }
+}
+
+/// Waits until the node at `api` is ready, while none of them ends; `false` when the time is over.
+pub async fn ready(
+    folder: &Folder,
+    nodes: &mut [Node],
+    api: &str,
+    deadline: Instant,
+) -> Result<bool, Failure> {
+    let mut ticks = ticks();
+    loop {
+        ticks.tick().await;
+        if probe::is_ready(api).await {
+            return Ok(true);
+        }
+        nodes.iter_mut().try_for_each(|node| node.check(folder))?;
+        if Instant::now() >= deadline {
+            return Ok(false);
+        }
+    }
+}
+
+/// Waits until a single started node listens, or has ended.
+///
+/// # Errors
+/// It ended, or the time is over.
+pub async fn listens(folder: &Folder, node: &mut Node) -> Result<Validator, Failure> {
+    let deadline = Instant::now() + READY_TIME;
+    listening(folder, std::slice::from_mut(node), 0, deadline).await
+}
+
+/// Takes note of children that have ended, so that nothing of them is left.
+pub fn bury(nodes: &mut Vec<Node>) {
+    nodes.retain_mut(|node| node.ended().is_none());
+}
+
+fn ticks() -> tokio::time::Interval {
+    let mut ticks = interval(POLL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
+}
+
+fn late(folder: &Folder, node: &Node, what: &str) -> Failure {
+    let seconds = READY_TIME.as_secs();
+    let lines = crate::spawn::last_lines(&folder.log(&node.name), 12).join("\n  | ");
+    let what = format!(
+        "{} was not {what} after {seconds} s; what this command started was stopped. \
+         Its log ends with:\n  | {lines}",
+        node.name
+    );
+    Failure::new(UNREACHABLE, what).help(format!("read {}", folder.log(&node.name).display()))
+}

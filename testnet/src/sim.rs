@@ -1,0 +1,94 @@
+//! The simulator: seven real `Validator`s and `Proposer`s in one thread, in virtual time. One seed is one
+//! exact run: network, disks, crashes, clients and adversaries all draw from it.
+//!
+//! ```text
+//!  clients ─▶ Node: Proposer, Validator, Disk ─▶ Links (loss, delay, partitions) ─▶ Node …
+//!                    │ votes, certificates, applied transfers, reports
+//!                    ▼
+//!                 Checks (one invariant a file in `check/`) ─▶ Failure with its seed
+//! ```
+//!
+//! First chaos for some seconds of virtual time, then calm: everybody up, nothing lost; then all that
+//! honest owners wanted has to be final and all nodes have to stand equal, within a bound.
+
+pub mod archive;
+pub mod byzantine;
+pub mod catch_up;
+pub mod check;
+pub mod client;
+pub mod disk;
+pub mod links;
+pub mod mutant;
+pub mod node;
+pub mod packet;
+pub mod plan;
+pub mod trace;
+pub mod world;
+
+pub use mutant::Mutant;
+pub use plan::Plan;
+
+use std::fmt;
+use world::World;
+
+/// What a run that broke no invariant did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// The seed.
+    pub seed: u64,
+    /// Hash over everything that was delivered, in order: two runs of one seed have one hash.
+    pub trace: u64,
+    /// Events handled.
+    pub events: u64,
+    /// Virtual time at the end, µs.
+    pub end_us: u64,
+    /// Virtual time from the calm to the end, µs.
+    pub settled_us: u64,
+    /// Transfers of honest owners, all final.
+    pub honest: u64,
+    /// Transfers of equivocating owners.
+    pub equivocal: u64,
+    /// Transfers that are final.
+    pub finals: u64,
+    /// Crashes.
+    pub crashes: u64,
+}
+
+/// An invariant that did not hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The seed.
+    pub seed: u64,
+    /// Virtual time, µs.
+    pub at_us: u64,
+    /// Name of the invariant: a file in `check/`.
+    pub invariant: &'static str,
+    /// What was seen.
+    pub what: String,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { seed, at_us, invariant, what } = self;
+        writeln!(f, "seed {seed} breaks `{invariant}` at {at_us} µs: {what}")?;
+        write!(f, "replay: QUORATE_SEED={seed} cargo test -p testnet --test sim -- --nocapture")
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// Runs one seed.
+///
+/// # Errors
+/// The first invariant that does not hold.
+pub fn run(seed: u64) -> Result<Report, Failure> {
+    World::new(Plan::of(seed), None).run()
+}
+
+/// Runs one seed with a planted bug, which the checks must find in some seed.
+///
+/// # Errors
+/// The first invariant that does not hold.
+pub fn run_mutant(seed: u64, mutant: Mutant) -> Result<Report, Failure> {
+    World::new(mutant.plan(seed), Some(mutant)).run()
+}

@@ -1,0 +1,85 @@
+//! What a node can serve to others, derived from its records: batches, certificates, the applied log.
+
+use consensus::{AppliedBatch, AppliedLine, Batch, Proposal, Record};
+use ledger::{BatchId, Bitmap, Certificate, TransferId};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// Lines in one reply.
+const LINES_MAX: usize = 32;
+
+/// A node's index over its records.
+#[derive(Clone, Debug, Default)]
+pub struct Archive {
+    batches: BTreeMap<BatchId, (Arc<Proposal>, Batch)>,
+    commits: BTreeMap<BatchId, Vec<Certificate>>,
+    finals: BTreeMap<TransferId, BatchId>,
+    log: Vec<AppliedLine>,
+}
+
+impl Archive {
+    /// Takes a record in order.
+    pub fn take(&mut self, record: &Record) {
+        match record {
+            Record::Batch(proposal) => {
+                let batch = Batch::of(proposal).expect("records hold good batches");
+                self.batches.insert(batch.id(), (proposal.clone(), batch));
+            }
+            Record::Applied(certified) => {
+                let id = certified.certificate.batch;
+                let batch = &self.batches[&id].1;
+                for index in certified.bitmap.indexes() {
+                    self.finals.insert(batch.ids()[index], id);
+                }
+                self.commits.entry(id).or_default().push(certified.certificate.clone());
+                self.log.push(AppliedLine { batch: id, bitmap: certified.bitmap.clone() });
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether a transfer is final here.
+    pub fn is_final(&self, id: &TransferId) -> bool {
+        self.finals.contains_key(id)
+    }
+
+    /// All final transfers.
+    pub fn finals(&self) -> BTreeSet<TransferId> {
+        self.finals.keys().copied().collect()
+    }
+
+    /// Whether these entries of a batch are final here, in whatever batch.
+    pub fn covers(&self, batch: &Batch, bitmap: &Bitmap) -> bool {
+        bitmap.indexes().all(|index| self.is_final(&batch.ids()[index]))
+    }
+
+    /// The batch, where its bytes are here.
+    pub fn batch(&self, id: &BatchId) -> Option<&(Arc<Proposal>, Batch)> {
+        self.batches.get(id)
+    }
+
+    /// Lines in the log.
+    pub fn lines(&self) -> usize {
+        self.log.len()
+    }
+
+    /// The log from a position on, bounded.
+    pub fn log(&self, from: usize) -> Vec<AppliedLine> {
+        self.log.iter().skip(from).take(LINES_MAX).cloned().collect()
+    }
+
+    /// A batch with each of its Commit certificates.
+    pub fn applied(&self, id: &BatchId) -> Vec<AppliedBatch> {
+        let Some((proposal, _)) = self.batches.get(id) else { return Vec::new() };
+        let of = |certificate: &Certificate| AppliedBatch {
+            proposal: (**proposal).clone(),
+            certificate: certificate.clone(),
+        };
+        self.commits.get(id).into_iter().flatten().map(of).collect()
+    }
+
+    /// The batch in which a transfer became final here.
+    pub fn made_final(&self, id: &TransferId) -> Option<&BatchId> {
+        self.finals.get(id)
+    }
+}

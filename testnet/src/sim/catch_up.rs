@@ -1,0 +1,117 @@
+//! A simple form of catching up: compare progress, read the other's applied log, ask for the batches that
+//! are missing here.
+
+use super::archive::Archive;
+use super::packet::Packet;
+use super::plan::MEMBERS;
+use consensus::Fetch;
+use consensus::message::{Message, Progress, Reply, Request};
+use ledger::BatchId;
+use rand::RngExt;
+use rand::rngs::StdRng;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Peers that must have been heard before a restarted node votes: with itself a quorum.
+const HEARD_MIN: usize = 4;
+
+/// What a node knows of the others' logs.
+#[derive(Clone, Debug, Default)]
+pub struct CatchUp {
+    /// Lines of each peer's log whose transfers are all final here.
+    cursors: BTreeMap<u16, u64>,
+    /// Peers that had nothing that is missing here, in this life.
+    heard: BTreeSet<u16>,
+}
+
+impl CatchUp {
+    /// Whether enough peers have nothing that is missing here.
+    pub fn is_done(&self) -> bool {
+        self.heard.len() >= HEARD_MIN
+    }
+
+    /// A peer tells how far it is.
+    pub fn progress(&mut self, from: u16, theirs: Progress, ours: Progress) -> Vec<(u16, Packet)> {
+        let cursor = self.cursors.get(&from).copied().unwrap_or(0);
+        if theirs.digest == ours.digest || theirs.lines <= cursor {
+            self.heard.insert(from);
+            return Vec::new();
+        }
+        vec![(from, Packet::Ask(Request::Log { from: cursor }))]
+    }
+
+    /// A peer's log, from a position on: asks for what is missing, or moves on.
+    pub fn log(
+        &mut self,
+        from: u16,
+        (at, reply): (u64, &Reply),
+        archive: &Archive,
+    ) -> Vec<(u16, Packet)> {
+        let Reply::Log { lines, from: list } = reply else { return Vec::new() };
+        let cursor = self.cursors.entry(from).or_insert(0);
+        if *cursor != at {
+            return Vec::new();
+        }
+        let mut missing: Vec<BatchId> = Vec::new();
+        for line in list {
+            let batch = archive.batch(&line.batch);
+            let is_here = batch.is_some_and(|(_, batch)| archive.covers(batch, &line.bitmap));
+            if is_here && missing.is_empty() {
+                *cursor += 1;
+            } else if !is_here {
+                missing.push(line.batch);
+            }
+        }
+        if !missing.is_empty() {
+            return vec![(from, Packet::Ask(Request::Applied(missing)))];
+        }
+        if *cursor < *lines {
+            return vec![(from, Packet::Ask(Request::Log { from: *cursor }))];
+        }
+        self.heard.insert(from);
+        Vec::new()
+    }
+
+    /// Whom to ask for what the state machines want.
+    pub fn fetch(&self, own: u16, fetch: Fetch, rng: &mut StdRng) -> Vec<(u16, Packet)> {
+        let (mut to, request) = match fetch {
+            Fetch::Batch { batch, from } => {
+                (from.into_iter().take(3).collect::<Vec<_>>(), Request::Batches(vec![batch]))
+            }
+            Fetch::Parents { transfers, from } => (vec![from], Request::Transfers(transfers)),
+        };
+        to.push(rng.random_range(0..MEMBERS));
+        to.sort_unstable();
+        to.dedup();
+        to.retain(|to| *to != own && *to < MEMBERS);
+        to.into_iter().map(|to| (to, Packet::Ask(request.clone()))).collect()
+    }
+}
+
+/// Answers a request from an archive; nothing for what is not served here.
+pub fn serve(archive: &Archive, request: &Request) -> Option<Reply> {
+    let reply = match request {
+        Request::Log { from } => Reply::Log {
+            lines: u64::try_from(archive.lines()).expect("small"),
+            from: archive.log(usize::try_from(*from).unwrap_or(usize::MAX)),
+        },
+        Request::Applied(ids) => {
+            Reply::Applied(ids.iter().flat_map(|id| archive.applied(id)).collect())
+        }
+        Request::Transfers(ids) => {
+            let batches: BTreeSet<&BatchId> =
+                ids.iter().filter_map(|id| archive.made_final(id)).collect();
+            Reply::Applied(batches.into_iter().flat_map(|id| archive.applied(id)).collect())
+        }
+        Request::Batches(ids) => {
+            let of = |id: &BatchId| archive.batch(id).map(|(proposal, _)| (**proposal).clone());
+            Reply::Batches(ids.iter().filter_map(of).collect())
+        }
+        Request::Locks(_) => return None,
+    };
+    Some(reply)
+}
+
+/// The message that tells how far a node is.
+pub fn tell(progress: Progress) -> Packet {
+    Packet::Message(Message::Progress(progress))
+}

@@ -1,0 +1,163 @@
+//! The checks: they watch what members say, write and tell, and share no counting code with the product.
+//! One invariant a file.
+
+pub mod acknowledged;
+pub mod certified;
+pub mod conserved;
+pub mod evidence;
+pub mod one_final;
+pub mod one_lock;
+pub mod only_gains;
+pub mod settled;
+
+use super::archive::Archive;
+use super::node::Node;
+use consensus::message::Message;
+use consensus::proposer::Outcome;
+use consensus::{Batch, Evidence, Record};
+use ledger::{BatchId, Network, Phase, TokenState, TransferId};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// What was broken: the invariant's name, and what was seen.
+pub type Broken = (&'static str, String);
+
+/// One batch as the checks know it: for each entry the transfer, its round, and the states it spends.
+pub type Known = Vec<(TransferId, u32, Vec<TokenState>)>;
+
+/// All checks of one run.
+#[derive(Debug)]
+pub struct Checks {
+    network: Arc<Network>,
+    /// Members that are not meant to be Byzantine.
+    honest: BTreeSet<u16>,
+    batches: BTreeMap<BatchId, Known>,
+    one_lock: one_lock::OneLock,
+    one_final: one_final::OneFinal,
+    only_gains: only_gains::OnlyGains,
+    certified: certified::Certified,
+    acknowledged: acknowledged::Acknowledged,
+    /// The first broken invariant, and when, µs.
+    pub broken: Option<(u64, Broken)>,
+}
+
+impl Checks {
+    /// For a network with these honest members.
+    pub fn new(network: Arc<Network>, honest: BTreeSet<u16>) -> Self {
+        Self {
+            network,
+            honest,
+            batches: BTreeMap::new(),
+            one_lock: Default::default(),
+            one_final: Default::default(),
+            only_gains: Default::default(),
+            certified: Default::default(),
+            acknowledged: Default::default(),
+            broken: None,
+        }
+    }
+
+    fn note(&mut self, now_us: u64, found: Result<(), Broken>) {
+        if let (Err(broken), None) = (found, &self.broken) {
+            self.broken = Some((now_us, broken));
+        }
+    }
+
+    /// A batch comes into the world.
+    pub fn proposed(&mut self, batch: &Batch) {
+        let known = batch.entries().iter().zip(batch.ids()).map(|(entry, id)| {
+            let states = entry.signed.transfer.inputs.iter().map(|input| input.state);
+            (*id, entry.round, states.collect())
+        });
+        self.batches.entry(batch.id()).or_insert_with(|| known.collect());
+    }
+
+    /// A member sends a message.
+    pub fn said(&mut self, now_us: u64, member: u16, message: &Message) {
+        let Message::Answer(answer) = message else { return };
+        let Some(vote) = answer.vote.as_ref().filter(|_| self.honest.contains(&member)) else {
+            return;
+        };
+        let found = self.only_gains.voted(member, vote);
+        self.note(now_us, found);
+        if vote.ballot.phase == Phase::Lock {
+            let known = self.batches.get(&vote.ballot.batch);
+            let found = self.one_lock.voted(member, vote, known);
+            self.note(now_us, found);
+        }
+    }
+
+    /// A member writes a record.
+    pub fn persisted(&mut self, now_us: u64, member: u16, record: &Record, archive: &Archive) {
+        let Record::Applied(applied) = record else { return };
+        if !self.honest.contains(&member) {
+            return;
+        }
+        let found = self.certified.applied(&self.network, member, applied);
+        self.note(now_us, found);
+        let batch = applied.certificate.batch;
+        if let Some((_, batch)) = archive.batch(&batch) {
+            self.proposed(batch);
+        }
+        if let Some(known) = self.batches.get(&batch) {
+            let found = self.one_final.applied(member, known, &applied.bitmap);
+            self.note(now_us, found);
+        }
+    }
+
+    /// A member finds two certified transfers of one state.
+    pub fn forked(&mut self, now_us: u64, member: u16, state: TokenState) {
+        let what = format!("member {member} found a fork of {state:?}");
+        self.note(now_us, Err(("one_final", what)));
+    }
+
+    /// A member keeps evidence.
+    pub fn convicted(&mut self, now_us: u64, evidence: &Evidence) {
+        let found = evidence::convicted(&self.network, &self.honest, evidence);
+        self.note(now_us, found);
+    }
+
+    /// A client is told how its transfer ended.
+    pub fn told(
+        &mut self,
+        now_us: u64,
+        (by, id): (u16, TransferId),
+        outcome: &Outcome,
+        node: &Node,
+    ) {
+        if *outcome == Outcome::Final && self.honest.contains(&by) {
+            let found = self.acknowledged.told(by, id, node);
+            self.note(now_us, found);
+        }
+    }
+
+    /// An honest owner is told something that never holds for it.
+    pub fn refused(&mut self, now_us: u64, (by, id): (u16, TransferId), outcome: &Outcome) {
+        if self.honest.contains(&by) {
+            let what = format!("member {by} refused honest {id:?}: {outcome:?}");
+            self.note(now_us, Err(("settled", what)));
+        }
+    }
+
+    /// A member is back, rebuilt from what was durable; or it is looked at because time has passed.
+    pub fn standing(&mut self, now_us: u64, member: u16, node: &Node) {
+        if !self.honest.contains(&member) {
+            return;
+        }
+        let found = self.acknowledged.restarted(member, node);
+        self.note(now_us, found);
+        let found = conserved::holds(&self.network, member, node.validator.tips());
+        self.note(now_us, found);
+    }
+
+    /// Whether all is settled; `Err` says what is not.
+    ///
+    /// # Errors
+    /// What is missing.
+    pub fn settled(&self, wanted: &[TransferId], nodes: &[Node]) -> Result<(), Broken> {
+        let of = |(member, _): &(u16, &Node)| self.honest.contains(member);
+        let honest: Vec<(u16, &Node)> = (0..).zip(nodes).filter(of).collect();
+        settled::holds(wanted, &honest)?;
+        self.acknowledged.everywhere(&honest)
+    }
+}

@@ -1,0 +1,64 @@
+//! The network: when a message arrives, how often, and whether.
+
+use super::plan::Plan;
+use rand::RngExt;
+use rand::rngs::StdRng;
+
+/// Shortest way of a message, µs.
+const DELAY_US_MIN: u64 = 50;
+
+/// What somebody recorded comes again up to this much later, µs: long after it was forgotten.
+const REPLAY_US_MAX: u64 = 10_000_000;
+
+/// The links between all members.
+#[derive(Clone, Debug)]
+pub struct Links {
+    plan: Plan,
+    is_calm: bool,
+    /// Members on one side of a partition; the others are on the other side.
+    side: Vec<u16>,
+}
+
+impl Links {
+    /// With the faults of a plan, no partition.
+    pub fn new(plan: Plan) -> Self {
+        Self { plan, is_calm: false, side: Vec::new() }
+    }
+
+    /// From here on nothing is lost, and nothing parted.
+    pub fn calm(&mut self) {
+        self.is_calm = true;
+        self.side.clear();
+    }
+
+    /// Parts these members from the others; none heals.
+    pub fn part(&mut self, side: Vec<u16>) {
+        if !self.is_calm {
+            self.side = side;
+        }
+    }
+
+    /// How long each copy of a message takes, µs; none when it is lost.
+    pub fn delays(&self, from: u16, to: u16, rng: &mut StdRng) -> Vec<u64> {
+        if self.side.contains(&from) != self.side.contains(&to) {
+            return Vec::new();
+        }
+        if self.is_calm {
+            return vec![rng.random_range(DELAY_US_MIN..1_000)];
+        }
+        let mut chance = |of_thousand: u32| rng.random_range(0..1_000) < of_thousand;
+        let (is_lost, is_twice) = (chance(self.plan.loss), chance(self.plan.twice));
+        let is_late = chance(self.plan.late);
+        if is_lost {
+            return Vec::new();
+        }
+        let copies = if is_twice { 2 } else { 1 };
+        let slow = if is_late { 100 } else { 1 };
+        let mut delay = || rng.random_range(DELAY_US_MIN..DELAY_US_MIN + self.plan.delay_us_max);
+        let mut delays: Vec<u64> = (0..copies).map(|_| delay() * slow).collect();
+        if rng.random_range(0..1_000) < self.plan.replayed {
+            delays.push(rng.random_range(0..REPLAY_US_MAX));
+        }
+        delays
+    }
+}

@@ -1,0 +1,101 @@
+//! Planted bugs, in the simulator's own driver and adversary layer: the checks must find each of them.
+
+use super::byzantine::Behaviour;
+use super::plan::{MEMBERS, Plan};
+use consensus::Record;
+
+/// One planted bug.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mutant {
+    /// Votes leave before the sync that they stand on.
+    SendBeforeSync,
+    /// Clients are told before the sync.
+    ReportBeforeSync,
+    /// Locks are not read back after a crash.
+    ForgetLocks,
+    /// What is applied is not written down.
+    ForgetApplied,
+    /// A validator whose store was lost votes on.
+    LostStoreVotes,
+    /// Four of seven are taken for a quorum.
+    SmallQuorum,
+    /// Three members vote for everything: more than f are Byzantine.
+    ThreeTraitors,
+    /// An honest member votes for everything it sees.
+    VotesForAll,
+    /// A Lock certificate is told as final.
+    FinalAtLock,
+    /// A node is rebuilt from a genesis that has more of an asset.
+    Mints,
+    /// Nobody ever asks for what it missed.
+    NoCatchingUp,
+    /// Neither proposers nor clients ever try again.
+    NoRetries,
+}
+
+impl Mutant {
+    /// All of them.
+    pub const ALL: [Mutant; 12] = [
+        Mutant::SendBeforeSync,
+        Mutant::ReportBeforeSync,
+        Mutant::ForgetLocks,
+        Mutant::ForgetApplied,
+        Mutant::LostStoreVotes,
+        Mutant::SmallQuorum,
+        Mutant::ThreeTraitors,
+        Mutant::VotesForAll,
+        Mutant::FinalAtLock,
+        Mutant::Mints,
+        Mutant::NoCatchingUp,
+        Mutant::NoRetries,
+    ];
+
+    /// The invariants of which it breaks one.
+    pub fn breaks(self) -> &'static [&'static str] {
+        match self {
+            Mutant::SendBeforeSync | Mutant::ForgetLocks | Mutant::VotesForAll => &["one_lock"],
+            Mutant::ReportBeforeSync | Mutant::ForgetApplied | Mutant::FinalAtLock => {
+                &["acknowledged"]
+            }
+            Mutant::LostStoreVotes => &["one_lock", "acknowledged"],
+            Mutant::SmallQuorum => &["certified"],
+            Mutant::ThreeTraitors => &["one_final"],
+            Mutant::Mints => &["conserved"],
+            Mutant::NoCatchingUp | Mutant::NoRetries => &["settled"],
+        }
+    }
+
+    /// A plan in which the bug can show.
+    pub fn plan(self, seed: u64) -> Plan {
+        let mut plan = Plan::of(seed);
+        plan.byzantine.clear();
+        plan.crashes = plan.crashes.max(6);
+        plan.conflicts = plan.conflicts.max(10);
+        match self {
+            Mutant::SendBeforeSync | Mutant::ReportBeforeSync => plan.sync_us_max = 40_000,
+            Mutant::ThreeTraitors => {
+                let traitor = |member| (member, Behaviour::Eager);
+                plan.byzantine = (MEMBERS - 3..MEMBERS).map(traitor).collect();
+                (plan.loss, plan.crashes, plan.conflicts) = (0, 0, 30);
+            }
+            Mutant::VotesForAll => plan.byzantine = vec![(6, Behaviour::Eager)],
+            Mutant::NoCatchingUp | Mutant::NoRetries => plan.loss = plan.loss.max(200),
+            _ => {}
+        }
+        plan
+    }
+
+    /// Whether a record is written at all.
+    pub fn writes(self, record: &Record) -> bool {
+        !(self == Mutant::ForgetApplied && matches!(record, Record::Applied(_)))
+    }
+
+    /// Whether a record is read back after a crash.
+    pub fn reads(self, record: &Record) -> bool {
+        match self {
+            Mutant::LostStoreVotes => false,
+            Mutant::ForgetLocks => !matches!(record, Record::Locked(_)),
+            _ => true,
+        }
+    }
+}

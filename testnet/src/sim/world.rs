@@ -1,0 +1,400 @@
+//! The one event loop: a heap of (time, sequence), so that a seed is an exact run.
+
+use super::byzantine::Behaviour;
+use super::check::Checks;
+use super::client::{AMOUNT, Clients, OWNERS, TOKENS, owner_key};
+use super::links::Links;
+use super::mutant::Mutant;
+use super::node::{Effect, Node, Surroundings, Timer};
+use super::packet::Packet;
+use super::plan::{MEMBERS, Plan};
+use super::trace::Trace;
+use super::{Failure, Report, catch_up};
+use consensus::message::Message;
+use consensus::proposer::Outcome;
+use ledger::{
+    Address, Genesis, GenesisAsset, GenesisMember, GenesisTokens, Keypair, Name, Network,
+    SignedTransfer, TransferId,
+};
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// Time between two ticks of a node, µs.
+const TICK_US: u64 = 20_000;
+/// Ticks between two times that a node tells how far it is.
+const TELL_TICKS: u64 = 10;
+/// Time between two looks of the clients, µs.
+const CLIENT_US: u64 = 50_000;
+/// A crashed node is down for up to this, µs.
+const DOWN_US_MAX: u64 = 1_500_000;
+
+/// What happens at one time.
+#[derive(Clone, Debug)]
+enum Event {
+    Deliver { from: u16, to: u16, frames: Rc<Vec<Vec<u8>>> },
+    Timer { to: u16, life: u32, timer: Timer },
+    Tick { to: u16, round: u64 },
+    Submit { to: u16, signed: SignedTransfer },
+    Told { by: u16, id: TransferId, outcome: Outcome },
+    Clients,
+    Conflict,
+    Pay { home: Option<u16> },
+    Crash { to: u16 },
+    Restart { to: u16 },
+    PeerUp { to: u16, member: u16 },
+    Part { side: Vec<u16> },
+    Calm,
+}
+
+/// A whole run.
+#[derive(Debug)]
+pub struct World {
+    plan: Plan,
+    now_us: u64,
+    sequence: u64,
+    heap: BinaryHeap<Reverse<(u64, u64)>>,
+    events: BTreeMap<u64, Event>,
+    nodes: Vec<Node>,
+    lives: Vec<u32>,
+    keys: Vec<Keypair>,
+    network: Arc<Network>,
+    links: Links,
+    clients: Clients,
+    checks: Checks,
+    trace: Trace,
+    rng: StdRng,
+    report: Report,
+    is_calm: bool,
+}
+
+fn member_key(member: u16) -> Keypair {
+    Keypair::from_seed([u8::try_from(member + 1).expect("seven members"); 32])
+}
+
+fn network() -> Network {
+    let member = |index: u16| GenesisMember {
+        name: Name::new(&format!("v{index}")).expect("a good name"),
+        key: Address(member_key(index).public()),
+        weight: 1,
+    };
+    let tokens = |owner: u8| GenesisTokens {
+        owner: Address(owner_key(owner).public()),
+        asset: "COIN".into(),
+        amount: AMOUNT.to_string(),
+        count: TOKENS,
+    };
+    let genesis = Genesis {
+        schema: ledger::genesis::GENESIS_SCHEMA.into(),
+        network: Name::new("sim").expect("a good name"),
+        epoch: 1,
+        committee: (0..MEMBERS).map(member).collect(),
+        assets: vec![GenesisAsset { name: "COIN".into(), decimals: 0 }],
+        tokens: (0..OWNERS).map(tokens).collect(),
+    };
+    genesis.network().expect("a good genesis")
+}
+
+impl World {
+    /// The world of a plan, at time zero.
+    pub fn new(plan: Plan, mutant: Option<Mutant>) -> Self {
+        let network = Arc::new(network());
+        let keys: Vec<Keypair> = (0..MEMBERS).map(member_key).collect();
+        let node = |(member, key): (u16, &Keypair)| {
+            Node::new(&network, member, key.clone(), mutant, (plan.seed, plan.sync_us_max))
+        };
+        let nodes: Vec<Node> = (0..).zip(&keys).map(node).collect();
+        let mut honest: std::collections::BTreeSet<u16> = (0..MEMBERS).collect();
+        if mutant != Some(Mutant::VotesForAll) {
+            honest.retain(|member| plan.byzantine.iter().all(|(traitor, _)| traitor != member));
+        }
+        let client_rng = StdRng::seed_from_u64(plan.seed ^ 0x0063_6c69);
+        let is_patient = mutant != Some(Mutant::NoRetries);
+        let mut world = Self {
+            clients: Clients::new(network.clone(), client_rng, is_patient),
+            checks: Checks::new(network.clone(), honest),
+            links: Links::new(plan.clone()),
+            rng: StdRng::seed_from_u64(plan.seed),
+            report: Report { seed: plan.seed, ..Report::default() },
+            lives: vec![0; nodes.len()],
+            heap: BinaryHeap::new(),
+            events: BTreeMap::new(),
+            trace: Trace::default(),
+            now_us: 0,
+            sequence: 0,
+            is_calm: false,
+            nodes,
+            keys,
+            network,
+            plan,
+        };
+        world.schedule();
+        world
+    }
+
+    fn schedule(&mut self) {
+        let plan = self.plan.clone();
+        for to in 0..MEMBERS {
+            let at = self.rng.random_range(0..TICK_US);
+            self.at(at, Event::Tick { to, round: u64::from(to) });
+        }
+        let chaos = |world: &mut Self| world.rng.random_range(0..plan.chaos_us);
+        let bursts: Vec<(u64, u16)> =
+            (0..plan.bursts).map(|_| (chaos(self), self.rng.random_range(0..MEMBERS))).collect();
+        for _ in 0..plan.payments {
+            let (at, home) = match bursts.len() {
+                0 => (chaos(self), None),
+                count => {
+                    let (at, home) = bursts[self.rng.random_range(0..count)];
+                    (at + self.rng_below(5_000), Some(home))
+                }
+            };
+            self.at(at, Event::Pay { home });
+        }
+        for _ in 0..plan.conflicts {
+            let at = chaos(self);
+            self.at(at, Event::Conflict);
+        }
+        for _ in 0..plan.crashes {
+            let (at, to) = (chaos(self), self.rng.random_range(0..MEMBERS));
+            self.at(at, Event::Crash { to });
+        }
+        for _ in 0..plan.partitions {
+            let at = chaos(self);
+            let size = self.rng.random_range(1..4);
+            let side = (0..size).map(|_| self.rng.random_range(0..MEMBERS)).collect();
+            self.at(at, Event::Part { side });
+            let healed = at + self.rng_below(1_000_000);
+            self.at(healed, Event::Part { side: Vec::new() });
+        }
+        self.at(0, Event::Clients);
+        self.at(plan.chaos_us, Event::Calm);
+    }
+
+    fn rng_below(&mut self, most: u64) -> u64 {
+        self.rng.random_range(1..most)
+    }
+
+    fn at(&mut self, at_us: u64, event: Event) {
+        self.heap.push(Reverse((at_us, self.sequence)));
+        self.events.insert(self.sequence, event);
+        self.sequence += 1;
+    }
+
+    /// Runs it to its end.
+    ///
+    /// # Errors
+    /// The first invariant that does not hold.
+    pub fn run(mut self) -> Result<Report, Failure> {
+        let failure = |seed, at_us, (invariant, what)| Failure { seed, at_us, invariant, what };
+        let seed = self.plan.seed;
+        let end_us = self.plan.chaos_us + self.plan.settle_us_max;
+        while let Some(Reverse((at_us, sequence))) = self.heap.pop() {
+            let event = self.events.remove(&sequence).expect("scheduled once");
+            assert!(at_us >= self.now_us, "time goes forward");
+            self.now_us = at_us;
+            self.report.events += 1;
+            let is_look = matches!(event, Event::Clients);
+            self.trace.add(&at_us.to_le_bytes());
+            self.happen(event);
+            if let Some((at_us, broken)) = self.checks.broken.take() {
+                return Err(failure(seed, at_us, broken));
+            }
+            if !is_look {
+                continue;
+            }
+            for (member, node) in (0..).zip(&self.nodes).filter(|(_, node)| node.is_up) {
+                self.checks.standing(at_us, member, node);
+            }
+            if self.is_calm {
+                match self.checks.settled(&self.clients.honest(), &self.nodes) {
+                    Ok(()) => return Ok(self.finished()),
+                    Err(broken) if at_us >= end_us => return Err(failure(seed, at_us, broken)),
+                    Err(_) => {}
+                }
+            }
+        }
+        unreachable!("clients look again and again")
+    }
+
+    fn finished(mut self) -> Report {
+        self.report.trace = self.trace.hash();
+        self.report.end_us = self.now_us;
+        self.report.settled_us = self.now_us.saturating_sub(self.plan.chaos_us);
+        let count = |count: usize| u64::try_from(count).expect("small");
+        self.report.honest = count(self.clients.honest().len());
+        self.report.equivocal = count(self.clients.equivocal());
+        self.report.finals = self.nodes[0].progress().applied;
+        self.report
+    }
+
+    fn happen(&mut self, event: Event) {
+        match event {
+            Event::Deliver { from, to, frames } => self.deliver(from, to, &frames),
+            Event::Timer { to, life, timer } if self.lives[usize::from(to)] == life => {
+                self.with(to, |node, around| node.timer(timer, around));
+            }
+            Event::Timer { .. } => {}
+            Event::Tick { to, round } => {
+                self.with(to, |node, around| node.tick(around));
+                if round % TELL_TICKS == 0 && self.nodes[usize::from(to)].is_up {
+                    let packet = catch_up::tell(self.nodes[usize::from(to)].progress());
+                    for other in (0..MEMBERS).filter(|other| *other != to) {
+                        self.dispatch(to, other, &packet);
+                    }
+                }
+                self.at(self.now_us + TICK_US, Event::Tick { to, round: round + 1 });
+            }
+            Event::Submit { to, signed } => {
+                self.with(to, |node, around| node.submitted(signed, around));
+            }
+            Event::Told { by, id, outcome } => self.told(by, id, &outcome),
+            Event::Clients => {
+                let again = self.clients.retry(self.now_us);
+                self.submit(again);
+                self.at(self.now_us + CLIENT_US, Event::Clients);
+            }
+            Event::Pay { home } => {
+                let payment = self.clients.pay(self.now_us, home);
+                self.submit(payment.into_iter().collect());
+            }
+            Event::Conflict => {
+                let transfers = self.clients.conflict(self.now_us);
+                self.submit(transfers);
+            }
+            Event::Crash { to } => self.crash(to),
+            Event::Restart { to } => self.restart(to),
+            Event::PeerUp { to, member } => {
+                self.with(to, |node, around| node.peer_up(member, around));
+            }
+            Event::Part { side } => {
+                let is_healing = side.is_empty();
+                self.links.part(side);
+                if is_healing {
+                    self.all_links_up();
+                }
+            }
+            Event::Calm => {
+                self.is_calm = true;
+                self.links.calm();
+                self.all_links_up();
+            }
+        }
+    }
+
+    fn all_links_up(&mut self) {
+        for to in 0..MEMBERS {
+            for member in (0..MEMBERS).filter(|member| *member != to) {
+                self.at(self.now_us + 1_000, Event::PeerUp { to, member });
+            }
+        }
+    }
+
+    fn submit(&mut self, transfers: Vec<(u16, SignedTransfer)>) {
+        for (to, signed) in transfers {
+            let at = self.now_us + self.rng_below(2_000);
+            self.at(at, Event::Submit { to, signed });
+        }
+    }
+
+    /// What a traitor tells is no answer: it may be true, and shown to nobody else.
+    fn told(&mut self, by: u16, id: TransferId, outcome: &Outcome) {
+        if self.behaviour(by).is_some() {
+            return;
+        }
+        let node = &self.nodes[usize::from(by)];
+        self.checks.told(self.now_us, (by, id), outcome, node);
+        if self.clients.told(id, outcome).is_err() {
+            self.checks.refused(self.now_us, (by, id), outcome);
+        }
+    }
+
+    fn crash(&mut self, to: u16) {
+        let node = &mut self.nodes[usize::from(to)];
+        if !node.is_up || self.is_calm {
+            return;
+        }
+        node.crash();
+        self.lives[usize::from(to)] += 1;
+        self.report.crashes += 1;
+        let back_us = (self.now_us + self.rng_below(DOWN_US_MAX)).min(self.plan.chaos_us);
+        self.at(back_us, Event::Restart { to });
+    }
+
+    fn restart(&mut self, to: u16) {
+        let node = &mut self.nodes[usize::from(to)];
+        node.restart();
+        self.checks.standing(self.now_us, to, node);
+        for member in (0..MEMBERS).filter(|member| *member != to) {
+            self.at(self.now_us + 1_000, Event::PeerUp { to: member, member: to });
+        }
+    }
+
+    fn deliver(&mut self, from: u16, to: u16, frames: &[Vec<u8>]) {
+        self.trace.add(&[u8::try_from(from).unwrap_or(255), u8::try_from(to).unwrap_or(255)]);
+        for frame in frames {
+            self.trace.add(frame);
+        }
+        if !self.nodes[usize::from(to)].is_up {
+            return;
+        }
+        let packet = Packet::decode(frames);
+        if let Packet::Message(Message::Propose(proposal)) = &packet
+            && let Some(behaviour) = self.behaviour(to)
+        {
+            let key = &self.keys[usize::from(to)];
+            for message in behaviour.answers(&self.network, (to, key), proposal) {
+                self.checks.said(self.now_us, to, &message);
+                self.dispatch_raw(to, from, &Packet::Message(message));
+            }
+        }
+        self.with(to, |node, around| node.received(from, packet, around));
+    }
+
+    fn behaviour(&self, member: u16) -> Option<Behaviour> {
+        let mut found = self.plan.byzantine.iter().filter(|(traitor, _)| *traitor == member);
+        found.next().map(|(_, behaviour)| *behaviour)
+    }
+
+    /// Lets a node do something, and does to the world what it wants.
+    fn with(&mut self, to: u16, act: impl FnOnce(&mut Node, &mut Surroundings<'_>)) {
+        let node = &mut self.nodes[usize::from(to)];
+        if !node.is_up {
+            return;
+        }
+        let (now_us, checks) = (self.now_us, &mut self.checks);
+        let mut around = Surroundings { now_us, effects: Vec::new(), checks };
+        act(node, &mut around);
+        let effects = std::mem::take(&mut around.effects);
+        let life = self.lives[usize::from(to)];
+        for effect in effects {
+            match effect {
+                Effect::Send(other, packet) => self.dispatch(to, other, &packet),
+                Effect::Later(delay_us, timer) => {
+                    self.at(self.now_us + delay_us, Event::Timer { to, life, timer });
+                }
+                Effect::Report(id, outcome) => {
+                    let at = self.now_us + self.rng_below(2_000);
+                    self.at(at, Event::Told { by: to, id, outcome });
+                }
+            }
+        }
+    }
+
+    fn dispatch(&mut self, from: u16, to: u16, packet: &Packet) {
+        if self.behaviour(from).is_none_or(|behaviour| behaviour.sends(to, packet)) {
+            self.dispatch_raw(from, to, packet);
+        }
+    }
+
+    fn dispatch_raw(&mut self, from: u16, to: u16, packet: &Packet) {
+        let frames = Rc::new(packet.encode());
+        for delay_us in self.links.delays(from, to, &mut self.rng) {
+            let frames = frames.clone();
+            self.at(self.now_us + delay_us, Event::Deliver { from, to, frames });
+        }
+    }
+}

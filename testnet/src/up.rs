@@ -1,0 +1,205 @@
+//! `up`: a folder's testnet is written if it is new, started, described, and kept or left running.
+
+use crate::args::UpArgs;
+use crate::control;
+use crate::folder::Folder;
+use crate::launch::{Launched, Pipe, StopSignals, bury, launch};
+use crate::output::{Output, client_command, io_failure, tell};
+use crate::plan::Plan;
+use crate::registry::{Registry, TestnetFile};
+use crate::spawn::Node;
+use node::Failure;
+use node::error::{BUSY, CONFIG, INTERNAL, USAGE};
+use node::store_lock::{LockError, StoreLock};
+use std::fs::File;
+use std::path::Path;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Runs `up`.
+///
+/// # Errors
+/// The folder is in use, can't be written, or asks for another plan; a validator failed.
+pub async fn up(args: &UpArgs, output: Output) -> Result<(), Failure> {
+    if args.untrusted {
+        let what = "--untrusted needs the DHT, which this version does not have; \
+                    nothing was started";
+        return Err(Failure::new(CONFIG, what).help("run it without --untrusted"));
+    }
+    let folder = args.dir.as_deref().map_or_else(Folder::fresh, Folder::at)?;
+    let mut stop = StopSignals::listen()?;
+    let hold = Hold::take(&folder)?;
+    let plan = settle(&folder, args)?;
+    let pipe = if args.detach { None } else { Some(Pipe::new()?) };
+    let launched = hold.launch(&plan, args.port, pipe.as_ref(), &mut stop).await?;
+    let text = summary(&launched.file, args.detach);
+    let document = serde_json::to_value(&launched.file).expect("strings and numbers only");
+    output.answer(&document, &text)?;
+    if args.detach {
+        return Ok(());
+    }
+    keep(&folder, launched.nodes, &mut stop).await
+}
+
+/// The right to start a folder's testnet, until dropped.
+pub struct Hold<'a> {
+    folder: &'a Folder,
+    _lock: StoreLock,
+}
+
+impl<'a> Hold<'a> {
+    /// Takes the folder, which is made if it isn't there.
+    ///
+    /// # Errors
+    /// `busy`, with the first testnet's process: it is being started, or it runs.
+    pub fn take(folder: &'a Folder) -> Result<Self, Failure> {
+        let dir = &folder.dir;
+        std::fs::create_dir_all(dir).map_err(|error| io_failure(CONFIG, "making", dir, &error))?;
+        let lock = StoreLock::acquire(dir).map_err(|error| match error {
+            LockError::Busy { pid, .. } => busy(dir, pid, "up"),
+            LockError::Io { .. } => Failure::new(CONFIG, error.to_string()),
+        })?;
+        if let Some(file) = TestnetFile::read(&folder.document())? {
+            let holder = file.validators.iter().find(|validator| validator.process.is_alive());
+            if let Some(validator) = holder {
+                return Err(busy(dir, Some(validator.process.pid), &validator.name));
+            }
+        }
+        Ok(Self { folder, _lock: lock })
+    }
+
+    /// Starts everything and makes it known.
+    ///
+    /// # Errors
+    /// As [`launch`]; or the description can't be written, and everything was stopped.
+    pub async fn launch(
+        &self,
+        plan: &Plan,
+        port: u16,
+        pipe: Option<&Pipe>,
+        stop: &mut StopSignals,
+    ) -> Result<Launched, Failure> {
+        let guard = control_lock(self.folder)?;
+        let launched = launch(self.folder, plan, port, pipe, stop).await?;
+        let file = &launched.file;
+        let known = file
+            .write(&self.folder.document())
+            .and_then(|()| Registry::open()?.add(&self.folder.dir));
+        if let Err(failure) = known {
+            crate::process::stop_all(&file.processes()).await?;
+            return Err(failure);
+        }
+        drop(guard);
+        Ok(launched)
+    }
+}
+
+/// Waits for the right to change a folder's processes and their description; it ends when the file
+/// is dropped. Held for as long as a few nodes start or stop.
+///
+/// # Errors
+/// The folder can't be written.
+pub fn control_lock(folder: &Folder) -> Result<File, Failure> {
+    let path = folder.control();
+    let failed = |error| io_failure(CONFIG, "locking", &path, &error);
+    let file = File::create(&path).map_err(failed)?;
+    file.lock().map_err(failed)?;
+    Ok(file)
+}
+
+fn busy(dir: &Path, pid: Option<u32>, who: &str) -> Failure {
+    let holder = pid.map_or_else(|| "unknown".into(), |pid| pid.to_string());
+    let dir = dir.display();
+    let what =
+        format!("a testnet runs in {dir} already ({who} is process {holder}); nothing was started");
+    Failure::new(BUSY, what)
+        .help(format!("quorate-testnet down --dir {dir}"))
+        .details(serde_json::json!({"dir": dir.to_string(), "pid": pid}))
+}
+
+/// The folder's plan, written now if it has none; one that is there is continued.
+fn settle(folder: &Folder, args: &UpArgs) -> Result<Plan, Failure> {
+    let Some(plan) = folder.plan()? else {
+        let default = Plan::default();
+        let plan = Plan {
+            validators: args.validators.unwrap_or(default.validators),
+            accounts: args.accounts.unwrap_or(default.accounts),
+            tokens: args.tokens.unwrap_or(default.tokens),
+            seed: args.seed,
+        };
+        folder.write(&plan, &plan.draw(None)?)?;
+        return Ok(plan);
+    };
+    let asked = Plan {
+        validators: args.validators.unwrap_or(plan.validators),
+        accounts: args.accounts.unwrap_or(plan.accounts),
+        tokens: args.tokens.unwrap_or(plan.tokens),
+        seed: args.seed.or(plan.seed),
+    };
+    if asked == plan {
+        return Ok(plan);
+    }
+    let seed = plan.seed.map_or_else(|| "no seed".into(), |seed| format!("seed {seed}"));
+    let what = format!(
+        "{} holds another testnet ({} validators, {} accounts, {} tokens each, {seed}); \
+         nothing was started",
+        folder.dir.display(),
+        plan.validators,
+        plan.accounts,
+        plan.tokens
+    );
+    Err(Failure::new(USAGE, what).help("name another folder, or leave these options out"))
+}
+
+/// Stays until a stop signal comes, then stops the testnet.
+async fn keep(folder: &Folder, nodes: Vec<Node>, stop: &mut StopSignals) -> Result<(), Failure> {
+    let mut nodes = nodes;
+    watch(&mut nodes, stop).await?;
+    control::stop(folder).await?;
+    bury(&mut nodes);
+    tell("all validators are stopped");
+    Ok(())
+}
+
+/// Waits for a stop signal. Nodes that end meanwhile are buried and mentioned.
+///
+/// # Errors
+/// Signals can't be heard.
+pub async fn watch(nodes: &mut Vec<Node>, stop: &mut StopSignals) -> Result<(), Failure> {
+    let mut children = signal(SignalKind::child())
+        .map_err(|error| io_failure(INTERNAL, "listening to", Path::new("signals"), &error))?;
+    loop {
+        nodes.retain_mut(|node| {
+            let Some(status) = node.ended() else { return true };
+            tell(&format!("{} ended ({status})", node.name));
+            false
+        });
+        tokio::select! {
+            () = stop.received() => return Ok(()),
+            _ = children.recv() => {}
+        }
+    }
+}
+
+fn summary(file: &TestnetFile, is_detached: bool) -> String {
+    let dir = file.dir.display();
+    let mut lines = vec![format!(
+        "{}: {} validators are ready, {} of them are a quorum",
+        file.name,
+        file.validators.len(),
+        file.quorum
+    )];
+    lines.extend(file.validators.iter().map(|v| format!("  {:<5} {}", v.name, v.api)));
+    let names: Vec<&str> = file.accounts.iter().take(10).map(|a| a.name.as_str()).collect();
+    let more = file.accounts.len().saturating_sub(names.len());
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    lines.push(format!("accounts: {}{more}", names.join(" ")));
+    lines.push(format!("folder:   {dir}"));
+    let quorate = client_command();
+    lines.push(format!("pay:      {quorate} --testnet {dir} transfer alice bob 12.5"));
+    lines.push(if is_detached {
+        format!("stop:     quorate-testnet down --dir {dir}")
+    } else {
+        "stop:     Ctrl-C".into()
+    });
+    lines.join("\n")
+}

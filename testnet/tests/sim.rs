@@ -1,0 +1,58 @@
+//! The simulator's runs: `QUORATE_SEED=n` replays one seed, `QUORATE_SEEDS=n` runs that many.
+
+use std::env;
+use testnet::sim::{self, Mutant};
+
+/// Seeds of a default run: about twenty seconds in the dev profile.
+const SEEDS: u64 = 150;
+/// Seeds in which a planted bug has to be found.
+const MUTANT_SEEDS: u64 = 60;
+
+fn number(name: &str) -> Option<u64> {
+    env::var(name).ok().and_then(|text| text.parse().ok())
+}
+
+#[test]
+fn every_seed_holds() {
+    if let Some(seed) = number("QUORATE_SEED") {
+        match sim::run(seed) {
+            Ok(report) => println!("{report:#?}"),
+            Err(failure) => panic!("{failure}"),
+        }
+        return;
+    }
+    let first = number("QUORATE_FIRST").unwrap_or(0);
+    let seeds = number("QUORATE_SEEDS").unwrap_or(SEEDS);
+    let (mut finals, mut settled_us) = (0, 0);
+    for seed in first..first + seeds {
+        match sim::run(seed) {
+            Ok(report) => {
+                finals += report.finals;
+                settled_us = settled_us.max(report.settled_us);
+            }
+            Err(failure) => panic!("{failure}"),
+        }
+    }
+    println!("{seeds} seeds, {finals} transfers final, calm in at most {settled_us} µs");
+    assert!(finals > seeds, "the runs do something");
+}
+
+#[test]
+fn one_seed_is_one_run() {
+    for seed in [1, 2, 3] {
+        assert_eq!(sim::run(seed), sim::run(seed), "seed {seed}");
+    }
+    let trace = |seed| sim::run(seed).expect("it holds").trace;
+    assert_ne!(trace(1), trace(2));
+}
+
+#[test]
+fn every_planted_bug_is_found() {
+    for mutant in Mutant::ALL {
+        let mut runs = (0..MUTANT_SEEDS).map(|seed| sim::run_mutant(seed, mutant));
+        let found = runs.find_map(Result::err);
+        let failure = found.unwrap_or_else(|| panic!("{mutant:?} is not found"));
+        println!("{mutant:?}: {failure}");
+        assert!(mutant.breaks().contains(&failure.invariant), "{mutant:?}: {failure}");
+    }
+}

@@ -167,8 +167,8 @@ fn a_crash_between_persist_and_send_ends_in_the_same_vote() {
 
 #[test]
 fn each_replay_error_is_produced() {
-    use super::ReplayError;
     use crate::record::{Certified, Locked};
+    use crate::validator::ReplayError;
     let (proposal, batch) = batch(PROPOSER, &[pay_coin(0, ""), pay_coin(0, "conflict")]);
     let id = batch.id();
     let fresh = || {

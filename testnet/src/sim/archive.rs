@@ -1,4 +1,5 @@
-//! What a node can serve to others, derived from its records: batches, certificates, the applied log.
+//! What a node can serve to others, derived from its records: batches, certificates, the applied
+//! log.
 
 use consensus::{AppliedBatch, AppliedLine, Batch, Proposal, Record};
 use ledger::{BatchId, Bitmap, Certificate, TransferId};

@@ -1,4 +1,5 @@
-//! A simple form of catching up: compare progress, read the other's applied log, ask for the batches that
+//! A simple form of catching up: compare progress, read the other's applied log, ask for the
+//! batches that
 //! are missing here.
 
 use super::archive::Archive;
@@ -19,7 +20,8 @@ const HEARD_MIN: usize = 4;
 pub struct CatchUp {
     /// Lines of each peer's log whose transfers are all final here.
     cursors: BTreeMap<u16, u64>,
-    /// Up to which position a peer was asked for what its log names of a batch. A line tells how many of
+    /// Up to which position a peer was asked for what its log names of a batch. A line tells how
+    /// many of
     /// the batch, not which, so the batch with its certificates decides.
     asked: BTreeMap<(u16, BatchId), u64>,
     /// Up to which position all of that is final here.

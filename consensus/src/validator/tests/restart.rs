@@ -88,7 +88,8 @@ fn a_vote_is_never_taken_back_after_a_restart() {
     assert_eq!(voted(&propose(&mut rebuilt, 2, &mixed), Phase::Lock), "111");
 }
 
-/// Votes for the first of two entries, of which the second waits for a parent; the first is applied, the
+/// Votes for the first of two entries, of which the second waits for a parent; the first is
+/// applied, the
 /// batch forgotten, the parent applied, and the batch proposed again.
 fn forgotten(restarts: impl Fn(Validator, &[Record]) -> Validator) -> Step {
     let mut live = validator(1);

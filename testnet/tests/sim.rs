@@ -52,7 +52,7 @@ fn every_planted_bug_is_found() {
         let mut runs = (0..MUTANT_SEEDS).map(|seed| sim::run_mutant(seed, mutant));
         let found = runs.find_map(Result::err);
         let failure = found.unwrap_or_else(|| panic!("{mutant:?} is not found"));
-        println!("{mutant:?}: {failure}");
+        println!("{mutant:?}: seed {}, {}: {}", failure.seed, failure.invariant, failure.what);
         assert!(mutant.breaks().contains(&failure.invariant), "{mutant:?}: {failure}");
     }
 }

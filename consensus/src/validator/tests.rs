@@ -559,7 +559,8 @@ fn an_owner_that_splits_its_locks_does_not_use_up_its_proposers_room() {
     let network = network();
     let mut validator = Validator::new(network.clone(), 1, member_key(1), Tips::genesis(network));
     validator.set_mode(Mode::Voting);
-    // Locks that never become final: one batch of the honest proposer each, here all of one token chain.
+    // Locks that never become final: one batch of the honest proposer each, here all of one token
+    // chain.
     for number in 0..8 {
         let (proposal, _) = batch(PROPOSER, &[pay_coin(number, "split")]);
         assert_eq!(voted(&propose(&mut validator, 0, &proposal), Phase::Lock), "1");

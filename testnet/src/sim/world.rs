@@ -307,7 +307,7 @@ impl World {
         }
         let node = &self.nodes[usize::from(by)];
         self.checks.told(self.now_us, (by, id), outcome, node);
-        if self.clients.told(id, outcome).is_err() {
+        if !self.clients.told(id, outcome) {
             self.checks.refused(self.now_us, (by, id), outcome);
         }
     }

@@ -88,7 +88,8 @@ fn a_vote_is_never_taken_back_after_a_restart() {
     assert_eq!(voted(&propose(&mut rebuilt, 2, &mixed), Phase::Lock), "111");
 }
 
-/// Votes for the first of two entries, of which the second waits for a parent; the first is applied, the
+/// Votes for the first of two entries, of which the second waits for a parent; the first is
+/// applied, the
 /// batch forgotten, the parent applied, and the batch proposed again.
 fn forgotten(restarts: impl Fn(Validator, &[Record]) -> Validator) -> Step {
     let mut live = validator(1);
@@ -167,8 +168,8 @@ fn a_crash_between_persist_and_send_ends_in_the_same_vote() {
 
 #[test]
 fn each_replay_error_is_produced() {
-    use super::ReplayError;
     use crate::record::{Certified, Locked};
+    use crate::validator::ReplayError;
     let (proposal, batch) = batch(PROPOSER, &[pay_coin(0, ""), pay_coin(0, "conflict")]);
     let id = batch.id();
     let fresh = || {

@@ -175,8 +175,8 @@ pub async fn submit(context: &Context, args: &SubmitArgs) -> Result<Answer, Fail
             .help("quorate transfer FROM TO AMOUNT --sign-only FILE")
     })?;
     let signed = SignedTransfer::from_bytes(&bytes).map_err(|error| {
-        Failure::new(MALFORMED, format!("{shown} holds no signed transfer: {error}"))
-            .help("nothing was sent; sign again with --sign-only FILE")
+        let what = format!("{shown} holds no signed transfer: {error}; nothing was sent");
+        Failure::new(MALFORMED, what).help("sign again with --sign-only FILE")
     })?;
     let receipt = ReceiptOrder::new(context, args.receipt.as_ref())?;
     let client = context.client()?;

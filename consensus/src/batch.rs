@@ -1,7 +1,8 @@
 //! Batches: an ordered list of entries proposed together, named by their Merkle root.
 //!
-//! Three forms, in the data's way: [`Proposal`] as decoded (nothing checked but its bounds), [`Batch`] with
-//! ids and root computed, and the proof [`AppliedBatch`] of a batch with its Commit certificate.
+//! Three forms, in the data's way: [`Proposal`] as decoded (nothing checked but its bounds),
+//! [`Batch`] with ids and root computed, and the proof [`AppliedBatch`] of a batch with its Commit
+//! certificate.
 
 use crate::limits::{BATCH_BYTES_MAX, BATCH_ENTRIES_MAX};
 use std::sync::Arc;
@@ -13,7 +14,8 @@ use ledger::{
     PublicKey, Reader, Receipt, Signature, Statement, TransferId, merkle,
 };
 
-/// Bytes of the shortest entry: a transfer of one input, one `Move` and no memo, signature and round.
+/// Bytes of the shortest entry: a transfer of one input, one `Move` and no memo, signature and
+/// round.
 const ENTRY_BYTES_MIN: usize = 72 + 116 + 39 + 4 + 64 + 4;
 
 /// A batch as its proposer sends it.
@@ -27,8 +29,8 @@ pub struct Proposal {
     pub claimed: BatchId,
     /// 1 to 4,096 entries, together at most 8 MiB.
     pub entries: Arc<Vec<Entry>>,
-    /// The proposer's over the hash of all the bytes before it: who sends bad signatures is charged for
-    /// them, and nobody can be framed.
+    /// The proposer's over the hash of all the bytes before it: who sends bad signatures is charged
+    /// for them, and nobody can be framed.
     pub signature: Signature,
 }
 

@@ -45,8 +45,8 @@ pub enum NoEvidence {
 }
 
 impl Evidence {
-    /// Checks it with nothing but the genesis. Never convicts an honest key: an honest owner signs one
-    /// transfer a state and round, an honest validator's later votes only add bits.
+    /// Checks it with nothing but the genesis. Never convicts an honest key: an honest owner signs
+    /// one transfer a state and round, an honest validator's later votes only add bits.
     ///
     /// # Errors
     /// Every [`NoEvidence`].
@@ -103,7 +103,8 @@ impl VoteEvidence {
     }
 }
 
-/// Evidence that the owner of `batch.entries()[index]` signed another transfer before, out of `earlier`.
+/// Evidence that the owner of `batch.entries()[index]` signed another transfer before, out of
+/// `earlier`.
 pub fn of_owner(earlier: (&Batch, usize), later: (&Batch, usize)) -> Option<OwnerEvidence> {
     let first = earlier.0.entries().get(earlier.1)?.clone();
     let second = later.0.entries().get(later.1)?.clone();

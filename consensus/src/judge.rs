@@ -1,5 +1,6 @@
-//! What the validation pipeline hands to the validator, and the slow sequential form of the pipeline: one
-//! transfer after the other, one signature at a time. The node's pipeline must give the same verdicts.
+//! What the validation pipeline hands to the validator, and the slow sequential form of the
+//! pipeline: one transfer after the other, one signature at a time. The node's pipeline must give
+//! the same verdicts.
 
 use crate::batch::{Batch, Proposal, WrongRoot};
 use crate::tips::Tips;
@@ -16,11 +17,13 @@ pub struct Judged {
     pub batch: Result<Arc<Batch>, WrongRoot>,
     /// Whether the proposer's signature holds; a batch without is refused whole.
     pub is_signed: bool,
-    /// `verdicts[i]` is for entry i; `None` where it was not asked for. Empty when the batch is refused.
+    /// `verdicts[i]` is for entry i; `None` where it was not asked for. Empty when the batch is
+    /// refused.
     pub verdicts: Vec<Option<Verdict>>,
 }
 
-/// Judges a batch one transfer at a time: R1 to R3 as far as the tips tell. Locks (R4) are the validator's.
+/// Judges a batch one transfer at a time: R1 to R3 as far as the tips tell. Locks (R4) are the
+/// validator's.
 pub fn judge(tips: &Tips, proposal: Arc<Proposal>, only: Option<&Bitmap>) -> Judged {
     let key = tips.network().committee.member(proposal.proposer).map(|member| member.key);
     let is_signed = key.is_some_and(|key| proposal.is_signed_by(&key, &tips.network().id));

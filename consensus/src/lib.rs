@@ -1,5 +1,5 @@
-//! Quorate's consensus: `PROTOCOL.md` sections 3 and 4 as state machines without I/O. Bytes and the time
-//! come in as arguments, a [`Step`] goes out; no sockets, files, clocks or threads.
+//! Quorate's consensus: `PROTOCOL.md` sections 3 and 4 as state machines without I/O. Bytes and the
+//! time come in as arguments, a [`Step`] goes out; no sockets, files, clocks or threads.
 //!
 //! ```text
 //!  client's transfer ──▶ Proposer ──Propose──▶ Validator (each) ──Answer(Lock vote)──▶ Proposer

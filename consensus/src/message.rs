@@ -1,5 +1,5 @@
-//! What validators say to each other. [`Message`] goes over the one ordered stream of a link; [`Request`]
-//! and [`Reply`] go over streams of their own, for catching up.
+//! What validators say to each other. [`Message`] goes over the one ordered stream of a link;
+//! [`Request`] and [`Reply`] go over streams of their own, for catching up.
 
 use crate::batch::{AppliedBatch, AppliedLine, Proposal};
 use crate::limits::{BATCH_ENTRIES_MAX, REFUSALS_MAX};
@@ -23,7 +23,8 @@ pub enum Message {
     Answer(Answer),
     /// A Lock certificate (Certify) or a Commit certificate (Finalize), from the proposer to all.
     Certify(Certificate),
-    /// What was asked for is final already: the batch that spent the state and its certificate (R8).
+    /// What was asked for is final already: the batch that spent the state and its certificate
+    /// (R8).
     Proof(AppliedBatch),
     /// How far the sender is; sent now and then, and on connecting.
     Progress(Progress),
@@ -204,8 +205,8 @@ impl Canonical for Reply {
     }
 }
 
-/// A certificate whose every vote is checked, with what it certifies. Only this is accepted or applied
-/// (R7).
+/// A certificate whose every vote is checked, with what it certifies. Only this is accepted or
+/// applied (R7).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CheckedCertificate {
     certificate: Certificate,
@@ -213,8 +214,8 @@ pub struct CheckedCertificate {
 }
 
 impl CheckedCertificate {
-    /// Checks every vote. The number of entries is taken from the first bitmap; whoever uses the result
-    /// compares it with the batch.
+    /// Checks every vote. The number of entries is taken from the first bitmap; whoever uses the
+    /// result compares it with the batch.
     ///
     /// # Errors
     /// Every [`CertificateError`].

@@ -1,5 +1,5 @@
-//! What must survive a crash, in the order in which it happened: the contents of the journal. A validator
-//! is rebuilt from its records alone ([`crate::validator::Validator::replay`]).
+//! What must survive a crash, in the order in which it happened: the contents of the journal. A
+//! validator is rebuilt from its records alone ([`crate::validator::Validator::replay`]).
 
 use crate::batch::Proposal;
 use crate::evidence::Evidence;
@@ -22,7 +22,8 @@ pub enum Record {
     Applied(Certified),
     /// Evidence (R9).
     Evidence(Evidence),
-    /// Batches whose votes are forgotten: never voted on again. Only in what compacting a journal writes.
+    /// Batches whose votes are forgotten: never voted on again. Only in what compacting a journal
+    /// writes.
     Closed(Closed),
 }
 

@@ -1,5 +1,5 @@
-//! What leaves a state machine. A struct of public fields, so that the driver's order - persist, then send,
-//! then hand over work - stands in one place (the node's driver).
+//! What leaves a state machine. A struct of public fields, so that the driver's order - persist,
+//! then send, then hand over work - stands in one place (the node's driver).
 
 use crate::batch::{Batch, Proposal};
 use crate::evidence::Evidence;

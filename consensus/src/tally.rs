@@ -1,5 +1,5 @@
-//! Counting the votes of one phase over one batch. Votes are collected unchecked (the link says who sent
-//! them) and checked together when they could make a certificate: five at once cost 0.1 ms.
+//! Counting the votes of one phase over one batch. Votes are collected unchecked (the link says who
+//! sent them) and checked together when they could make a certificate: five at once cost 0.1 ms.
 
 use crate::evidence::{Evidence, VoteEvidence};
 use crate::message::CheckedCertificate;
@@ -58,8 +58,8 @@ impl Tally {
         Counted::Added
     }
 
-    /// A certificate, when entries reach the quorum that did not before. Bad signatures found on the way
-    /// are thrown out and their members named.
+    /// A certificate, when entries reach the quorum that did not before. Bad signatures found on
+    /// the way are thrown out and their members named.
     pub fn certificate(
         &mut self,
         network: &Network,

@@ -1,7 +1,7 @@
 //! Tips: where every token stands, as far as this validator has applied Commit certificates.
 //!
-//! Nothing is ever rolled back: [`Tips::apply`] is the only writer after genesis and replay, and it is
-//! called for certified transfers only (R7).
+//! Nothing is ever rolled back: [`Tips::apply`] is the only writer after genesis and replay, and it
+//! is called for certified transfers only (R7).
 
 use crate::verdict::{Cause, Refusal, Verdict};
 use ledger::hash::Digest;
@@ -67,8 +67,8 @@ pub enum NotApplied {
     Already,
     /// These states' makers have to be applied first.
     Missing(Vec<TokenState>),
-    /// Another transfer has spent an input: two certified transfers of one state. More than f validators
-    /// are Byzantine, or there is a bug; the node stops voting and says so.
+    /// Another transfer has spent an input: two certified transfers of one state. More than f
+    /// validators are Byzantine, or there is a bug; the node stops voting and says so.
     Fork(TokenState),
 }
 
@@ -209,8 +209,8 @@ impl Tips {
         }
     }
 
-    /// Whether the tip itself tells that `state` was spent by another transfer than `id`. Deeper history
-    /// is in the journal.
+    /// Whether the tip itself tells that `state` was spent by another transfer than `id`. Deeper
+    /// history is in the journal.
     fn is_spent_by_other(&self, state: &TokenState, id: TransferId) -> bool {
         matches!(self.place(state), Place::Spent { by: Some(by) } if by != id)
     }
@@ -236,8 +236,8 @@ impl Tips {
         }
     }
 
-    /// R2 for all inputs of a transfer: each is the current tip of its token, unspent, of the asset and
-    /// amount given, owned by the signer.
+    /// R2 for all inputs of a transfer: each is the current tip of its token, unspent, of the asset
+    /// and amount given, owned by the signer.
     pub fn judge(&self, transfer: &Transfer) -> Verdict {
         let mut unknown = None;
         for input in &transfer.inputs {

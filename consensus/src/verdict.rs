@@ -1,4 +1,5 @@
-//! Verdicts: one validator's finding on one transfer. "Not known" is never folded into yes or no (R10).
+//! Verdicts: one validator's finding on one transfer. "Not known" is never folded into yes or no
+//! (R10).
 
 use ledger::{Canonical, DecodeError, Reader, TokenId, TokenState, TransferError, TransferId};
 
@@ -116,8 +117,8 @@ pub enum Cause {
     DhtSilent,
 }
 
-/// What a vote message says of an entry that it does not vote for, in a fixed size. It explains; nothing
-/// rests on it.
+/// What a vote message says of an entry that it does not vote for, in a fixed size. It explains;
+/// nothing rests on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refused {
     /// Index of the entry.

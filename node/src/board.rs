@@ -1,5 +1,5 @@
-//! The board: what became of the transfers of late, for answers and waiting clients. Bounded: the oldest
-//! ended ones go first; what is final can be read from the store for ever.
+//! The board: what became of the transfers of late, for answers and waiting clients. Bounded: the
+//! oldest ended ones go first; what is final can be read from the store for ever.
 
 use consensus::{Outcome, TransferReport};
 use ledger::{Certificate, Receipt, SignedTransfer, TransferId};
@@ -49,8 +49,8 @@ pub struct Entry {
     pub status: Status,
     /// The signed transfer.
     pub signed: Arc<SignedTransfer>,
-    /// Outcome, votes and timings, once it has ended at this node as proposer. A transfer that became
-    /// final elsewhere has none.
+    /// Outcome, votes and timings, once it has ended at this node as proposer. A transfer that
+    /// became final elsewhere has none.
     pub report: Option<TransferReport>,
     /// The Commit certificate's voters when it was read from the store; empty otherwise.
     pub commit: Vec<u16>,
@@ -141,7 +141,8 @@ impl Board {
         self.inner.lock().entries.get(id).map(|slot| slot.entry.clone())
     }
 
-    /// Waits until a transfer has ended or the time is over; `None` for one that is not on the board.
+    /// Waits until a transfer has ended or the time is over; `None` for one that is not on the
+    /// board.
     pub async fn wait(&self, id: TransferId, time: Duration) -> Option<Entry> {
         let mut ended = {
             let mut inner = self.inner.lock();
@@ -151,7 +152,8 @@ impl Board {
             }
             slot.ended.get_or_insert_with(|| watch::channel(false).0).subscribe()
         };
-        // Over time, or the sender gone because the entry was replaced: the board says what is known.
+        // Over time, or the sender gone because the entry was replaced: the board says what is
+        // known.
         drop(tokio::time::timeout(time, ended.wait_for(|ended| *ended)).await);
         self.get(&id)
     }

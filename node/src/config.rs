@@ -1,5 +1,5 @@
-//! The node's configuration file (TOML). Unknown keys are errors that name the nearest known one; relative
-//! paths are taken from the file's folder.
+//! The node's configuration file (TOML). Unknown keys are errors that name the nearest known one;
+//! relative paths are taken from the file's folder.
 
 use crate::error::{CONFIG, Failure};
 use serde::{Deserialize, Serialize};
@@ -18,7 +18,8 @@ pub struct NodeConfig {
     pub genesis: PathBuf,
     /// The member's key file, mode 0600.
     pub key: PathBuf,
-    /// The file that says where the members are: `name = "host:port"` lines. Read again when it changes.
+    /// The file that says where the members are: `name = "host:port"` lines. Read again when it
+    /// changes.
     pub peers: PathBuf,
     /// QUIC between validators.
     #[serde(default)]

@@ -1,6 +1,7 @@
-//! The driver: the one loop that owns the proposer and writes the validator. What comes in - frames,
-//! clients' transfers, results of the pipeline, the journal's progress, time - goes to the state machines,
-//! and what their [`Step`]s ask for is done in one fixed order: persist, then send, then hand over work.
+//! The driver: the one loop that owns the proposer and writes the validator. What comes in -
+//! frames, clients' transfers, results of the pipeline, the journal's progress, time - goes to the
+//! state machines, and what their [`Step`]s ask for is done in one fixed order: persist, then send,
+//! then hand over work.
 //!
 //! | file | what |
 //! |---|---|
@@ -123,7 +124,8 @@ impl Driver {
         }
     }
 
-    /// Runs until the node is to stop, then waits shortly for what is on its way and closes the store.
+    /// Runs until the node is to stop, then waits shortly for what is on its way and closes the
+    /// store.
     pub async fn run(mut self, mut inputs: Inputs) {
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);

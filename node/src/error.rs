@@ -1,4 +1,5 @@
-//! One table for what can go wrong: a slug, the exit status of programs and the HTTP status of the API.
+//! One table for what can go wrong: a slug, the exit status of programs and the HTTP status of the
+//! API.
 
 use consensus::verdict::transfer_code;
 use consensus::{Outcome, Refusal};
@@ -84,7 +85,8 @@ pub const CODES: &[Code] = &[
     BUSY,
 ];
 
-/// The code of a rejected transfer: exit 5, HTTP 422, the refusal's own slug; a split lock is exit 6.
+/// The code of a rejected transfer: exit 5, HTTP 422, the refusal's own slug; a split lock is exit
+/// 6.
 pub fn rejection(refusal: &Refusal) -> Code {
     match refusal {
         Refusal::LockConflict { .. } | Refusal::RoundTooLow { .. } => TOKEN_LOCKED,
@@ -98,8 +100,8 @@ pub fn refused_transfer(error: &TransferError) -> Code {
     code(transfer_code(error), 5, 422, false)
 }
 
-/// A failure with its three parts for people: what happened, whether anything was sent or changed, and
-/// what to run next.
+/// A failure with its three parts for people: what happened, whether anything was sent or changed,
+/// and what to run next.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Failure {
     /// The kind.

@@ -1,5 +1,5 @@
-//! The stream of events for `GET /v1/events`: bounded, with numbers, so that a reader that fell behind or
-//! comes back sees a gap instead of missing one.
+//! The stream of events for `GET /v1/events`: bounded, with numbers, so that a reader that fell
+//! behind or comes back sees a gap instead of missing one.
 
 use parking_lot::Mutex;
 use serde_json::Value;

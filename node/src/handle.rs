@@ -1,5 +1,6 @@
-//! The running node as the API sees it: submit a transfer, wait for its end, read what stands where.
-//! Reads take the state's read lock for a few lines; nothing here waits for consensus but [`Handle::wait`].
+//! The running node as the API sees it: submit a transfer, wait for its end, read what stands
+//! where. Reads take the state's read lock for a few lines; nothing here waits for consensus but
+//! [`Handle::wait`].
 
 use crate::board::{Board, Entry, Status};
 use crate::config::NodeConfig;
@@ -83,8 +84,8 @@ pub struct PeerView {
 }
 
 impl Handle {
-    /// Hands a signed transfer to the pipeline. The same bytes again are the same transfer and are not
-    /// proposed twice. Returns as soon as it is queued; [`Handle::wait`] waits for its end.
+    /// Hands a signed transfer to the pipeline. The same bytes again are the same transfer and are
+    /// not proposed twice. Returns as soon as it is queued; [`Handle::wait`] waits for its end.
     ///
     /// # Errors
     /// `no_quorum` (nothing was proposed), `overloaded`, `store_failed`.
@@ -132,8 +133,8 @@ impl Handle {
         Ok(())
     }
 
-    /// Waits until a transfer has ended here or the time is over; returns what is known then, and `None`
-    /// for a transfer that this node has never seen.
+    /// Waits until a transfer has ended here or the time is over; returns what is known then, and
+    /// `None` for a transfer that this node has never seen.
     pub async fn wait(&self, id: TransferId, time: Duration) -> Option<Entry> {
         self.shared.board.wait(id, time).await.or_else(|| self.transfer(&id))
     }

@@ -1,4 +1,5 @@
-//! The Quorate node: QUIC, store, pipeline, API and command line around the state machines of `consensus`.
+//! The Quorate node: QUIC, store, pipeline, API and command line around the state machines of
+//! `consensus`.
 //!
 //! Threads, channels and capacities:
 //!
@@ -13,8 +14,8 @@
 //!                                                               "checkpoint" thread: sled, now and then
 //! ```
 //!
-//! One owner a datum: the driver alone writes the validator's state (others read it under a lock held for
-//! a few lines) and owns the proposer; the journal's thread alone writes the journal.
+//! One owner a datum: the driver alone writes the validator's state (others read it under a lock
+//! held for a few lines) and owns the proposer; the journal's thread alone writes the journal.
 
 pub mod api;
 pub mod board;

@@ -1,4 +1,5 @@
-//! Counters and timings, in the Prometheus text format at `GET /metrics`. Base units, bounded labels.
+//! Counters and timings, in the Prometheus text format at `GET /metrics`. Base units, bounded
+//! labels.
 
 use consensus::{Outcome, TransferReport};
 use prometheus_client::encoding::text::encode;

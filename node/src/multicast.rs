@@ -1,8 +1,9 @@
-//! What is to be sent: one bounded queue per peer, filled from any thread, emptied by that peer's link.
+//! What is to be sent: one bounded queue per peer, filled from any thread, emptied by that peer's
+//! link.
 //!
-//! A message is encoded once; the queues share its bytes. Nothing here waits: when a peer's queue is
-//! full or its link is down, the message is dropped for that peer alone and counted, and the peer
-//! catches up by asking. This file knows no sockets; `transport/link.rs` drains the queues.
+//! A message is encoded once; the queues share its bytes. Nothing here waits: when a peer's queue
+//! is full or its link is down, the message is dropped for that peer alone and counted, and the
+//! peer catches up by asking. This file knows no sockets; `transport/link.rs` drains the queues.
 
 use crate::transport::limits::{
     FRAME_BYTES_MAX, OUTBOX_BYTES_MAX, OUTBOX_FRAMES_MAX, WRITE_BYTES_MAX, WRITE_FRAMES_MAX,
@@ -129,8 +130,8 @@ impl Outbox {
     }
 
     /// Waits for frames and takes up to [`WRITE_FRAMES_MAX`] of them, oldest first, up to
-    /// [`WRITE_BYTES_MAX`] bytes, and at least one. For one caller at a time; nothing is lost when the
-    /// future is dropped.
+    /// [`WRITE_BYTES_MAX`] bytes, and at least one. For one caller at a time; nothing is lost when
+    /// the future is dropped.
     pub(crate) async fn take(&self) -> Vec<Bytes> {
         loop {
             let taken = self.queue.lock().take();

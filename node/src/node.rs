@@ -1,5 +1,5 @@
-//! Running a node: everything is opened and started in the order in which it can fail, and ended in the
-//! reverse order.
+//! Running a node: everything is opened and started in the order in which it can fail, and ended in
+//! the reverse order.
 
 use crate::board::Board;
 use crate::config::NodeConfig;
@@ -36,9 +36,9 @@ pub struct RunOptions {
     pub stop_with_stdin: bool,
 }
 
-/// Runs a node on this thread until it is told to stop (SIGTERM, SIGINT, standard input as said, or a
-/// failure). Writes `home/ready.json` (`{"name","pid","api":"http://…","quic":"…"}`) once it listens, and
-/// removes it at the end.
+/// Runs a node on this thread until it is told to stop (SIGTERM, SIGINT, standard input as said, or
+/// a failure). Writes `home/ready.json` (`{"name","pid","api":"http://…","quic":"…"}`) once it
+/// listens, and removes it at the end.
 ///
 /// # Errors
 /// A [`Failure`] whose code gives the exit status.

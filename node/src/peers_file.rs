@@ -1,5 +1,5 @@
-//! The file that says where the members are: `name = "host:port"` lines of TOML. It is no part of genesis,
-//! so an address may change; it is read again when it changes.
+//! The file that says where the members are: `name = "host:port"` lines of TOML. It is no part of
+//! genesis, so an address may change; it is read again when it changes.
 
 use crate::handle::Shared;
 use crate::transport::Transport;

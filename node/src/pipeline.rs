@@ -1,5 +1,5 @@
-//! The validation pipeline (protocol §6): four stages over one batch, each a plain function over a type
-//! that only the stage before can make.
+//! The validation pipeline (protocol §6): four stages over one batch, each a plain function over a
+//! type that only the stage before can make.
 //!
 //! ```text
 //!  Judge ─prefetch─▶ Prefetched ─hash─▶ Hashed ─pin check─▶ PinChecked ─DHT check─▶ Judged
@@ -7,10 +7,11 @@
 //!         over tips    root, signatures  what is spent       trusted_network
 //! ```
 //!
-//! Each batch is one job of the CPU pool and its stages use the pool's threads inside, so while one batch
-//! waits in a later stage the next is hashed in an earlier one. `verdicts[i]` belongs to `transfers[i]`,
-//! always all of them; what fails early skips the dear signature check. Small batches are judged on the
-//! caller's thread: waking the pool costs more than it saves below [`INLINE_ENTRIES_MAX`].
+//! Each batch is one job of the CPU pool and its stages use the pool's threads inside, so while one
+//! batch waits in a later stage the next is hashed in an earlier one. `verdicts[i]` belongs to
+//! `transfers[i]`, always all of them; what fails early skips the dear signature check. Small
+//! batches are judged on the caller's thread: waking the pool costs more than it saves below
+//! [`INLINE_ENTRIES_MAX`].
 
 pub mod admit;
 pub mod dht_check;
@@ -26,8 +27,8 @@ use tokio::sync::mpsc;
 
 pub use admit::{Admission, Admitted};
 
-/// Batches up to this many entries are judged without the pool (`shared/LIMITS.md`: rayon on two cores
-/// loses below about 8 items of 25-50 µs).
+/// Batches up to this many entries are judged without the pool (`shared/LIMITS.md`: rayon on two
+/// cores loses below about 8 items of 25-50 µs).
 pub const INLINE_ENTRIES_MAX: usize = 8;
 /// Results that wait for the driver. The pool's threads wait when it is full.
 pub const DONE_MAX: usize = 1_024;

@@ -15,8 +15,8 @@
 //! | asset | `a` asset id | definition, issued supply |
 //! | counters | `c` | applied, digest |
 //!
-//! That a state is spent, and by whom, follows from the tip and the transfers (a pin needs no row of its
-//! own here). Locks are rebuilt from the journal's live records.
+//! That a state is spent, and by whom, follows from the tip and the transfers (a pin needs no row
+//! of its own here). Locks are rebuilt from the journal's live records.
 
 mod open;
 mod row;
@@ -97,8 +97,9 @@ pub struct Persisted {
 }
 
 impl Store {
-    /// Appends records to the journal, and the rows of what was applied to the index in memory. `applied`
-    /// are the step's, and its `Record::Applied` are among `records`; `tips` stand after them.
+    /// Appends records to the journal, and the rows of what was applied to the index in memory.
+    /// `applied` are the step's, and its `Record::Applied` are among `records`; `tips` stand after
+    /// them.
     ///
     /// # Errors
     /// The journal's; then the node must stop voting.
@@ -177,7 +178,8 @@ impl Store {
         Ok(())
     }
 
-    /// A batch is resolved and forgotten by the validator; its location is in the index if it was applied.
+    /// A batch is resolved and forgotten by the validator; its location is in the index if it was
+    /// applied.
     pub fn forget_batches(&self, keep: impl Fn(&BatchId) -> bool) {
         self.open_batches.lock().retain(|id, _| keep(id));
     }
@@ -206,8 +208,8 @@ impl Store {
         self.read_applied(row.batch_at, row.applied_at).map(Some)
     }
 
-    /// Whether this node has applied a transfer. An unreadable index answers no; the receipt is asked for
-    /// before anything rests on it.
+    /// Whether this node has applied a transfer. An unreadable index answers no; the receipt is
+    /// asked for before anything rests on it.
     pub fn is_final(&self, id: &TransferId) -> bool {
         matches!(self.transfer_row(id), Ok(Some(_)))
     }
@@ -218,8 +220,8 @@ impl Store {
         TransferRow::from_row(&row).map(Some).ok_or(StoreError::WrongPlace)
     }
 
-    /// A batch that was applied here, once with each Commit certificate that applied something of it,
-    /// oldest first; almost always one.
+    /// A batch that was applied here, once with each Commit certificate that applied something of
+    /// it, oldest first; almost always one.
     ///
     /// # Errors
     /// Every [`StoreError`].
@@ -309,9 +311,9 @@ impl Store {
         self.index.lock().dirty_rows()
     }
 
-    /// Begins a checkpoint: `live` are the validator's live records, appended first, so that a journal read
-    /// from the checkpoint's position on needs nothing older but the index. Run the job on a thread, then
-    /// [`Store::end_checkpoint`].
+    /// Begins a checkpoint: `live` are the validator's live records, appended first, so that a
+    /// journal read from the checkpoint's position on needs nothing older but the index. Run the
+    /// job on a thread, then [`Store::end_checkpoint`].
     ///
     /// # Errors
     /// The journal's, or that one is running.
@@ -327,8 +329,8 @@ impl Store {
         Ok(job)
     }
 
-    /// Ends a checkpoint: its record becomes durable, then the index lets go of the rows. Blocks for a
-    /// sync; not for the driver's thread.
+    /// Ends a checkpoint: its record becomes durable, then the index lets go of the rows. Blocks
+    /// for a sync; not for the driver's thread.
     ///
     /// # Errors
     /// The journal's.

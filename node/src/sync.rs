@@ -1,9 +1,10 @@
-//! Catching up (protocol §5), simple form: a validator compares how far it is with each peer, walks the
-//! peers' applied logs from where it last knew them to agree, and fetches the batches that it lacks with
-//! their Commit certificates, many at once, each from a peer that has it. All is verified before use: the
-//! driver checks each certificate like any other.
+//! Catching up (protocol §5), simple form: a validator compares how far it is with each peer, walks
+//! the peers' applied logs from where it last knew them to agree, and fetches the batches that it
+//! lacks with their Commit certificates, many at once, each from a peer that has it. All is
+//! verified before use: the driver checks each certificate like any other.
 //!
-//! It also fetches what certificates name and what transfers build on. Tasks ask; the driver decides.
+//! It also fetches what certificates name and what transfers build on. Tasks ask; the driver
+//! decides.
 
 use crate::pipeline::Admission;
 use crate::store::Store;
@@ -18,7 +19,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-/// Tasks that ask at one time. When full, a fetch is dropped and asked for again by whoever needs it.
+/// Tasks that ask at one time. When full, a fetch is dropped and asked for again by whoever needs
+/// it.
 const TASKS_MAX: usize = 64;
 /// What came back and waits for the driver; then the tasks wait.
 pub const FETCHED_MAX: usize = 256;
@@ -28,7 +30,8 @@ const BATCHES_PER_REQUEST: usize = 64;
 const REPLY_WAIT: Duration = Duration::from_secs(3);
 /// How long peers may take to say who holds a lock.
 const SPLIT_WAIT: Duration = Duration::from_millis(300);
-/// A peer that is ahead for this long is asked for what is missing: until then it is on its way anyhow.
+/// A peer that is ahead for this long is asked for what is missing: until then it is on its way
+/// anyhow.
 const BEHIND_WAIT: Duration = Duration::from_millis(700);
 
 /// What came back.
@@ -167,7 +170,8 @@ impl Sync {
         best.map_or(own, |(member, _)| member)
     }
 
-    /// Looks at every peer: whether to walk its log, what of it is missing, whether its end is reached.
+    /// Looks at every peer: whether to walk its log, what of it is missing, whether its end is
+    /// reached.
     pub fn tick(&mut self, transport: &Arc<Transport>, store: &Store, own: &Progress) {
         while self.tasks.try_join_next().is_some() {}
         for member in 0..u16::try_from(self.peers.len()).expect("at most 256 members") {

@@ -10,11 +10,12 @@
 //!                 └────────────────────────────────────────┘
 //! ```
 //!
-//! It moves bytes and knows nothing of consensus. Between two members there is one connection, dialled
-//! by the lower index. Sending never waits, see [`crate::multicast`]. Receiving: when the validator
-//! doesn't take from the `inbound` channel, reading from the peer whose frame is next pauses, and QUIC
-//! holds back that peer alone once its stream window ([`limits::STREAM_WINDOW_BYTES`]) is full; other
-//! peers' readers wait for their own turn in the channel, which is fair (first come, first served).
+//! It moves bytes and knows nothing of consensus. Between two members there is one connection,
+//! dialled by the lower index. Sending never waits, see [`crate::multicast`]. Receiving: when the
+//! validator doesn't take from the `inbound` channel, reading from the peer whose frame is next
+//! pauses, and QUIC holds back that peer alone once its stream window
+//! ([`limits::STREAM_WINDOW_BYTES`]) is full; other peers' readers wait for their own turn in the
+//! channel, which is fair (first come, first served).
 //!
 //! Everything runs on the caller's tokio runtime; all tasks belong to one root task, which
 //! [`Transport::close`] joins and whose failure [`Transport::failed`] reports.
@@ -309,8 +310,8 @@ impl Transport {
     }
 
     /// Asks `member` and waits for its reply, at most for `within`. At most
-    /// [`limits::REQUESTS_PER_PEER_MAX`] requests to one member are under way; a further one is refused
-    /// at once. Dropping the future gives the request up.
+    /// [`limits::REQUESTS_PER_PEER_MAX`] requests to one member are under way; a further one is
+    /// refused at once. Dropping the future gives the request up.
     ///
     /// # Errors
     /// [`RequestError`].
@@ -330,9 +331,9 @@ impl Transport {
         self.shared.links().map(|link| health::status(link)).collect()
     }
 
-    /// The other members whose link is up and that were heard within `within`, by index. A peer that is
-    /// killed drops out after `within` and up to one poll interval; `within` should be at least twice
-    /// the keep-alive interval.
+    /// The other members whose link is up and that were heard within `within`, by index. A peer
+    /// that is killed drops out after `within` and up to one poll interval; `within` should be at
+    /// least twice the keep-alive interval.
     pub fn reachable(&self, within: Duration) -> Vec<u16> {
         let heard = self.shared.links().filter(|link| health::is_heard(link, within));
         heard.map(|link| link.member).collect()
@@ -348,8 +349,8 @@ impl Transport {
         self.local_address
     }
 
-    /// Says where `member` listens, from the next attempt to dial on. Nothing happens for ourselves or
-    /// nobody.
+    /// Says where `member` listens, from the next attempt to dial on. Nothing happens for ourselves
+    /// or nobody.
     pub fn set_address(&self, member: u16, address: SocketAddr) {
         if let Some(link) = self.shared.link(member) {
             *link.address.lock() = Some(address);
@@ -357,8 +358,8 @@ impl Transport {
         }
     }
 
-    /// Returns when a task of the transport has died, which only our own bug can cause: the node should
-    /// stop. Otherwise it never returns, not even after closing.
+    /// Returns when a task of the transport has died, which only our own bug can cause: the node
+    /// should stop. Otherwise it never returns, not even after closing.
     pub async fn failed(&self) {
         let mut failed = self.failed.clone();
         if failed.wait_for(|has_failed| *has_failed).await.is_err() {
@@ -367,7 +368,8 @@ impl Transport {
     }
 
     /// Closes all links, joins all tasks and waits for the peers to know, at most for
-    /// [`Timings::close`]. What is still queued is dropped and counted. Calling it again does nothing.
+    /// [`Timings::close`]. What is still queued is dropped and counted. Calling it again does
+    /// nothing.
     pub async fn close(&self) {
         self.shared.closing.send_replace(true);
         let root = self.root.lock().take();

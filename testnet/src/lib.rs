@@ -1,4 +1,5 @@
-//! A whole local network: real node processes on loopback, one per validator, and tools around them.
+//! A whole local network: real node processes on loopback, one per validator, and tools around
+//! them.
 //!
 //! ```text
 //!  args ──▶ main ──▶ up ──▶ plan ─▶ folder (genesis, keys, configs) ─▶ launch ─▶ node processes

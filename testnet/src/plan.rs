@@ -1,4 +1,5 @@
-//! What a testnet is made of: how many validators, accounts and tokens, and where its keys come from.
+//! What a testnet is made of: how many validators, accounts and tokens, and where its keys come
+//! from.
 
 use crate::accounts::{KeySource, account_name, validator_name};
 use ledger::{Genesis, GenesisAsset, GenesisMember, GenesisTokens, Keypair, Name, Network};

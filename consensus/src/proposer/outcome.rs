@@ -95,7 +95,8 @@ impl Pending {
     }
 }
 
-/// The outcome for `transfer` now that `winner` has spent `state`: rejected, if it wanted that very state.
+/// The outcome for `transfer` now that `winner` has spent `state`: rejected, if it wanted that very
+/// state.
 pub(super) fn lost(transfer: &Transfer, state: &TokenState, winner: TransferId) -> Option<Outcome> {
     let wanted = transfer.inputs.iter().find(|input| input.state.token == state.token)?;
     let refusal = if wanted.state == *state {

@@ -1,5 +1,5 @@
-//! What a step asks for, in one order: persist, then send, then hand over work. Votes and answers to
-//! clients leave only after every record handed to the journal before them is durable (R5, R6).
+//! What a step asks for, in one order: persist, then send, then hand over work. Votes and answers
+//! to clients leave only after every record handed to the journal before them is durable (R5, R6).
 
 use super::Driver;
 use crate::journal::JournalError;
@@ -24,8 +24,8 @@ pub(super) struct Gated {
 }
 
 impl Driver {
-    /// Hands a step's records to the journal at once, in the order in which the state machines changed,
-    /// and queues the rest for [`Driver::settle`].
+    /// Hands a step's records to the journal at once, in the order in which the state machines
+    /// changed, and queues the rest for [`Driver::settle`].
     pub(super) fn take(&mut self, step: Step) {
         if !step.persist.is_empty() {
             match self.persist(&step) {
@@ -47,8 +47,9 @@ impl Driver {
         let first = self.shared.store.persist(&step.persist, &step.applied, tips);
         match (first, self.newest) {
             (Err(StoreError::Journal(JournalError::Full { .. })), Some(newest)) => {
-                // The disk is slower than the network for long: wait for it once. Records of this step that
-                // are in the journal already come twice; replaying one twice changes nothing.
+                // The disk is slower than the network for long: wait for it once. Records of this
+                // step that are in the journal already come twice; replaying one twice changes
+                // nothing.
                 let deadline = Instant::now() + JOURNAL_WAIT;
                 self.shared.store.journal().wait_durable(newest, deadline)?;
                 self.shared.store.persist(&step.persist, &step.applied, tips)
@@ -57,8 +58,8 @@ impl Driver {
         }
     }
 
-    /// Does the rest of all queued steps, and what they lead to, until nothing is left; then lets go of
-    /// what has become durable.
+    /// Does the rest of all queued steps, and what they lead to, until nothing is left; then lets
+    /// go of what has become durable.
     pub(super) fn settle(&mut self) {
         loop {
             while let Some(step) = self.steps.pop_front() {
@@ -192,8 +193,8 @@ impl Driver {
         }
     }
 
-    /// Encodes a message and queues it for one peer; a full queue or a link that is down drops it, and
-    /// the peer catches up by asking.
+    /// Encodes a message and queues it for one peer; a full queue or a link that is down drops it,
+    /// and the peer catches up by asking.
     pub(super) fn send(&mut self, member: u16, message: &Message) {
         let sent = self.transport.send(member, Bytes::from(codec::encode(message)));
         tracing::trace!(member, ?sent, "a message");

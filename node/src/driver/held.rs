@@ -1,5 +1,5 @@
-//! Clients' transfers that this node can't propose yet: a state is locked for another transfer here, or a
-//! parent is missing. They are looked at again until that clears or their time is over.
+//! Clients' transfers that this node can't propose yet: a state is locked for another transfer
+//! here, or a parent is missing. They are looked at again until that clears or their time is over.
 
 use super::Driver;
 use crate::pipeline::admit::admit_one;
@@ -9,8 +9,8 @@ use consensus::{Cause, Fetch, Outcome, Refusal, Stages, Submitted, TransferRepor
 use ledger::{TokenId, TransferId};
 use std::time::{Duration, Instant};
 
-/// Transfers held back at most; more are refused with "overloaded" semantics (outcome unknown is never
-/// said of them: they end as rejected or locked, nothing was proposed).
+/// Transfers held back at most; more are refused with "overloaded" semantics (outcome unknown is
+/// never said of them: they end as rejected or locked, nothing was proposed).
 const HELD_MAX: usize = 4_096;
 /// How long a transfer waits for another's lock to clear.
 const LOCKED_WAIT: Duration = Duration::from_millis(500);
@@ -143,8 +143,8 @@ impl Driver {
         self.end_unproposed(&admission, Outcome::Locked(split));
     }
 
-    /// Ends a transfer that was never proposed by this node. What the answer rests on may not be durable
-    /// yet, so it waits like all reports.
+    /// Ends a transfer that was never proposed by this node. What the answer rests on may not be
+    /// durable yet, so it waits like all reports.
     fn end_unproposed(&mut self, admission: &Admission, outcome: Outcome) {
         let admitted_us = self.us_of(admission.admitted);
         let total = self.now_us().saturating_sub(admitted_us);

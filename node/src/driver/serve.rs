@@ -1,4 +1,5 @@
-//! Answers to peers' questions, read from the store on the blocking pool: as much as fits one reply.
+//! Answers to peers' questions, read from the store on the blocking pool: as much as fits one
+//! reply.
 
 use crate::handle::Shared;
 use crate::transport::ReplyHandle;

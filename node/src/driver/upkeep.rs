@@ -8,9 +8,11 @@ use consensus::{Message, Mode, Progress};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// A member counts as reachable when it was heard from within this time. Keep-alives come every 300 ms.
+/// A member counts as reachable when it was heard from within this time. Keep-alives come every 300
+/// ms.
 const REACHABLE_MS: u64 = 1_200;
-/// Every how many ticks the validator forgets what is resolved, progress is told, and checkpoints begin.
+/// Every how many ticks the validator forgets what is resolved, progress is told, and checkpoints
+/// begin.
 const SLOW_TICKS: u64 = 10;
 /// How long the record of a checkpoint may take to become durable.
 const CHECKPOINT_WAIT: Duration = Duration::from_secs(10);

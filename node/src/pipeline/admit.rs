@@ -1,5 +1,5 @@
-//! Clients' transfers on their way to the proposer: the same checks as a batch's, over whatever has come
-//! in together.
+//! Clients' transfers on their way to the proposer: the same checks as a batch's, over whatever has
+//! come in together.
 
 use super::hash::verify;
 use crate::handle::Shared;

@@ -6,8 +6,8 @@ use ledger::{Network, SignedTransfer, TransferError, TransferId, verify_owners};
 use rayon::prelude::*;
 use std::sync::Arc;
 
-/// Signatures checked in one multiplication; `shared/LIMITS.md`: 256 cost 19 µs each, 1,024 cost 17, and
-/// smaller chunks keep both cores busy.
+/// Signatures checked in one multiplication; `shared/LIMITS.md`: 256 cost 19 µs each, 1,024 cost
+/// 17, and smaller chunks keep both cores busy.
 const SIGNATURES_PER_CHUNK: usize = 128;
 /// Transfers hashed by one task.
 const HASHES_PER_CHUNK: usize = 64;
@@ -21,7 +21,8 @@ pub struct Hashed {
     pub(super) verdicts: Vec<Option<Verdict>>,
 }
 
-/// Hashes and checks signatures. Runs on the calling thread and, inside a rayon pool, on its threads.
+/// Hashes and checks signatures. Runs on the calling thread and, inside a rayon pool, on its
+/// threads.
 pub fn hash(network: &Network, prefetched: Prefetched) -> Hashed {
     let Prefetched { job, mut verdicts } = prefetched;
     let proposal = job.proposal;

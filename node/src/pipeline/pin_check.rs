@@ -1,4 +1,5 @@
-//! Stage 3: is a state pinned as spent here, and by which transfer? That transfer's receipt is the answer.
+//! Stage 3: is a state pinned as spent here, and by which transfer? That transfer's receipt is the
+//! answer.
 
 use super::hash::Hashed;
 use crate::store::Store;
@@ -9,8 +10,8 @@ use consensus::{Refusal, Verdict};
 pub struct PinChecked(pub(super) Hashed);
 
 /// Traces spent states. A transfer that is final here is named as its own states' spender: the same
-/// transfer again is success (R8). The tip itself names the spender of the newest state; older ones are
-/// left without.
+/// transfer again is success (R8). The tip itself names the spender of the newest state; older ones
+/// are left without.
 pub fn pin_check(store: &Store, mut hashed: Hashed) -> PinChecked {
     let Ok(batch) = &hashed.batch else { return PinChecked(hashed) };
     for (verdict, id) in hashed.verdicts.iter_mut().zip(batch.ids()) {

@@ -3,8 +3,8 @@
 use consensus::{Judge, Refusal, Validator, Verdict};
 use ledger::Bitmap;
 
-/// A batch whose inputs are looked up. `verdicts[i]` is for entry i: `None` where it was not asked for,
-/// `Valid` where the signature is still to be checked.
+/// A batch whose inputs are looked up. `verdicts[i]` is for entry i: `None` where it was not asked
+/// for, `Valid` where the signature is still to be checked.
 #[derive(Debug)]
 pub struct Prefetched {
     pub(super) job: Judge,

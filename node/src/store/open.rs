@@ -1,5 +1,5 @@
-//! Opening a store: journal, index, tips, locks. Whatever is wrong with the index leads to a rebuild from
-//! the journal; whatever is wrong with the journal stops the voting.
+//! Opening a store: journal, index, tips, locks. Whatever is wrong with the index leads to a
+//! rebuild from the journal; whatever is wrong with the journal stops the voting.
 
 use super::{CHECKPOINT_KIND, Known, Line, Store, StoreError, add_known, row};
 use crate::index::{Checkpoint, Index, IndexError};

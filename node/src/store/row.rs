@@ -1,4 +1,5 @@
-//! The index's rows: keys and values as bytes. Locations are (segment u32, offset u64), little-endian.
+//! The index's rows: keys and values as bytes. Locations are (segment u32, offset u64),
+//! little-endian.
 
 use crate::index::Position;
 use crate::journal::Location;

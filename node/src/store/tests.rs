@@ -1,4 +1,5 @@
-//! The store with a committee of one: what is persisted is there again, whatever happened to the index.
+//! The store with a committee of one: what is persisted is there again, whatever happened to the
+//! index.
 
 use super::*;
 use crate::journal::Location;

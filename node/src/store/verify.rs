@@ -24,8 +24,8 @@ pub struct StoreReport {
     pub problems: Vec<String>,
 }
 
-/// Reads the whole journal: chain of hashes, canonical form, certificates and their votes, transfers
-/// against the tips, and value per asset. Changes nothing. `keypair` is the member's.
+/// Reads the whole journal: chain of hashes, canonical form, certificates and their votes,
+/// transfers against the tips, and value per asset. Changes nothing. `keypair` is the member's.
 ///
 /// # Errors
 /// Only when the files can't be read at all; what is wrong in them is in the report.

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 
-/// Dials whenever the link is down, or its peer has not been heard for a while: a peer that crashed and
-/// restarted is dialled anew without waiting for the idle time.
+/// Dials whenever the link is down, or its peer has not been heard for a while: a peer that crashed
+/// and restarted is dialled anew without waiting for the idle time.
 pub(super) async fn run(
     shared: Arc<Shared>,
     link: Arc<Link>,

@@ -1,8 +1,8 @@
 //! Frames on a stream: a length, `u32` little-endian, and that many bytes. No kinds, no meaning.
 //!
 //! Reading compares the length with its limit before allocating, and a frame that has begun must be
-//! complete within a time that grows with its length. Waiting for a frame to begin takes as long as it
-//! takes. Many small frames become one write.
+//! complete within a time that grows with its length. Waiting for a frame to begin takes as long as
+//! it takes. Many small frames become one write.
 
 use super::limits::{COALESCE_BYTES_MAX, FRAME_AHEAD_BYTES_MAX, FRAME_HEADER_BYTES};
 use bytes::{BufMut as _, Bytes, BytesMut};
@@ -61,8 +61,8 @@ impl FrameReader {
         Self { stream, patience, chunk: Bytes::new() }
     }
 
-    /// The next frame, or none when the stream ended in good order. The clock starts with the frame's
-    /// first byte. Not to be called again after an error, nor after its future was dropped.
+    /// The next frame, or none when the stream ended in good order. The clock starts with the
+    /// frame's first byte. Not to be called again after an error, nor after its future was dropped.
     pub(super) async fn next(&mut self, bytes_max: usize) -> Result<Option<Bytes>, FrameError> {
         if !self.fill().await? {
             return Ok(None);
@@ -119,8 +119,8 @@ fn header(bytes: usize) -> u32 {
     u32::try_from(bytes).expect("frames are limited far below 2^32")
 }
 
-/// One write's chunks for `frames`, in order: small frames and all headers are copied together, large
-/// frames are passed on by reference.
+/// One write's chunks for `frames`, in order: small frames and all headers are copied together,
+/// large frames are passed on by reference.
 pub(super) fn gather(frames: &[Bytes]) -> Vec<Bytes> {
     let copied = |frame: &Bytes| if is_small(frame) { frame.len() } else { 0 };
     let bytes = frames.iter().map(|frame| FRAME_HEADER_BYTES + copied(frame)).sum();

@@ -1,7 +1,7 @@
 //! Who is there: a task that looks at every link's counters, and what others may ask about it.
 //!
-//! Heard means any datagram of the connection, so an idle peer is heard by its keep-alives. The answers
-//! are as old as one round of the task.
+//! Heard means any datagram of the connection, so an idle peer is heard by its keep-alives. The
+//! answers are as old as one round of the task.
 
 use super::Shared;
 use super::link::{Link, LinkError};

@@ -1,10 +1,11 @@
 //! Who is at the other end: transport keys certified by vote keys.
 //!
-//! A process makes a fresh Ed25519 transport key and a self-signed certificate with one extension: the
-//! member's vote key and its signature over the transport key, the network and the epoch (the shape of
-//! <https://github.com/libp2p/specs/blob/master/tls/tls.md>). rustls only ever holds the transport key;
-//! its `CertificateVerify` proves that the peer holds it too. Names and dates in certificates mean
-//! nothing here: there is no clock in this decision, and a transport key dies with its process.
+//! A process makes a fresh Ed25519 transport key and a self-signed certificate with one extension:
+//! the member's vote key and its signature over the transport key, the network and the epoch (the
+//! shape of <https://github.com/libp2p/specs/blob/master/tls/tls.md>). rustls only ever holds the
+//! transport key; its `CertificateVerify` proves that the peer holds it too. Names and dates in
+//! certificates mean nothing here: there is no clock in this decision, and a transport key dies
+//! with its process.
 
 use ledger::encoding::Canonical as _;
 use ledger::key::{Keypair, PublicKey, Signature};
@@ -24,8 +25,8 @@ use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use super::limits::CERTIFICATE_BYTES_MAX;
 
-/// What a vote key signs begins with this text, after its length in one byte, so that no other signed
-/// statement can stand for it.
+/// What a vote key signs begins with this text, after its length in one byte, so that no other
+/// signed statement can stand for it.
 const DOMAIN_TAG: &str = "quorate/1 transport key";
 
 /// The extension's name: an arc under 2.25 (ITU-T X.667, no registration), the first eight bytes of
@@ -63,8 +64,8 @@ pub enum IdentityError {
         /// The key shown.
         key: PublicKey,
     },
-    /// The vote key did not sign this transport key for this network and epoch: forged, or a member of
-    /// another network or epoch.
+    /// The vote key did not sign this transport key for this network and epoch: forged, or a member
+    /// of another network or epoch.
     #[error("member {member} did not sign this transport key for this network and epoch")]
     BadSignature {
         /// Whose key was shown.
@@ -269,8 +270,8 @@ impl Verifier {
         }
     }
 
-    /// The handshake's signature is checked with the transport key itself, so that no second reader of
-    /// certificates has a say in which key that is.
+    /// The handshake's signature is checked with the transport key itself, so that no second reader
+    /// of certificates has a say in which key that is.
     fn check_signature(
         &self,
         message: &[u8],

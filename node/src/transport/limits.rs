@@ -18,7 +18,8 @@ pub const FRAME_BYTES_MAX: usize = 9 * MIB;
 /// Bytes of the length, `u32` little-endian, in front of every frame, request and reply.
 pub const FRAME_HEADER_BYTES: usize = 4;
 
-/// Bytes that a reader allocates on the sender's word alone; beyond it, memory follows what arrived.
+/// Bytes that a reader allocates on the sender's word alone; beyond it, memory follows what
+/// arrived.
 pub const FRAME_AHEAD_BYTES_MAX: usize = 512 * KIB;
 
 /// Bytes of a request. It names what is missing; the answer is the large part.
@@ -30,8 +31,8 @@ pub const REPLY_BYTES_MAX: usize = 16 * MIB;
 /// Requests under way on one link, in each direction.
 pub const REQUESTS_PER_PEER_MAX: usize = 16;
 
-/// Bytes that a peer may send on one stream before they are read: one frame, so that a batch arrives
-/// while its reader is busy, and no more.
+/// Bytes that a peer may send on one stream before they are read: one frame, so that a batch
+/// arrives while its reader is busy, and no more.
 pub const STREAM_WINDOW_BYTES: usize = FRAME_BYTES_MAX + FRAME_HEADER_BYTES;
 
 /// Bytes that a peer may send on all streams of its link before they are read: a consensus stream
@@ -79,8 +80,8 @@ pub const INCOMING_BYTES_TOTAL_MAX: u64 = 1024 * 1024;
 pub const CERTIFICATE_BYTES_MAX: usize = KIB;
 
 /// Bytes of the largest UDP payload that is probed for (quinn's own default). Measured with
-/// `transport::multicast/kib=256 peers=6 threads=1`, dev profile, 2 vCPUs, two runs each, alternating:
-/// 1452 took 2.3 and 2.4 ms, 8000 took 72 and 43 ms.
+/// `transport::multicast/kib=256 peers=6 threads=1`, dev profile, 2 vCPUs, two runs each,
+/// alternating: 1452 took 2.3 and 2.4 ms, 8000 took 72 and 43 ms.
 pub const UDP_PAYLOAD_BYTES_MAX: u16 = 1452;
 
 const _: () = assert!(FRAME_BYTES_MAX >= BATCH_BYTES_MAX + 512 * KIB);

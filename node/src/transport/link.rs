@@ -21,8 +21,8 @@ use tokio::task::JoinSet;
 /// Why a link is down, or why its last connection ended.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LinkError {
-    /// The peer speaks another version of the protocol. When the peer dialled us, it is recognised by
-    /// its address only, so this is a hint.
+    /// The peer speaks another version of the protocol. When the peer dialled us, it is recognised
+    /// by its address only, so this is a hint.
     #[error("the peer speaks another version of the protocol, and we speak quorate/{ours}")]
     VersionMismatch {
         /// Our version.
@@ -69,8 +69,8 @@ pub enum LinkError {
         /// Bytes received.
         received: usize,
     },
-    /// The peer ended, reset or stopped its or our stream of frames, or began it with something else
-    /// than an empty frame.
+    /// The peer ended, reset or stopped its or our stream of frames, or began it with something
+    /// else than an empty frame.
     #[error("the peer broke a stream off")]
     StreamBroken,
     /// A breach of QUIC's own rules, by its error code.
@@ -200,9 +200,9 @@ pub(super) struct Established {
     incoming: FrameReader,
 }
 
-/// Opens our stream of frames with an empty frame and waits for the peer's. A TLS client is done before
-/// the server has seen its certificate; the empty frame tells it that it was accepted. The caller sets
-/// the deadline.
+/// Opens our stream of frames with an empty frame and waits for the peer's. A TLS client is done
+/// before the server has seen its certificate; the empty frame tells it that it was accepted. The
+/// caller sets the deadline.
 pub(super) async fn establish(
     shared: &Shared,
     connection: Connection,
@@ -246,7 +246,8 @@ pub(super) struct LinkState {
 }
 
 impl LinkState {
-    /// Whether something was heard from the peer within `within` before `now`, on a link that is up.
+    /// Whether something was heard from the peer within `within` before `now`, on a link that is
+    /// up.
     pub(super) fn is_heard(&self, now: Instant, within: Duration) -> bool {
         let is_recent = |at: Instant| now.saturating_duration_since(at) <= within;
         self.connection.is_some() && self.heard_at.is_some_and(is_recent)
@@ -318,7 +319,8 @@ impl Link {
         }
     }
 
-    /// Whether nothing is up, nothing is on its way up, or what is up has not been heard for `stale`.
+    /// Whether nothing is up, nothing is on its way up, or what is up has not been heard for
+    /// `stale`.
     pub(super) fn needs_dial(&self, stale: Duration) -> bool {
         self.offered.lock().is_none() && !self.state.lock().is_heard(Instant::now(), stale)
     }
@@ -416,8 +418,8 @@ pub(super) fn joined<T>(ended: Result<T, tokio::task::JoinError>) -> T {
     ended.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
 }
 
-/// Hands something to the validator, and says whether it still listens. Waits while it is busy, which
-/// stops reading from this one peer and nobody else.
+/// Hands something to the validator, and says whether it still listens. Waits while it is busy,
+/// which stops reading from this one peer and nobody else.
 pub(super) async fn tell(shared: &Shared, event: Inbound) -> bool {
     shared.inbound.send(event).await.is_ok()
 }

@@ -89,8 +89,8 @@ async fn welcome(shared: &Shared, connecting: Connecting) -> Result<(), LinkErro
     Ok(())
 }
 
-/// The member at the other end of a finished handshake: the certificate is judged a second time, by what
-/// rustls kept of it, and the protocol too.
+/// The member at the other end of a finished handshake: the certificate is judged a second time, by
+/// what rustls kept of it, and the protocol too.
 pub(super) fn peer(
     connection: &Connection,
     admission: &Admission,
@@ -106,8 +106,8 @@ pub(super) fn peer(
     Ok(admission.member(&chain, expected)?)
 }
 
-/// Counts and logs a handshake that failed. A peer of another version never shows its certificate, so
-/// it is known by its address: nodes dial from the socket they listen on.
+/// Counts and logs a handshake that failed. A peer of another version never shows its certificate,
+/// so it is known by its address: nodes dial from the socket they listen on.
 fn note_refusal(
     shared: &Shared,
     verifier: &Verifier,

@@ -1,6 +1,7 @@
 //! Requests and replies, for catching up: one bidirectional stream each, one frame each way.
 //!
-//! A request never waits for a slot and has a deadline; a reply that nobody wants any more is stopped.
+//! A request never waits for a slot and has a deadline; a reply that nobody wants any more is
+//! stopped.
 
 use super::frame::{FrameError, FrameReader, gather};
 use super::limits::{REPLY_BYTES_MAX, REQUEST_BYTES_MAX, REQUESTS_PER_PEER_MAX};

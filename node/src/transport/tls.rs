@@ -26,8 +26,8 @@ pub(super) fn alpn() -> Vec<u8> {
     format!("quorate/{PROTOCOL_VERSION}").into_bytes()
 }
 
-/// Ed25519 is ring's; X25519 and two ciphers are enough, AES first as both our CPUs and QUIC's first
-/// packets use it.
+/// Ed25519 is ring's; X25519 and two ciphers are enough, AES first as both our CPUs and QUIC's
+/// first packets use it.
 fn provider() -> Arc<CryptoProvider> {
     use rustls::crypto::ring::{cipher_suite, default_provider, kx_group};
     Arc::new(CryptoProvider {
@@ -182,8 +182,8 @@ impl HmacKey for ResetKey {
     }
 }
 
-/// Connection ids of eight random bytes. quinn's default marks its ids with a key of the process and
-/// stays silent about others', which would silence the resets after a restart.
+/// Connection ids of eight random bytes. quinn's default marks its ids with a key of the process
+/// and stays silent about others', which would silence the resets after a restart.
 struct RandomIds;
 
 impl ConnectionIdGenerator for RandomIds {

@@ -122,8 +122,8 @@ async fn a_restarted_listener_is_dialled_again() {
     restart(1).await;
 }
 
-/// A member on a thread and runtime of its own, which can be torn away like a process by SIGKILL: its
-/// socket closes and nobody is told.
+/// A member on a thread and runtime of its own, which can be torn away like a process by SIGKILL:
+/// its socket closes and nobody is told.
 struct Process {
     node: Option<Node>,
     kill: Option<tokio::sync::oneshot::Sender<()>>,

@@ -24,7 +24,8 @@ pub enum FrameError {
     Short,
     /// Another protocol version.
     #[error(
-        "the frame is of protocol version {0}, and this node speaks version {VERSION}; upgrade the older one"
+        "the frame is of protocol version {0}, and this node speaks version {VERSION}; \
+         upgrade the older one"
     )]
     Version(u8),
     /// A compression that is not known.

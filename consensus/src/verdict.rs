@@ -47,7 +47,10 @@ pub enum Refusal {
         by: Option<TransferId>,
     },
     /// A state is locked for another transfer in this round.
-    #[error("token {} at height {} is locked by transfer {held_by} (R4)", state.token, state.height)]
+    #[error(
+        "token {} at height {} is locked by transfer {held_by} (R4)",
+        state.token, state.height
+    )]
     LockConflict {
         /// The state.
         state: TokenState,
@@ -57,7 +60,10 @@ pub enum Refusal {
         wanted_by: TransferId,
     },
     /// The validator promised a higher round for a state.
-    #[error("token {} at height {} is promised to round {promised} (R4)", state.token, state.height)]
+    #[error(
+        "token {} at height {} is promised to round {promised} (R4)",
+        state.token, state.height
+    )]
     RoundTooLow {
         /// The state.
         state: TokenState,

@@ -33,6 +33,7 @@
 mod disk;
 mod error;
 mod head;
+mod options;
 mod queue;
 mod reader;
 mod record;
@@ -54,6 +55,7 @@ use bytes::Bytes;
 use tokio::sync::watch;
 
 pub use error::{Damage, DamageKind, Failure, JournalError, Step};
+pub use options::{Opened, Options};
 pub use record::RECORD_BYTES_MAX;
 pub use verify::{Report, verify};
 
@@ -96,50 +98,6 @@ impl std::fmt::Display for Location {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(formatter, "segment {} byte {}", self.segment, self.offset)
     }
-}
-
-/// How a journal is opened.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// Id of the network; the first record is chained to it.
-    pub network: [u8; 32],
-    /// Whether a directory without a journal gets a new one; false once a node has been set up.
-    pub create: bool,
-    /// Whether to go on after damage, forgetting what was lost: a double vote becomes possible.
-    pub accept_damage: bool,
-    /// Size of a segment in bytes; a longer record gets a segment of its own.
-    pub segment_bytes: u64,
-    /// Most records waiting for the disk; beyond, `append` refuses.
-    pub queue_records_max: u64,
-    /// Most framed bytes waiting; an empty queue takes one record of any size.
-    pub queue_bytes_max: u64,
-}
-
-impl Options {
-    /// The defaults for `network`: no creation, no damage accepted, the constants above.
-    pub fn new(network: [u8; 32]) -> Self {
-        Self {
-            network,
-            create: false,
-            accept_damage: false,
-            segment_bytes: SEGMENT_BYTES,
-            queue_records_max: QUEUE_RECORDS_MAX,
-            queue_bytes_max: QUEUE_BYTES_MAX,
-        }
-    }
-}
-
-/// What opening found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Opened {
-    /// Valid records; the next one appended has this sequence number.
-    pub records: u64,
-    /// Their bytes as framed.
-    pub bytes: u64,
-    /// Bytes that a crash had left torn and that are cut now.
-    pub torn_bytes_cut: u64,
-    /// The damage, if there is any; it may have been accepted.
-    pub damage: Option<Damage>,
 }
 
 /// What an appended record is known by.

@@ -4,14 +4,16 @@
 //! Threads, channels and capacities:
 //!
 //! ```text
-//!  ┌ "net" thread: tokio, current thread ────────────────────────────────────────────────────────┐
-//!  │ transport (one connection a peer) ──Inbound, 1,024──▶ driver ──one queue a peer──▶ transport │
-//!  │ sync, fetch tasks (64) ─────────Fetched, 256────────▶   ▲                                    │
-//!  └─────────────────────────────────────────────────────────┼────────────────────────────────────┘
-//!  ┌ "api" thread: tokio, current thread ┐ ─Command, 32,768──┤ ▲
-//!  │ HTTP handlers; read locks only      │                   │ └─Done, 1,024─ "cpu" pool: rayon, pipeline
-//!  └─────────────────────────────────────┘                   └─watch─ "journal" thread: write, fdatasync
-//!                                                               "checkpoint" thread: sled, now and then
+//!  ┌ "net" thread: tokio, current thread ──────────────────────────────────────────┐
+//!  │ transport, one connection a peer ─Inbound, 1,024─▶ driver ─a queue a peer─▶ … │
+//!  │ sync and fetch tasks (64) ────────Fetched, 256───▶   ▲                        │
+//!  └──────────────────────────────────────────────────────┼────────────────────────┘
+//!  ┌ "api" thread: tokio, current thread ┐                │
+//!  │ HTTP handlers; read locks only      │─Command, 32,768┤
+//!  └─────────────────────────────────────┘                │
+//!    "cpu" pool: rayon, the pipeline ──────Done, 1,024────┤
+//!    "journal" thread: write, fdatasync ───watch──────────┘
+//!    "checkpoint" thread: sled, now and then
 //! ```
 //!
 //! One owner a datum: the driver alone writes the validator's state (others read it under a lock

@@ -4,13 +4,13 @@
 //!  Step.persist ─▶ Journal (one fdatasync for all that wait) ─▶ durable ─▶ votes leave
 //!       │
 //!       └─▶ Index rows in memory ──checkpoint, off the vote's path──▶ sled
-//!  start: last checkpoint in the journal ─▶ index rows ─▶ tips; then the journal's tail is replayed
+//!  start: last checkpoint in the journal ─▶ index rows ─▶ tips; then the tail is replayed
 //! ```
 //!
 //! | row | key | value |
 //! |---|---|---|
 //! | tip | `k` token id | where the token stands |
-//! | transfer | `t` transfer id | where its batch and its Commit certificate are in the journal, position |
+//! | transfer | `t` transfer id | where its batch and its certificate are, and its position |
 //! | line | `l` position | batch id and the two locations: the applied log |
 //! | asset | `a` asset id | definition, issued supply |
 //! | counters | `c` | applied, digest |

@@ -64,7 +64,8 @@ pub struct DemoArgs {
 #[derive(Debug, Args)]
 pub struct UpArgs {
     /// Validators [default: 7]
-    #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    #[arg(short = 'n', long, value_name = "N")]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..=256))]
     pub validators: Option<u16>,
     /// The testnet's folder [default: a fresh one under the temporary folder]
     #[arg(long, value_name = "DIR")]
@@ -140,7 +141,8 @@ pub struct InitArgs {
           value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub accounts: u32,
     /// Whole tokens of QRT of each account, of 1 QRT each
-    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..))]
     pub tokens: u64,
 }
 

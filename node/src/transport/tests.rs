@@ -3,6 +3,7 @@
 use super::identity::{Admission, Expected, Identity, IdentityError};
 use super::limits::{FRAME_BYTES_MAX, REPLY_BYTES_MAX, REQUEST_BYTES_MAX, REQUESTS_PER_PEER_MAX};
 use super::*;
+use ledger::key::Keypair;
 use std::future::Future;
 use std::time::Instant;
 

@@ -90,7 +90,8 @@ impl<'a> Steps<'a> {
              She signs one transfer: it spends {} of her tokens and makes {} new ones, \
              Bob's and her change.\n   \
              transfer  {}\n   \
-             locked    by {}: none of them will vote for anything else that spends these tokens\n   \
+             locked    by {}: none of them will vote for anything else that spends \
+             these tokens\n   \
              committed by {}: from here on nobody can undo it\n   \
              timing    {}\n   \
              It is final after {} ms.\n   \

@@ -1,6 +1,7 @@
 //! Everybody who must not get a link.
 
 use super::*;
+use ledger::key::Keypair;
 
 #[track_caller]
 fn check(

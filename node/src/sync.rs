@@ -36,6 +36,7 @@ const BEHIND_WAIT: Duration = Duration::from_millis(700);
 
 /// What came back.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "a few hundred at most, each moved once")]
 pub enum Fetched {
     /// Lines of a peer's applied log.
     Log {
@@ -306,11 +307,11 @@ impl Sync {
                     for member in from {
                         let request = Request::Batches(vec![batch]);
                         let reply = ask(&transport, member, &request).await;
-                        if let Some(Reply::Batches(batches)) = reply {
-                            if let Some(proposal) = batches.into_iter().next() {
-                                send(&fetched, Fetched::Batch(proposal)).await;
-                                break;
-                            }
+                        if let Some(Reply::Batches(batches)) = reply
+                            && let Some(proposal) = batches.into_iter().next()
+                        {
+                            send(&fetched, Fetched::Batch(proposal)).await;
+                            break;
                         }
                     }
                 }
@@ -319,11 +320,11 @@ impl Sync {
                     for member in std::iter::once(from).chain(rest).filter(|m| *m != own) {
                         let request = Request::Transfers(transfers.clone());
                         let reply = ask(&transport, member, &request).await;
-                        if let Some(Reply::Applied(batches)) = reply {
-                            if !batches.is_empty() {
-                                send(&fetched, Fetched::Applied { from: member, batches }).await;
-                                break;
-                            }
+                        if let Some(Reply::Applied(batches)) = reply
+                            && !batches.is_empty()
+                        {
+                            send(&fetched, Fetched::Applied { from: member, batches }).await;
+                            break;
                         }
                     }
                 }

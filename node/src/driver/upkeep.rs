@@ -28,7 +28,7 @@ impl Driver {
         let own = self.progress();
         self.sync.tick(&self.transport, &self.shared.store, &own);
         self.look_at_mode();
-        if self.ticks % SLOW_TICKS == 0 {
+        if self.ticks.is_multiple_of(SLOW_TICKS) {
             let step = self.shared.validator.write().tick(now_us);
             self.take(step);
             self.forget_batches();

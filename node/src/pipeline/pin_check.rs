@@ -15,10 +15,11 @@ pub struct PinChecked(pub(super) Hashed);
 pub fn pin_check(store: &Store, mut hashed: Hashed) -> PinChecked {
     let Ok(batch) = &hashed.batch else { return PinChecked(hashed) };
     for (verdict, id) in hashed.verdicts.iter_mut().zip(batch.ids()) {
-        if let Some(Verdict::Invalid(Refusal::Spent { by, .. })) = verdict {
-            if *by != Some(*id) && store.is_final(id) {
-                *by = Some(*id);
-            }
+        if let Some(Verdict::Invalid(Refusal::Spent { by, .. })) = verdict
+            && *by != Some(*id)
+            && store.is_final(id)
+        {
+            *by = Some(*id);
         }
     }
     PinChecked(hashed)

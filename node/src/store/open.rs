@@ -99,11 +99,14 @@ fn evidence_of(kind: u8, payload: &[u8]) -> Result<Option<Record>, ledger::Decod
     if kind == EVIDENCE { Record::read(kind, payload) } else { Ok(None) }
 }
 
+/// Takes a row's key and value; `None` when they are not what they should be.
+type VisitRow<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> Option<()>;
+
 /// Genesis, with the index's rows over it.
 fn load_tips(index: &Index, network: &Arc<Network>) -> Result<Tips, OpenError> {
     let mut tips = Tips::genesis(network.clone());
     let mut is_bad = false;
-    let mut scan = |prefix: &[u8], visit: &mut dyn FnMut(&[u8], &[u8]) -> Option<()>| {
+    let mut scan = |prefix: &[u8], visit: VisitRow<'_>| {
         index.scan_prefix(prefix, &mut |key, value| is_bad |= visit(key, value).is_none())
     };
     scan(b"a", &mut |key, value| {

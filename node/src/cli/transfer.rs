@@ -130,7 +130,7 @@ pub fn dry_run(context: &Context, draft: &Draft, asset: &Asset, chosen: &Chosen)
     });
     let (from, to) = (context.name_of(&transfer.owner), context.name_of(&draft.to));
     let text = format!(
-        "would sign: {from} → {to} {} {} ({} tokens spent, {} made or moved, change {change})\n\
+        "would sign: {from} → {to} {} {} (tokens spent {}, made or moved {}, change {change})\n\
          transfer {}\nnothing was signed or sent\n",
         draft.amount,
         draft.asset,

@@ -1,7 +1,9 @@
 //! The wire form of messages, and the only file that knows it.
 //!
-//! A frame is: version (1 byte), compression (1 byte: 0 none, 1 zstd), decoded length (u32, little-endian),
-//! then the message's canonical bytes as they are or in one zstd frame. The decoded length is checked
+//! A frame is: version (1 byte), compression (1 byte: 0 none, 1 zstd), decoded length (u32,
+//! little-endian),
+//! then the message's canonical bytes as they are or in one zstd frame. The decoded length is
+//! checked
 //! against the limit before anything is allocated, and the decompressor stops one byte above it.
 
 use crate::limits::{COMPRESS_BYTES_MIN, MESSAGE_BYTES_MAX, ZSTD_LEVEL, ZSTD_WINDOW_LOG_MAX};
@@ -88,7 +90,8 @@ pub fn decode<M: Canonical>(frame: &[u8]) -> Result<M, FrameError> {
     }
 }
 
-/// What shrinks to less than a 256th goes as it is (a split into thousands of equal tokens would), so that
+/// What shrinks to less than a 256th goes as it is (a split into thousands of equal tokens would),
+/// so that
 /// a frame that claims to is a bomb and is refused before anything is allocated for it.
 fn is_plausible(packed: usize, decoded: usize) -> bool {
     decoded / RATIO_MAX <= packed

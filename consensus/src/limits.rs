@@ -1,4 +1,5 @@
-//! Every bound of the consensus, with its unit and reason. Asserts at the end relate them to each other.
+//! Every bound of the consensus, with its unit and reason. Asserts at the end relate them to each
+//! other.
 //! `ledger` keeps the bounds of its own objects beside them.
 
 /// Most entries of a batch. Votes carry one bit for each; the protocol's number.
@@ -9,14 +10,16 @@ pub const BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;
 pub const MESSAGE_BYTES_MAX: usize = BATCH_BYTES_MAX + 512 * 1024;
 /// Bytes from which a message is compressed: below, zstd's frame costs more than it saves.
 pub const COMPRESS_BYTES_MIN: usize = 512;
-/// zstd's window, log2 of bytes: a frame that wants more is refused (`shared/TESTING.md`, 2^31 windows).
+/// zstd's window, log2 of bytes: a frame that wants more is refused (`shared/TESTING.md`, 2^31
+/// windows).
 pub const ZSTD_WINDOW_LOG_MAX: u32 = 23;
 /// zstd's level: 1 costs 0.1 ns/B when it finds nothing (`shared/LIMITS.md`).
 pub const ZSTD_LEVEL: i32 = 1;
 
 /// Batches of one proposer that a validator keeps open. More are refused until some are resolved.
 pub const OPEN_BATCHES_PER_PROPOSER_MAX: usize = 256;
-/// Certificates that wait for a batch or a parent that is missing here. When full, the oldest goes: it can
+/// Certificates that wait for a batch or a parent that is missing here. When full, the oldest goes:
+/// it can
 /// be asked for again.
 pub const PARKED_MAX: usize = 1_024;
 /// Parents that one proposal may make a validator ask for; more are refused as invented.
@@ -37,17 +40,20 @@ pub const QUEUE_MAX: usize = 8 * BATCH_ENTRIES_MAX;
 pub const QUEUE_BYTES_MAX: usize = 8 * BATCH_BYTES_MAX;
 /// Batches that a proposer has in flight; the next waits in the queue and grows.
 pub const FLIGHTS_MAX: usize = 16;
-/// Batches that a proposer keeps in all, those among them that are stuck. When they are that many, nothing
+/// Batches that a proposer keeps in all, those among them that are stuck. When they are that many,
+/// nothing
 /// new is sealed: the queue grows, and clients are refused when it is full.
 pub const FLIGHTS_KEPT_MAX: usize = 128;
 /// A batch without end after this, µs, holds up no other any more: something in it is stuck.
 pub const FLIGHT_BUSY_US_MAX: u64 = 500_000;
-/// A batch is sealed when its oldest transfer is this old, µs, although others are in flight. Under load
+/// A batch is sealed when its oldest transfer is this old, µs, although others are in flight. Under
+/// load
 /// the end of a flight comes first, so this bounds latency and does not set the batch's size.
 pub const BATCH_AGE_US_MAX: u64 = 20_000;
 /// A transfer without outcome is proposed again after this, µs, then after twice that, and so on.
 pub const RETRY_US: u64 = 1_000_000;
-/// A transfer that can't reach a quorum because of another's locks is answered `locked` after this, µs,
+/// A transfer that can't reach a quorum because of another's locks is answered `locked` after this,
+/// µs,
 /// unless the other becomes final in the meantime and it is rejected as spent.
 pub const LOCKED_SETTLE_US: u64 = 300_000;
 /// A transfer without outcome is answered `unknown` after this, µs.

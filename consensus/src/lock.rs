@@ -41,6 +41,7 @@ pub struct Locks {
     rows: HashMap<TokenId, Lock>,
 }
 
+#[allow(clippy::result_large_err, reason = "a refusal carries its evidence, and is rare")]
 impl Locks {
     /// Locks all inputs for `held.transfer` in `held.round`, or none (R4). The caller has checked R2.
     /// Returns whether anything is new that must be durable before a vote; a repeat writes nothing.

@@ -1,5 +1,7 @@
-//! The proposer: puts clients' transfers into batches, sends them to all, collects both phases' votes and
-//! tells how each transfer ended. It has no power: it can't forge, and if it stops half-way the client
+//! The proposer: puts clients' transfers into batches, sends them to all, collects both phases'
+//! votes and
+//! tells how each transfer ended. It has no power: it can't forge, and if it stops half-way the
+//! client
 //! sends the same signed bytes to another validator.
 //!
 //! | file | what |
@@ -99,7 +101,8 @@ impl Proposer {
         }
     }
 
-    /// Takes a transfer that this node's own pipeline found Valid. `admitted_us` is when the client's
+    /// Takes a transfer that this node's own pipeline found Valid. `admitted_us` is when the
+    /// client's
     /// bytes came. Its end comes as a [`TransferReport`] out of some later step, exactly once.
     pub fn submit(
         &mut self,
@@ -137,7 +140,8 @@ impl Proposer {
         Submitted::Queued
     }
 
-    /// Seals batches as long as there is reason to: nothing is in flight, or the queue fills a batch, or
+    /// Seals batches as long as there is reason to: nothing is in flight, or the queue fills a
+    /// batch, or
     /// its oldest transfer is too old. Call it after every input.
     pub fn poll(&mut self, now_us: u64) -> Step {
         let mut step = Step::default();
@@ -214,7 +218,8 @@ impl Proposer {
         self.launch(now_us, batch, step);
     }
 
-    /// Sends a new batch to all; one that is in flight already (the same transfers again) only to those
+    /// Sends a new batch to all; one that is in flight already (the same transfers again) only to
+    /// those
     /// who lack something of it.
     fn launch(&mut self, now_us: u64, batch: Arc<Batch>, step: &mut Step) {
         let id = batch.id();
@@ -261,7 +266,8 @@ impl Proposer {
         step
     }
 
-    /// Time passes: transfers are proposed again, given up at their deadline, and told to be locked.
+    /// Time passes: transfers are proposed again, given up at their deadline, and told to be
+    /// locked.
     pub fn tick(&mut self, now_us: u64) -> Step {
         let mut step = Step::default();
         let late = self.pending.iter().filter(|(_, pending)| pending.is_late(now_us));
@@ -274,7 +280,8 @@ impl Proposer {
             if let Some(outcome) = pending.ending(now_us) {
                 self.end(id, outcome, now_us, &mut step);
             } else if pending.retry_us <= now_us {
-                // First the same batch to those who lack something of it: it may have been lost, and a
+                // First the same batch to those who lack something of it: it may have been lost,
+                // and a
                 // repeat writes nothing. Then in a new batch, in case the old one can't go on.
                 let is_first = pending.pause_us == RETRY_US;
                 let newest = pending.flights.last().map(|(batch, _)| *batch);

@@ -9,6 +9,7 @@ use ledger::{BatchId, Bitmap, Canonical, Certificate, DecodeError, Reader};
 use std::sync::Arc;
 
 /// One durable fact.
+#[allow(clippy::large_enum_variant, reason = "records are moved once, from a step to the journal")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Record {
     /// The bytes of a batch, before anything that names it: a lock keeps the signed bytes.

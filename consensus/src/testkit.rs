@@ -1,5 +1,7 @@
-//! What the tests share: a committee of seven with quorum five, owners with tokens, and helpers that take
-//! a batch by hand from proposal to certificates. Unit tests and the golden files include the same file.
+//! What the tests share: a committee of seven with quorum five, owners with tokens, and helpers
+//! that take
+//! a batch by hand from proposal to certificates. Unit tests and the golden files include the same
+//! file.
 
 #![allow(dead_code, reason = "each test program uses a part of it")]
 

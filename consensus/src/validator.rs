@@ -1,4 +1,5 @@
-//! The validator: what it does with a batch, a Lock certificate, a Commit certificate. Rules R1 to R10.
+//! The validator: what it does with a batch, a Lock certificate, a Commit certificate. Rules R1 to
+//! R10.
 //!
 //! | file | rules |
 //! |---|---|
@@ -9,7 +10,8 @@
 //! | `validator/closed.rs` | R10: votes that are forgotten are never contradicted |
 //! | `validator/replay.rs` | being rebuilt from records |
 //!
-//! It owns the tips and the locks of one member. Time comes in as microseconds of any clock that only
+//! It owns the tips and the locks of one member. Time comes in as microseconds of any clock that
+//! only
 //! goes forward.
 
 mod accept;
@@ -39,7 +41,8 @@ pub enum Mode {
     Voting,
     /// It answers `Unknown` until it has what a quorum has applied.
     CatchingUp,
-    /// It serves and applies and never votes: its store was lost or found damaged (protocol §5), or it
+    /// It serves and applies and never votes: its store was lost or found damaged (protocol §5), or
+    /// it
     /// found a fork.
     Silent,
 }
@@ -49,7 +52,8 @@ pub enum Mode {
 struct Open {
     proposal: Arc<Proposal>,
     batch: Arc<Batch>,
-    /// Who proposed it, all of whom are answered: a client's retry at another member makes the same batch.
+    /// Who proposed it, all of whom are answered: a client's retry at another member makes the same
+    /// batch.
     proposers: BTreeSet<u16>,
     /// Why entry i is not voted for; `None` where it is, or where nothing is known yet.
     verdicts: Vec<Option<Verdict>>,
@@ -77,7 +81,8 @@ pub struct Validator {
     tips: Tips,
     locks: Locks,
     open: HashMap<BatchId, Open>,
-    /// Batches that the pipeline has, by who proposed them: two members may propose one batch, and one of
+    /// Batches that the pipeline has, by who proposed them: two members may propose one batch, and
+    /// one of
     /// them may only claim to.
     judging: BTreeSet<(BatchId, u16)>,
     /// Certificates whose batch is missing, oldest first by arrival number.
@@ -129,7 +134,8 @@ impl Validator {
         }
     }
 
-    /// A batch arrives from `from`. What needs no hashing is checked here (R1); the rest is work for the
+    /// A batch arrives from `from`. What needs no hashing is checked here (R1); the rest is work
+    /// for the
     /// pipeline, which ends in [`Validator::judged`].
     pub fn proposed(&mut self, now_us: u64, from: u16, proposal: Arc<Proposal>) -> Step {
         let mut step = Step::default();
@@ -157,7 +163,8 @@ impl Validator {
         step
     }
 
-    /// Batches in which nothing moves any more do not count: an owner that splits the locks of its own
+    /// Batches in which nothing moves any more do not count: an owner that splits the locks of its
+    /// own
     /// tokens must not use up the room of the honest member that proposed them.
     fn has_room_for(&self, now_us: u64, proposer: u16) -> bool {
         let judging = self.judging.iter().filter(|(_, other)| *other == proposer).count();
@@ -173,7 +180,8 @@ impl Validator {
         self.judging.range((id, 0)..=(id, u16::MAX)).next().is_some()
     }
 
-    /// Sends the entries that are neither voted for nor refused for good through the pipeline again.
+    /// Sends the entries that are neither voted for nor refused for good through the pipeline
+    /// again.
     fn judge_again(&mut self, id: BatchId, step: &mut Step) -> bool {
         let open = &self.open[&id];
         let only = open.undecided();

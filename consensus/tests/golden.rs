@@ -1,5 +1,5 @@
-//! Golden bytes: one file for each kind of message, request, reply, record and evidence, and one for a
-//! frame. A difference here is a change of the wire or of the store.
+//! Golden bytes: one file for each kind of message, request, reply, record and evidence, and one for
+//! a frame. A difference here is a change of the wire or of the store.
 //!
 //! The files hold lower-case hexadecimal digits, 32 bytes a line.
 

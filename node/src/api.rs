@@ -2,11 +2,12 @@
 //!
 //! ```text
 //!  TCP ─▶ serve: connections, header time ─▶ gate: Host, requests in flight, time ─▶ route
-//!                                                     route ─▶ body: bytes ─▶ Handle ─▶ view ─▶ answer
+//!  route ─▶ body: bytes ─▶ Handle ─▶ view ─▶ answer
 //! ```
 //!
-//! Everything is bounded by [`limits`]. It runs on a thread of its own; what reads the disk or many tokens
-//! goes to a few blocking threads. Nothing here decides anything about transfers: `Handle` does.
+//! Everything is bounded by [`limits`]. It runs on a thread of its own; what reads the disk or many
+//! tokens goes to a few blocking threads. Nothing here decides anything about transfers: `Handle`
+//! does.
 
 mod accounts;
 mod answer;
@@ -126,4 +127,4 @@ async fn stopped(stopping: &mut watch::Receiver<bool>) {
 type Answered = Result<axum::response::Response, Problem>;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

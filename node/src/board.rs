@@ -120,11 +120,6 @@ impl Board {
         inner.order.push_back(id);
     }
 
-    /// The submission was not taken after all.
-    pub fn forget(&self, id: &TransferId) {
-        self.inner.lock().entries.remove(id);
-    }
-
     /// A transfer has ended; those who wait are told.
     pub fn ended(&self, report: TransferReport) {
         let mut inner = self.inner.lock();

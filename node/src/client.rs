@@ -1,9 +1,11 @@
-//! The HTTP client that the command line and the benches use: several nodes tried in the order given,
-//! connections kept alive, answers as the documents of [`crate::view`], errors as [`Failure`].
+//! The HTTP client that the command line and the benches use: several nodes tried in the order
+//! given, connections kept alive, answers as the documents of [`crate::view`], errors as
+//! [`Failure`].
 //!
-//! Paying twice is excluded by the bytes: what may have reached a node is only ever sent again as the same
-//! signed bytes, to the next node. When no node answers, the outcome is unknown (exit 7) if any byte of the
-//! transfer was written to a connection, and nothing was sent (exit 4) if none was.
+//! Paying twice is excluded by the bytes: what may have reached a node is only ever sent again as
+//! the same signed bytes, to the next node. When no node answers, the outcome is unknown (exit 7)
+//! if any byte of the transfer was written to a connection, and nothing was sent (exit 4) if none
+//! was.
 
 mod answer;
 mod connection;
@@ -37,15 +39,16 @@ pub const NODES_MAX: usize = 1_000;
 /// Longest time for a TCP connection to be made.
 pub const CONNECT_TIME_MAX: Duration = Duration::from_secs(2);
 
-/// A client of one or more nodes. Shared by reference: calls at the same time use connections of their own.
+/// A client of one or more nodes. Shared by reference: calls at the same time use connections of
+/// their own.
 pub struct Client {
     nodes: Vec<Node>,
     timeout: Duration,
 }
 
 impl Client {
-    /// A client of the nodes at these URLs (`http://127.0.0.1:8080`), tried in this order. A call takes at
-    /// most `timeout` over all nodes; each but the last gets half of what is left.
+    /// A client of the nodes at these URLs (`http://127.0.0.1:8080`), tried in this order. A call
+    /// takes at most `timeout` over all nodes; each but the last gets half of what is left.
     ///
     /// # Errors
     /// `usage` for no URL, more than [`NODES_MAX`], or one that is not `http://HOST:PORT`.

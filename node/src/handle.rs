@@ -94,13 +94,12 @@ impl Handle {
             return Ok(id);
         }
         self.can_propose()?;
-        self.shared.board.submitted(id, &signed);
-        let command = Command::Submit { signed, id, admitted: Instant::now() };
-        self.commands.try_send(command).map_err(|_| {
-            self.shared.board.forget(&id);
+        let permit = self.commands.try_reserve().map_err(|_| {
             Failure::new(OVERLOADED, "the node has too much to do; nothing was proposed")
                 .help("send the same transfer again in a second")
         })?;
+        self.shared.board.submitted(id, &signed);
+        permit.send(Command::Submit { signed, id, admitted: Instant::now() });
         Ok(id)
     }
 

@@ -1,8 +1,9 @@
-//! The JSON documents of the API and of `--json`, as types that the node writes and clients read, and the
-//! functions that fill them in from [`Shared`]. Nothing here waits or does more than read.
+//! The JSON documents of the API and of `--json`, as types that the node writes and clients read,
+//! and the functions that fill them in from [`Shared`]. Nothing here waits or does more than read.
 //!
-//! Amounts are decimal strings in the asset's decimals; counts, heights and µs are numbers; members go by
-//! name, genesis assets by name and issued ones by id. Readers take fields that they do not know.
+//! Amounts are decimal strings in the asset's decimals; counts, heights and µs are numbers; members
+//! go by name, genesis assets by name and issued ones by id. Readers take fields that they do not
+//! know.
 
 mod account;
 mod batch;

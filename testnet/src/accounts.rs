@@ -1,21 +1,11 @@
-//! The accounts of a testnet and every key in it: names, seeds, key files.
+//! The accounts of a testnet and every key in it: names and seeds.
 
-use crate::output::io_failure;
-use ledger::{Address, Keypair};
-use node::Failure;
-use node::error::KEY_FILE;
-use serde_json::json;
+use ledger::Keypair;
 use sha2::{Digest, Sha256};
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
 
 /// The first accounts' names; later ones are `acct-11`, `acct-12`, …
 const NAMES: [&str; 10] =
     ["alice", "bob", "carol", "dave", "erin", "frank", "grace", "heidi", "ivan", "judy"];
-
-/// Schema of key files.
-const KEY_SCHEMA: &str = "quorate.key/1";
 
 /// Name of the account with this index, from 0.
 pub fn account_name(index: u32) -> String {
@@ -64,27 +54,6 @@ impl KeySource {
         hasher.update(label.as_bytes());
         hasher.finalize().into()
     }
-}
-
-/// Address of a key.
-pub fn address_of(key: &Keypair) -> Address {
-    Address(key.public())
-}
-
-/// Writes a key file that only its owner can read, and replaces none.
-///
-/// # Errors
-/// The file exists or can't be written.
-pub fn write_key(path: &Path, key: &Keypair) -> Result<(), Failure> {
-    let document = json!({
-        "schema": KEY_SCHEMA,
-        "address": address_of(key).to_string(),
-        "seed": hex::encode(key.seed()),
-    });
-    let failed = |error| io_failure(KEY_FILE, "writing the key file", path, &error);
-    let mut options = std::fs::OpenOptions::new();
-    let mut file = options.write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
-    writeln!(file, "{document:#}").map_err(failed)
 }
 
 #[cfg(test)]

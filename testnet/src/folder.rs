@@ -6,14 +6,13 @@
 //! DIR/v0/node.toml  key  log  ready.json, and the node's store
 //! ```
 
-use crate::accounts::write_key;
 use crate::output::io_failure;
 use crate::plan::{Drawn, Plan};
 use crate::registry::{Account, remove_if_there, write_whole};
 use ledger::{Genesis, Network};
 use node::config::{ApiConfig, QuicConfig, StoreConfig, ValidationConfig};
 use node::error::{CONFIG, GENESIS, KEY_FILE};
-use node::{Failure, NodeConfig};
+use node::{Failure, NodeConfig, keyfile};
 use serde::Deserialize;
 use std::fs;
 use std::net::SocketAddr;
@@ -135,11 +134,11 @@ impl Folder {
         made(self.dir.join("accounts"))?;
         write_whole(&self.genesis(), &drawn.genesis.to_json())?;
         for (name, key) in &drawn.accounts {
-            write_key(&self.account(name), key)?;
+            keyfile::create(&self.account(name), key)?;
         }
         for (name, key) in &drawn.validators {
             made(self.home(name))?;
-            write_key(&self.home(name).join("key"), key)?;
+            keyfile::create(&self.home(name).join("key"), key)?;
         }
         let text = serde_json::to_string(plan).expect("numbers only");
         write_whole(&self.dir.join("plan.json"), &text)

@@ -1,12 +1,11 @@
 //! `init`: genesis, configurations and keys for real machines. It starts nothing.
 
-use crate::accounts::write_key;
 use crate::args::InitArgs;
 use crate::output::{Output, io_failure};
 use crate::plan::Plan;
 use crate::registry::write_whole;
-use node::Failure;
 use node::error::CONFIG;
+use node::{Failure, keyfile};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -37,12 +36,12 @@ pub fn init(args: &InitArgs, output: Output) -> Result<(), Failure> {
     write_whole(&out.join("peers.toml"), &peers(&names))?;
     make(&out.join("accounts"))?;
     for (name, key) in &drawn.accounts {
-        write_key(&out.join("accounts").join(name), key)?;
+        keyfile::create(&out.join("accounts").join(name), key)?;
     }
     for (name, key) in &drawn.validators {
         let home = out.join(name);
         make(&home)?;
-        write_key(&home.join("key"), key)?;
+        keyfile::create(&home.join("key"), key)?;
         write_whole(&home.join("genesis.json"), &genesis)?;
         write_whole(&home.join("peers.toml"), &peers(&names))?;
         write_whole(&home.join("node.toml"), &config(name))?;

@@ -41,7 +41,10 @@ fn refuse(error: &clap::Error) -> ExitCode {
 fn run(command: Command, output: Output) -> Result<ExitCode, Failure> {
     match command {
         Command::Node(args) => run_node(&args)?,
-        Command::Cli(_) => return Err(Failure::new(USAGE, "not built in yet")),
+        Command::Cli(args) => {
+            let arguments = args.arguments.into_iter();
+            return Ok(node::cli::run(std::iter::once("quorate".into()).chain(arguments)));
+        }
         command => {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             let runtime = runtime.map_err(|error| Failure::new(INTERNAL, error.to_string()))?;

@@ -72,3 +72,20 @@ pub fn code_of_exit(exit: i32) -> Code {
     let found = error::CODES.iter().find(|code| i32::from(code.exit) == exit);
     found.copied().unwrap_or(error::INTERNAL)
 }
+
+/// How `quorate` is called from here: by its name where the shell finds it, by its path where it
+/// was built beside this program, else through cargo.
+pub fn client_command() -> String {
+    let here = std::env::current_exe().ok();
+    let folder = here.as_deref().and_then(Path::parent);
+    match folder.map(|folder| folder.join("quorate")).filter(|path| path.exists()) {
+        Some(_) if is_on_path(folder) => "quorate".into(),
+        Some(path) => path.display().to_string(),
+        None => "cargo run --release -p node --".into(),
+    }
+}
+
+fn is_on_path(folder: Option<&Path>) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|entry| folder == Some(entry.as_path()))
+}

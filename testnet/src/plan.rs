@@ -1,9 +1,10 @@
 //! What a testnet is made of: how many validators, accounts and tokens, and where its keys come from.
 
-use crate::accounts::{KeySource, account_name, address_of, validator_name};
+use crate::accounts::{KeySource, account_name, validator_name};
 use ledger::{Genesis, GenesisAsset, GenesisMember, GenesisTokens, Keypair, Name, Network};
 use node::Failure;
 use node::error::GENESIS;
+use node::keyfile::address_of;
 use serde::{Deserialize, Serialize};
 
 /// The native asset.

@@ -1,4 +1,5 @@
-//! The simulator: seven real `Validator`s and `Proposer`s in one thread, in virtual time. One seed is one
+//! The simulator: seven real `Validator`s and `Proposer`s in one thread, in virtual time. One seed
+//! is one
 //! exact run: network, disks, crashes, clients and adversaries all draw from it.
 //!
 //! ```text
@@ -8,7 +9,8 @@
 //!                 Checks (one invariant a file in `check/`) ─▶ Failure with its seed
 //! ```
 //!
-//! First chaos for some seconds of virtual time, then calm: everybody up, nothing lost; then all that
+//! First chaos for some seconds of virtual time, then calm: everybody up, nothing lost; then all
+//! that
 //! honest owners wanted has to be final and all nodes have to stand equal, within a bound.
 
 pub mod archive;

@@ -4,7 +4,7 @@ use crate::args::UpArgs;
 use crate::control;
 use crate::folder::Folder;
 use crate::launch::{Launched, Pipe, StopSignals, bury, launch};
-use crate::output::{Output, io_failure, tell};
+use crate::output::{Output, client_command, io_failure, tell};
 use crate::plan::Plan;
 use crate::registry::{Registry, TestnetFile};
 use crate::spawn::Node;
@@ -194,7 +194,8 @@ fn summary(file: &TestnetFile, is_detached: bool) -> String {
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     lines.push(format!("accounts: {}{more}", names.join(" ")));
     lines.push(format!("folder:   {dir}"));
-    lines.push(format!("pay:      quorate --testnet {dir} transfer alice bob 12.5"));
+    let quorate = client_command();
+    lines.push(format!("pay:      {quorate} --testnet {dir} transfer alice bob 12.5"));
     lines.push(if is_detached {
         format!("stop:     quorate-testnet down --dir {dir}")
     } else {

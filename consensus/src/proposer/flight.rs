@@ -46,7 +46,8 @@ impl Flight {
         }
     }
 
-    /// Whether it holds up the next batch: something in it is still open and may soon end. What has not
+    /// Whether it holds up the next batch: something in it is still open and may soon end. What has
+    /// not
     /// ended by then is stuck, and must not keep others waiting.
     pub fn is_busy(&self, now_us: u64) -> bool {
         self.is_open() && now_us < self.busy_until_us()
@@ -62,7 +63,8 @@ impl Flight {
         self.open.ones() > 0
     }
 
-    /// Whether votes may still come that matter: all that has ended waits a moment for the rest of them.
+    /// Whether votes may still come that matter: all that has ended waits a moment for the rest of
+    /// them.
     pub fn is_needed(&self, now_us: u64) -> bool {
         self.is_open() || now_us < self.busy_until_us()
     }
@@ -176,8 +178,10 @@ impl Proposer {
         step.certificates.push(checked);
     }
 
-    /// R8: a member says that an input is spent, and by which transfer. If it is this very transfer, it is
-    /// final and this node has not heard of it; if it is another, this one is rejected. Either way the
+    /// R8: a member says that an input is spent, and by which transfer. If it is this very
+    /// transfer, it is
+    /// final and this node has not heard of it; if it is another, this one is rejected. Either way
+    /// the
     /// proof is asked for. Nothing rests on the member's word but the asking, once an answer.
     fn ask_for_spenders(&mut self, now_us: u64, from: u16, id: BatchId, step: &mut Step) {
         let flight = &self.flights[&id];
@@ -210,7 +214,8 @@ impl Proposer {
         }
     }
 
-    /// Finds transfers whose locks are split so that no quorum can come in this round any more, and those
+    /// Finds transfers whose locks are split so that no quorum can come in this round any more, and
+    /// those
     /// that too many refuse for good. Where one says "spent", the proof decides, see above.
     fn find_doomed(&mut self, now_us: u64, id: BatchId) {
         let flight = &self.flights[&id];
@@ -238,7 +243,8 @@ impl Proposer {
         }
     }
 
-    /// Transfers are applied at this node: those that were pending here are final, those that wanted the
+    /// Transfers are applied at this node: those that were pending here are final, those that
+    /// wanted the
     /// same states are rejected.
     pub fn applied(&mut self, now_us: u64, applied: &[Applied]) -> Step {
         let mut step = Step::default();

@@ -1,4 +1,5 @@
-//! Certificates: R6 accept before commit vote, R7 nothing without a quorum. What a certificate names and
+//! Certificates: R6 accept before commit vote, R7 nothing without a quorum. What a certificate
+//! names and
 //! is missing here is fetched; the certificate waits, bounded.
 
 use super::{Mode, Open, Parked, Validator};
@@ -14,11 +15,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 impl Validator {
-    /// Whether a certificate can tell this validator anything new. If not, the answer to it is here and
+    /// Whether a certificate can tell this validator anything new. If not, the answer to it is here
+    /// and
     /// no signature has to be checked (R8).
     ///
     /// # Errors
     /// The answer, when there is nothing new.
+    #[allow(clippy::result_large_err, reason = "the answer is moved once, into the driver")]
     pub fn wants(&self, certificate: &Certificate) -> Result<(), Step> {
         let Some(open) = self.open.get(&certificate.batch) else { return Ok(()) };
         let known = match certificate.phase {
@@ -42,7 +45,8 @@ impl Validator {
         let id = checked.certificate().batch;
         match self.open.get(&id) {
             Some(open) if open.batch.count() != checked.certified().count() => {
-                // The voters' own bitmaps have another length than the batch: it proves nothing here.
+                // The voters' own bitmaps have another length than the batch: it proves nothing
+                // here.
             }
             Some(_) => self.act(now_us, checked, &mut step),
             None => self.park(now_us, checked, &mut step),
@@ -73,7 +77,8 @@ impl Validator {
         step
     }
 
-    /// A batch that a certificate waits for has come. Its verdicts are not needed: a quorum gave theirs.
+    /// A batch that a certificate waits for has come. Its verdicts are not needed: a quorum gave
+    /// theirs.
     pub fn fetched(&mut self, now_us: u64, proposal: Arc<Proposal>, batch: Arc<Batch>) -> Step {
         let mut step = Step::default();
         let id = batch.id();
@@ -95,8 +100,10 @@ impl Validator {
         }
     }
 
-    /// R6. Entries whose inputs are no tips here are left out; those that wait for a parent are tried again
-    /// when it is applied, and the vote gains bits (R10). What is spent already needs no accept any more.
+    /// R6. Entries whose inputs are no tips here are left out; those that wait for a parent are
+    /// tried again
+    /// when it is applied, and the vote gains bits (R10). What is spent already needs no accept any
+    /// more.
     fn accept(&mut self, now_us: u64, id: BatchId, checked: CheckedCertificate, step: &mut Step) {
         let open = &self.open[&id];
         if self.mode != Mode::Voting || self.is_closed(open) {
@@ -159,7 +166,8 @@ impl Validator {
         parked.put(checked);
     }
 
-    /// Keeps a certificate until parents are applied; its batch is open. Commit certificates wait with
+    /// Keeps a certificate until parents are applied; its batch is open. Commit certificates wait
+    /// with
     /// their missing parents named, see `apply`.
     pub(super) fn park_for_parents(&mut self, now_us: u64, checked: CheckedCertificate) {
         let id = checked.certificate().batch;

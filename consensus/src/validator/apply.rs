@@ -1,4 +1,5 @@
-//! Applying: tips move only on a Commit certificate (R7), all of a transfer or nothing, never twice (R8).
+//! Applying: tips move only on a Commit certificate (R7), all of a transfer or nothing, never twice
+//! (R8).
 //! A missing parent is fetched first, never guessed.
 
 use super::{Mode, Validator};
@@ -62,7 +63,8 @@ impl Validator {
         self.wake(now_us, &done, step);
     }
 
-    /// Remembers that a batch waits for transfers; above the limit it does not, and the proposer's repeats
+    /// Remembers that a batch waits for transfers; above the limit it does not, and the proposer's
+    /// repeats
     /// or the next tick bring it back.
     pub(super) fn wait_for(&mut self, missing: &BTreeSet<TransferId>, batch: BatchId) {
         for transfer in missing {

@@ -1,5 +1,7 @@
-//! Batches that were voted on and are forgotten. A later vote may only add bits (R10), and two votes of
-//! which neither covers the other are evidence (R9): so a batch whose bits are forgotten is never voted on
+//! Batches that were voted on and are forgotten. A later vote may only add bits (R10), and two
+//! votes of
+//! which neither covers the other are evidence (R9): so a batch whose bits are forgotten is never
+//! voted on
 //! again, as long as it could gain others. Its transfers get their votes in another batch.
 
 use super::{Open, Validator};
@@ -13,7 +15,8 @@ use std::collections::BTreeSet;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Closed {
     batches: BTreeSet<BatchId>,
-    /// Whether there were more than can be remembered: then whatever may have been voted on before gets
+    /// Whether there were more than can be remembered: then whatever may have been voted on before
+    /// gets
     /// no vote.
     is_over: bool,
 }

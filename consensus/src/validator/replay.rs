@@ -1,4 +1,5 @@
-//! Being rebuilt from records: the same changes as when they were made, without checking signatures again
+//! Being rebuilt from records: the same changes as when they were made, without checking signatures
+//! again
 //! (the journal's chained hashes vouch for them) and without sending anything.
 
 use super::{Open, Validator};
@@ -32,7 +33,8 @@ pub enum ReplayError {
 }
 
 impl Validator {
-    /// Takes one record, in the order in which they were persisted; returns what it applied, for an index
+    /// Takes one record, in the order in which they were persisted; returns what it applied, for an
+    /// index
     /// that lags behind. Transfers that the loaded tips already hold are passed over.
     ///
     /// # Errors
@@ -119,7 +121,8 @@ impl Validator {
         Ok(applied)
     }
 
-    /// The inputs that are unspent. The tips may be newer than the record: then the lock of a spent state
+    /// The inputs that are unspent. The tips may be newer than the record: then the lock of a spent
+    /// state
     /// has served its time, and the locks of the same transfer's other states have not.
     fn current(&self, inputs: &[Input]) -> Vec<Input> {
         let is_current = |input: &&Input| self.tips.place(&input.state) == Place::Current;
@@ -137,8 +140,10 @@ impl Validator {
         self.forget(&resolved);
     }
 
-    /// The records that rebuild what is locked and accepted now; a journal that is read from here on needs
-    /// nothing older but the tips. A lock may come back out of another batch that holds its transfer, too.
+    /// The records that rebuild what is locked and accepted now; a journal that is read from here
+    /// on needs
+    /// nothing older but the tips. A lock may come back out of another batch that holds its
+    /// transfer, too.
     pub fn live_records(&self) -> Vec<Record> {
         let mut records = Vec::new();
         let closed = self.closed.batches();

@@ -14,7 +14,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 impl Validator {
-    /// The pipeline has judged a batch. Validating is parallel, locking is in sequence: the tips are asked
+    /// The pipeline has judged a batch. Validating is parallel, locking is in sequence: the tips
+    /// are asked
     /// again here, entry by entry, so that the earlier entry wins and nothing stale is locked.
     pub fn judged(&mut self, now_us: u64, judged: Judged) -> Step {
         let mut step = Step::default();
@@ -32,8 +33,8 @@ impl Validator {
                 return step;
             }
         };
-        if !self.open.contains_key(&id) {
-            self.open.insert(id, Open::new(judged.proposal.clone(), batch.clone(), now_us));
+        if let std::collections::hash_map::Entry::Vacant(e) = self.open.entry(id) {
+            e.insert(Open::new(judged.proposal.clone(), batch.clone(), now_us));
         }
         let open = self.open.get_mut(&id).expect("opened above");
         open.proposers.insert(proposer);
@@ -48,7 +49,8 @@ impl Validator {
         step
     }
 
-    /// A batch that this node's own proposer made: every entry was found Valid here before it was queued.
+    /// A batch that this node's own proposer made: every entry was found Valid here before it was
+    /// queued.
     pub fn own(&mut self, now_us: u64, proposal: Arc<Proposal>, batch: Arc<Batch>) -> Step {
         if self.open.contains_key(&batch.id()) {
             return self.repeated(now_us, batch.id(), self.member);
@@ -57,8 +59,10 @@ impl Validator {
         self.judged(now_us, Judged { proposal, batch: Ok(batch), is_signed: true, verdicts })
     }
 
-    /// Locks what is valid and returns the entries that the vote has gained. They are recorded even where
-    /// the lock itself was there before, from another batch: a vote, once sent, is never taken back (R10),
+    /// Locks what is valid and returns the entries that the vote has gained. They are recorded even
+    /// where
+    /// the lock itself was there before, from another batch: a vote, once sent, is never taken back
+    /// (R10),
     /// also not after a restart.
     fn lock_valid(
         &mut self,
@@ -144,7 +148,8 @@ impl Validator {
         }
     }
 
-    /// Asks the proposer for the makers of inputs that are missing here, and remembers to judge again.
+    /// Asks the proposer for the makers of inputs that are missing here, and remembers to judge
+    /// again.
     fn ask_for_parents(&mut self, step: &mut Step, id: BatchId, proposer: u16) {
         let open = &self.open[&id];
         let missing: BTreeSet<TransferId> = open

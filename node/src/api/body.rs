@@ -2,7 +2,8 @@
 
 use super::Api;
 use super::limits::{
-    BATCH_BODY_BYTES_MAX, BODY_TIME_MAX, TRANSFER_BODY_BYTES_MAX, TRANSFER_BYTES_MAX, TRANSFERS_MAX,
+    BATCH_BODY_BYTES_MAX, BODY_TIME_MAX, DISCARD_BYTES_MAX, TRANSFER_BODY_BYTES_MAX,
+    TRANSFER_BYTES_MAX, TRANSFERS_MAX,
 };
 use crate::error::{Failure, MALFORMED, OVERLOADED, TOO_LARGE, USAGE, refused_transfer};
 use axum::body::HttpBody;
@@ -30,7 +31,7 @@ pub(super) async fn one_transfer(api: &Api, request: Request) -> Result<SignedTr
     let body = read(api, request, TRANSFER_BODY_BYTES_MAX).await?;
     let network = &api.shared().network;
     if !body.is_json {
-        return decode(&body.bytes, network).map_err(|refused| refused.1);
+        return decode(&body.bytes, network).map_err(|refused| refused.failure);
     }
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
@@ -41,13 +42,22 @@ pub(super) async fn one_transfer(api: &Api, request: Request) -> Result<SignedTr
         .map_err(|error| malformed(format!("the JSON is not {{\"transfer\": HEX}}: {error}")))?;
     let bytes = hex::decode(&wrapped.transfer)
         .map_err(|error| malformed(format!("\"transfer\" is no hexadecimal text: {error}")))?;
-    decode(&bytes, network).map_err(|refused| refused.1)
+    decode(&bytes, network).map_err(|refused| refused.failure)
 }
 
 /// A transfer of a body, or why it is refused, with its id where there is one.
-pub(super) type Decoded = Result<SignedTransfer, (Option<TransferId>, Failure)>;
+pub(super) type Decoded = Result<SignedTransfer, Box<Refused>>;
 
-/// The signed transfers of a batch body, in order: count, then each with its length, u32 little-endian.
+/// Why bytes are not taken.
+pub(super) struct Refused {
+    /// The transfer, where the bytes are one.
+    pub(super) id: Option<TransferId>,
+    /// Why.
+    pub(super) failure: Failure,
+}
+
+/// The signed transfers of a batch body, in order: count, then each with its length, u32
+/// little-endian.
 pub(super) async fn many_transfers(api: &Api, request: Request) -> Result<Vec<Decoded>, Failure> {
     let body = read(api, request, BATCH_BODY_BYTES_MAX).await?;
     if body.is_json {
@@ -79,14 +89,16 @@ async fn read(api: &Api, request: Request, bytes_max: usize) -> Result<Body, Fai
     let hint = body.size_hint();
     let most = u64::try_from(bytes_max).expect("a size");
     if hint.lower() > most {
+        discard(body).await;
         return Err(too_large());
     }
     let kib = hint.upper().unwrap_or(most).min(most) / 1024 + 1;
     let kib = u32::try_from(kib).expect("a body is far below 4 TiB");
-    let share = api.body_kib.clone().try_acquire_many_owned(kib).map_err(|_| {
+    let Ok(share) = api.body_kib.clone().try_acquire_many_owned(kib) else {
+        discard(body).await;
         let what = "the node has too many bodies to read; nothing was done";
-        Failure::new(OVERLOADED, what).help("send the same request again in a second")
-    })?;
+        return Err(Failure::new(OVERLOADED, what).help("send the same request again in a second"));
+    };
     let reading = Limited::new(body, bytes_max).collect();
     let read = tokio::time::timeout(BODY_TIME_MAX, reading).await;
     let read = read.map_err(|_| malformed("the body did not come in time"))?;
@@ -95,6 +107,22 @@ async fn read(api: &Api, request: Request, bytes_max: usize) -> Result<Body, Fai
         if is_long { too_large() } else { malformed(format!("the body ended early: {error}")) }
     })?;
     Ok(Body { bytes: bytes.to_bytes(), is_json, _share: share })
+}
+
+/// Reads a refused body and keeps nothing of it: a client that is still writing would otherwise see
+/// its connection cut instead of the answer, and could not tell that nothing was done.
+async fn discard(mut body: axum::body::Body) {
+    let discarding = async {
+        let mut left = DISCARD_BYTES_MAX;
+        while let Some(Ok(frame)) = body.frame().await {
+            left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
+            if left == 0 {
+                return;
+            }
+        }
+    };
+    // Over time, the connection is cut after all.
+    drop(tokio::time::timeout(BODY_TIME_MAX, discarding).await);
 }
 
 /// The parts of a batch body.
@@ -130,19 +158,23 @@ fn number(bytes: &[u8]) -> Result<(usize, &[u8]), Failure> {
 fn decode(bytes: &[u8], network: &Network) -> Decoded {
     if bytes.len() > TRANSFER_BYTES_MAX {
         let what = format!("a transfer is at most {TRANSFER_BYTES_MAX} bytes; nothing was done");
-        return Err((None, Failure::new(TOO_LARGE, what)));
+        return Err(refused(None, Failure::new(TOO_LARGE, what)));
     }
     let signed = SignedTransfer::from_bytes(bytes)
-        .map_err(|error| (None, malformed(format!("not a signed transfer: {error}"))))?;
+        .map_err(|error| refused(None, malformed(format!("not a signed transfer: {error}"))))?;
     match signed.transfer.check(network) {
         Ok(()) => Ok(signed),
         Err(error) => {
             let id = signed.transfer.id();
             let what = format!("{error}; nothing was proposed");
             let failure = Failure::new(refused_transfer(&error), what);
-            Err((Some(id), failure.details(json!({"transfer": id}))))
+            Err(refused(Some(id), failure.details(json!({"transfer": id}))))
         }
     }
+}
+
+fn refused(id: Option<TransferId>, failure: Failure) -> Box<Refused> {
+    Box::new(Refused { id, failure })
 }
 
 fn malformed(why: impl std::fmt::Display) -> Failure {

@@ -1,5 +1,5 @@
-//! `GET /v1/events`: server-sent events. A stream reads from the events that are kept, at its reader's
-//! pace: a slow reader holds up nobody and sees a `gap` where it missed some.
+//! `GET /v1/events`: server-sent events. A stream reads from the events that are kept, at its
+//! reader's pace: a slow reader holds up nobody and sees a `gap` where it missed some.
 
 use super::answer::bytes;
 use super::input::Params;

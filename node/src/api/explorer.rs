@@ -1,5 +1,6 @@
-//! `GET /`: the explorer, one page for people. Made on the node, without a script; everything that could
-//! hold a foreign text is escaped, and the browser is told to load nothing but the style sheet.
+//! `GET /`: the explorer, one page for people. Made on the node, without a script; everything that
+//! could hold a foreign text is escaped, and the browser is told to load nothing but the style
+//! sheet.
 
 use super::answer::bytes;
 use super::{Answered, Api};
@@ -73,7 +74,8 @@ fn html(
         format_args!(
             "<title>{name} · {network}</title></head><body><h1>Quorate: {name} of {network}</h1>\
              <p><span class=\"{class}\">{state}</span>, {mode}; {applied} transfers applied in \
-             {batches} batches; weight {reachable} reachable, quorum {quorum}; version {version}.</p>\
+             {batches} batches; weight {reachable} reachable, quorum {quorum}; \
+             version {version}.</p>\
              <p>Network <code>{id}</code></p>",
             name = escape(&node.name),
             network = escape(network),
@@ -129,7 +131,8 @@ fn push_validators(out: &mut String, validators: &ValidatorsDocument) {
 
 fn push_supply(out: &mut String, supply: &SupplyDocument) {
     out.push_str(
-        "<h2>Supply</h2><table><tr><th>Asset<th>Name<th class=\"n\">Issued<th class=\"n\">Live</tr>",
+        "<h2>Supply</h2><table><tr><th>Asset<th>Name<th class=\"n\">Issued\
+         <th class=\"n\">Live</tr>",
     );
     for row in &supply.supply {
         let cells = [&row.asset, &row.name, &row.issued, &row.live].map(|text| escape(text));
@@ -154,7 +157,8 @@ fn push_batches(out: &mut String, batches: &BatchesDocument) {
         push(
             out,
             format_args!(
-                "<tr><td class=\"n\">{position}<td><a href=\"/v1/batches/{id}\"><code>{id}</code></a>\
+                "<tr><td class=\"n\">{position}\
+                 <td><a href=\"/v1/batches/{id}\"><code>{id}</code></a>\
                  <td class=\"n\">{applied}</tr>",
                 position = row.position,
                 id = row.id,

@@ -1,7 +1,7 @@
 //! What every request passes first: the Host header, the number in flight, the time.
 //!
-//! The Host header is what keeps a web page away from a node on loopback: a page whose name was pointed at
-//! 127.0.0.1 (DNS rebinding) comes with its own name in it.
+//! The Host header is what keeps a web page away from a node on loopback: a page whose name was
+//! pointed at 127.0.0.1 (DNS rebinding) comes with its own name in it.
 
 use super::Api;
 use super::answer::Problem;

@@ -25,8 +25,8 @@ where
     }
 }
 
-/// The query, `name=value` each at most once. Values are ids, numbers and times: nothing in them is ever
-/// percent-encoded.
+/// The query, `name=value` each at most once. Values are ids, numbers and times: nothing in them is
+/// ever percent-encoded.
 pub(super) struct Params(Vec<(String, String)>);
 
 /// Most parameters of a query.

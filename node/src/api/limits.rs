@@ -3,8 +3,8 @@
 use consensus::limits::{BATCH_BYTES_MAX, BATCH_ENTRIES_MAX};
 use std::time::Duration;
 
-/// Largest signed transfer, canonical bytes: 4,096 inputs of 112 bytes and 4,096 issues of 114 are 925,696,
-/// and the rest of a transfer is below 1 KiB.
+/// Largest signed transfer, canonical bytes: 4,096 inputs of 112 bytes and 4,096 issues of 114 are
+/// 925,696, and the rest of a transfer is below 1 KiB.
 pub const TRANSFER_BYTES_MAX: usize = 1024 * 1024;
 /// Largest body of one transfer: the bytes in hexadecimal, with the JSON around them.
 pub const TRANSFER_BODY_BYTES_MAX: usize = 2 * TRANSFER_BYTES_MAX + 1024;
@@ -12,6 +12,9 @@ pub const TRANSFER_BODY_BYTES_MAX: usize = 2 * TRANSFER_BYTES_MAX + 1024;
 pub const TRANSFERS_MAX: usize = BATCH_ENTRIES_MAX;
 /// Largest body of many transfers: a batch's bytes, and a length before each.
 pub const BATCH_BODY_BYTES_MAX: usize = BATCH_BYTES_MAX + 4 + 4 * TRANSFERS_MAX;
+
+/// Bytes of a refused body that are read, to be able to answer: twice the largest body.
+pub const DISCARD_BYTES_MAX: usize = 2 * BATCH_BODY_BYTES_MAX;
 
 /// KiB of bodies that are in memory at a time; a body beyond is refused as overloaded.
 pub const BODIES_KIB_MAX: usize = 128 * 1024;

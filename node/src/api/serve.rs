@@ -1,4 +1,5 @@
-//! The server: accepts connections, bounds them, and ends soon when told to, whoever still holds one.
+//! The server: accepts connections, bounds them, and ends soon when told to, whoever still holds
+//! one.
 
 use super::Api;
 use super::limits::{CONNECTIONS_MAX, HEAD_BYTES_MAX, HEADER_TIME_MAX, STOP_TIME_MAX};
@@ -15,8 +16,8 @@ use tokio::task::JoinSet;
 /// After an error of `accept`, like too many open files, the next try waits this long.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Serves the API on `listener` until `stop` is ready, then gives connections half a second to finish what
-/// they answer and closes them. All tasks have ended when it returns.
+/// Serves the API on `listener` until `stop` is ready, then gives connections half a second to
+/// finish what they answer and closes them. All tasks have ended when it returns.
 pub async fn serve(handle: Handle, listener: TcpListener, stop: impl Future<Output = ()>) {
     let (stopped, stopping) = watch::channel(false);
     let router = Api::new(handle, stopping.clone()).router();

@@ -27,7 +27,8 @@ pub(super) async fn submit(State(api): State<Api>, params: Params, request: Requ
         let taken = TransferDocument::of(api.shared(), &entry);
         return Ok(document(StatusCode::ACCEPTED, &taken));
     };
-    let entry = api.ended(id, time).await?.ok_or_else(|| unknown_outcome(id))?;
+    // It is taken: a store that can't be read now makes its outcome unknown, and nothing else.
+    let entry = api.ended(id, time).await.ok().flatten().ok_or_else(|| unknown_outcome(id))?;
     match entry.status {
         Status::Final => Ok(ok(&TransferDocument::of(api.shared(), &entry))),
         Status::Submitted => Err(unknown_outcome(id).into()),
@@ -54,8 +55,8 @@ pub(super) async fn submit_batch(
         for row in outcomes.iter_mut().filter(|row| row.error.is_none()) {
             let Some(id) = row.id else { continue };
             let left = until.saturating_duration_since(Instant::now());
-            *row = match api.ended(id, left).await? {
-                Some(entry) if entry.status != Status::Submitted => {
+            *row = match api.ended(id, left).await {
+                Ok(Some(entry)) if entry.status != Status::Submitted => {
                     OutcomeRow::of(api.shared(), &entry)
                 }
                 _ => OutcomeRow::unknown(id),
@@ -104,7 +105,7 @@ impl Api {
     async fn take(&self, decoded: Decoded) -> OutcomeRow {
         let signed = match decoded {
             Ok(signed) => signed,
-            Err((id, failure)) => return OutcomeRow::refused(id, &failure),
+            Err(refused) => return OutcomeRow::refused(refused.id, &refused.failure),
         };
         let id = signed.transfer.id();
         match self.handle.submit(signed).await {
@@ -117,8 +118,8 @@ impl Api {
         }
     }
 
-    /// What is known of a transfer at its end, or when the time is over or the server ends. A transfer
-    /// that was not sent to this node is looked for in the store until then.
+    /// What is known of a transfer at its end, or when the time is over or the server ends. A
+    /// transfer that was not sent to this node is looked for in the store until then.
     async fn ended(&self, id: TransferId, time: Duration) -> Result<Option<Entry>, super::Problem> {
         let until = Instant::now() + time;
         let mut stopping = self.stopping.clone();

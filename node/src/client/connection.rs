@@ -1,5 +1,5 @@
-//! Connections to one node: kept alive, one request at a time on each. Tells for each request that got no
-//! answer whether any of it may have been sent.
+//! Connections to one node: kept alive, one request at a time on each. Tells for each request that
+//! got no answer whether any of it may have been sent.
 
 use super::answer::Answer;
 use super::{ANSWER_BYTES_MAX, CONNECT_TIME_MAX, IDLE_CONNECTIONS_MAX};
@@ -73,12 +73,10 @@ impl Node {
         if authority.contains('@') || parsed.host().is_empty() {
             return Err(bad());
         }
-        let authority = match parsed.port_u16() {
-            Some(_) => authority.to_string(),
-            None if parsed.port().is_none() && !authority.ends_with(':') => {
-                format!("{authority}:80")
-            }
-            None => return Err(bad()),
+        let authority = match &authority[parsed.host().len()..] {
+            "" => format!("{authority}:80"),
+            _ if parsed.port_u16().is_some() => authority.to_string(),
+            _ => return Err(bad()),
         };
         Ok(Self { url: url.into(), authority, idle: Mutex::default() })
     }
@@ -88,8 +86,8 @@ impl Node {
         &self.url
     }
 
-    /// Asks and reads the whole answer. A kept connection that turns out closed is replaced once: the same
-    /// request goes out again on a new one.
+    /// Asks and reads the whole answer. A kept connection that turns out closed is replaced once:
+    /// the same request goes out again on a new one.
     pub(super) async fn ask(&self, ask: Ask<'_>, until: Instant) -> Result<Answer, Lost> {
         let mut may_be_sent = false;
         let kept = self.idle.lock().pop();

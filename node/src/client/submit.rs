@@ -1,5 +1,5 @@
-//! Sending signed transfers. The rule of the double payment is kept here: the same bytes, node after node,
-//! and an outcome that nobody has told is unknown, not failed.
+//! Sending signed transfers. The rule of the double payment is kept here: the same bytes, node
+//! after node, and an outcome that nobody has told is unknown, not failed.
 
 use super::connection::Ask;
 use super::{Client, answer::Answer, unreachable};
@@ -32,9 +32,9 @@ impl Client {
     /// Sends the canonical bytes of a signed transfer.
     ///
     /// # Errors
-    /// What the node's problem document says (rejected is exit 5, locked 6); `outcome_unknown` (7) when the
-    /// bytes were written to a connection and no node has told what became of them; `unreachable` (4) when
-    /// nothing was sent at all.
+    /// What the node's problem document says (rejected is exit 5, locked 6); `outcome_unknown` (7)
+    /// when the bytes were written to a connection and no node has told what became of them;
+    /// `unreachable` (4) when nothing was sent at all.
     pub async fn submit(&self, bytes: Bytes, wait: Wait) -> Result<SubmitOutcome, Failure> {
         let path = match wait {
             Wait::Submitted => "/v1/transfers",
@@ -42,11 +42,12 @@ impl Client {
         };
         let (answer, attempts) = self.send(path, bytes).await?;
         let node = answer.url.clone();
-        let transfer = answer.document_of(&[200, 202])?;
+        let transfer = answer.document_of(&[200, 202]).map_err(not_understood)?;
         Ok(SubmitOutcome { transfer, node, attempts })
     }
 
-    /// Sends many: `outcomes[i]` of the answer is for `transfers[i]`, canonical bytes of signed transfers.
+    /// Sends many: `outcomes[i]` of the answer is for `transfers[i]`, canonical bytes of signed
+    /// transfers.
     ///
     /// # Errors
     /// As [`Client::submit`], for the request as a whole.
@@ -63,7 +64,7 @@ impl Client {
             Wait::Final => "/v1/transfers/batch?wait=final",
         };
         let (answer, _) = self.send(path, batch_body(transfers)).await?;
-        answer.document_of(&[200, 202])
+        answer.document_of(&[200, 202]).map_err(not_understood)
     }
 
     /// Sends the same bytes to one node after the other until one tells what became of them.
@@ -90,7 +91,8 @@ impl Client {
             if tells_the_end(&failure) {
                 return Err(failure);
             }
-            may_be_sent |= failure.code.slug == OUTCOME_UNKNOWN.slug;
+            // An answer that no node gives says nothing of what was done with the bytes.
+            may_be_sent |= matches!(failure.code.slug, "outcome_unknown" | "internal");
             errors.push(format!("{}: {failure}", node.url()));
             let is_final_word = !may_be_tried_elsewhere(&failure);
             refused.get_or_insert(failure);
@@ -111,9 +113,15 @@ fn tells_the_end(failure: &Failure) -> bool {
     matches!(failure.code.exit, 5 | 6) && failure.code.slug != "overloaded"
 }
 
-/// Whether another node may do better: this one has proposed nothing.
+/// Whether another node may do better: this one has proposed nothing, or does not answer as a node
+/// does.
 fn may_be_tried_elsewhere(failure: &Failure) -> bool {
-    matches!(failure.code.slug, "no_quorum" | "store_failed" | "overloaded" | "busy")
+    matches!(failure.code.slug, "no_quorum" | "store_failed" | "overloaded" | "busy" | "internal")
+}
+
+/// The bytes were taken, and the answer can't be read.
+fn not_understood(failure: Failure) -> Failure {
+    unknown(&[failure.message])
 }
 
 fn unknown(errors: &[String]) -> Failure {

@@ -6,8 +6,8 @@ use ledger::{Address, AssetId, TokenId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Tokens that are looked at under one read lock, about 2 ms. A larger account's balance is put together
-/// from several looks, between which transfers may be applied.
+/// Tokens that are looked at under one read lock, about 2 ms. A larger account's balance is put
+/// together from several looks, between which transfers may be applied.
 pub const TOKENS_A_LOOK_MAX: usize = 16_384;
 
 /// What an account has.
@@ -79,7 +79,8 @@ impl BalanceDocument {
     }
 }
 
-/// Adds the account's tokens above `after`, at most [`TOKENS_A_LOOK_MAX`]; returns how many and the last.
+/// Adds the account's tokens above `after`, at most [`TOKENS_A_LOOK_MAX`]; returns how many and the
+/// last.
 fn look(
     shared: &Shared,
     owner: Address,

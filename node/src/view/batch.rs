@@ -147,7 +147,8 @@ impl BatchDocument {
 }
 
 impl EvidenceDocument {
-    /// At most `limit` pieces after position `after`, and no more than fit `bytes_max`, but one at least.
+    /// At most `limit` pieces after position `after`, and no more than fit `bytes_max`, but one at
+    /// least.
     pub fn of(shared: &Shared, after: Option<u64>, limit: usize, bytes_max: usize) -> Self {
         let from = after.map_or(0, |after| after.saturating_add(1));
         let all = shared.store.evidence();

@@ -57,8 +57,8 @@ impl ErrorBody {
         }
     }
 
-    /// The failure that it came from. `http` is the status that it came with. A slug of a newer version
-    /// is kept in `details.code`.
+    /// The failure that it came from. `http` is the status that it came with. A slug of a newer
+    /// version is kept in `details.code`.
     pub fn failure(self, http: u16) -> Failure {
         let known = CODES.iter().map(|code| code.slug).chain(REFUSALS.iter().copied());
         let mut details = self.details;

@@ -1,5 +1,5 @@
-//! Receipt files: `quorate.receipt/1`, strict JSON in exactly one textual form, so that a file with one
-//! byte changed is never accepted as the file it was.
+//! Receipt files: `quorate.receipt/1`, strict JSON in exactly one textual form, so that a file with
+//! one byte changed is never accepted as the file it was.
 
 use super::Schema;
 use crate::error::{Failure, VERIFICATION_FAILED};
@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 
 const SCHEMA: &str = "quorate.receipt/1";
 
-/// Longest receipt file, bytes: the canonical bytes of the largest receipt in hexadecimal are below. The
-/// transfer takes most, then a recovery's justification, then the votes of 1,000 members.
+/// Longest receipt file, bytes: the canonical bytes of the largest receipt in hexadecimal are
+/// below. The transfer takes most, then a recovery's justification, then the votes of 1,000
+/// members.
 pub const RECEIPT_FILE_BYTES_MAX: usize = 24 * 1024 * 1024;
 
 /// A receipt as a file.
@@ -46,8 +47,8 @@ impl ReceiptDocument {
     /// Reads a file's text. Nothing is verified but its form.
     ///
     /// # Errors
-    /// `verification_failed` for unknown or repeated fields, another schema, and every text that is not
-    /// byte for byte what [`ReceiptDocument::to_text`] writes.
+    /// `verification_failed` for unknown or repeated fields, another schema, and every text that is
+    /// not byte for byte what [`ReceiptDocument::to_text`] writes.
     pub fn parse(text: &str) -> Result<Self, Failure> {
         if text.len() > RECEIPT_FILE_BYTES_MAX {
             return Err(failed(format!("the file is larger than {RECEIPT_FILE_BYTES_MAX} bytes")));
@@ -61,7 +62,18 @@ impl ReceiptDocument {
         if document.to_text() != text {
             return Err(failed("the text is not in the one form that receipts are written in"));
         }
+        document.bytes()?;
         Ok(document)
+    }
+
+    /// The receipt's canonical bytes.
+    fn bytes(&self) -> Result<Vec<u8>, Failure> {
+        let bytes = hex::decode(&self.receipt)
+            .map_err(|error| failed(format!("its bytes are no hexadecimal text: {error}")))?;
+        if hex::encode(&bytes) != self.receipt {
+            return Err(failed("its bytes are written in lower-case hexadecimal digits"));
+        }
+        Ok(bytes)
     }
 
     /// Checks a file's text: its form, the network, the id, the owner's signature and every vote.
@@ -74,12 +86,7 @@ impl ReceiptDocument {
             let (found, ours) = (document.network, network.id);
             return Err(failed(format!("it is of network {found} and the genesis is of {ours}")));
         }
-        // Lower-case only: the text was compared with its own rendering, which keeps this field as it is.
-        if document.receipt.bytes().any(|byte| byte.is_ascii_uppercase()) {
-            return Err(failed("its bytes are written in lower-case hexadecimal digits"));
-        }
-        let bytes = hex::decode(&document.receipt)
-            .map_err(|error| failed(format!("its bytes are no hexadecimal text: {error}")))?;
+        let bytes = document.bytes()?;
         let verified = verify_bytes(&bytes, network)?;
         if verified.id() != document.id {
             let (claimed, found) = (document.id, verified.id());

@@ -151,9 +151,9 @@ impl TokenDocument {
 }
 
 impl HistoryDocument {
-    /// Walks from the tip, or from the state before the one that transfer `after` made, back through the
-    /// receipts in the store; at most `limit` states, each of which reads one batch from disk. `None` for
-    /// a token that is not known here, or an `after` that did not move it.
+    /// Walks from the tip, or from the state before the one that transfer `after` made, back
+    /// through the receipts in the store; at most `limit` states, each of which reads one batch
+    /// from disk. `None` for a token that is not known here, or an `after` that did not move it.
     ///
     /// # Errors
     /// Every [`StoreError`].
@@ -192,8 +192,8 @@ impl HistoryDocument {
     }
 }
 
-/// The state that `transfer` spent of this token, with its owner. Outer `None`: the transfer is not final
-/// here or has nothing to do with the token; inner: it created the token.
+/// The state that `transfer` spent of this token, with its owner. Outer `None`: the transfer is not
+/// final here or has nothing to do with the token; inner: it created the token.
 type Before = Option<Option<(TokenState, Address)>>;
 
 fn before(shared: &Shared, token: TokenId, transfer: TransferId) -> Result<Before, StoreError> {

@@ -106,8 +106,8 @@ pub struct OutcomesDocument {
 pub struct OutcomeRow {
     /// The transfer; `None` for bytes that are none.
     pub id: Option<TransferId>,
-    /// As in [`TransferDocument::status`]; `signed` for one that could not be taken now and may be sent
-    /// again.
+    /// As in [`TransferDocument::status`]; `signed` for one that could not be taken now and may be
+    /// sent again.
     pub status: String,
     /// From admission to the durable Commit certificate, µs; of a final one that was proposed here.
     #[serde(skip_serializing_if = "Option::is_none", default)]

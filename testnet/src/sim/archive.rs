@@ -1,4 +1,5 @@
-//! What a node can serve to others, derived from its records: batches, certificates, the applied log.
+//! What a node can serve to others, derived from its records: batches, certificates, the applied
+//! log.
 
 use consensus::{AppliedBatch, AppliedLine, Batch, Proposal, Record};
 use ledger::{BatchId, Bitmap, Certificate, TransferId};
@@ -32,7 +33,8 @@ impl Archive {
                     self.finals.insert(batch.ids()[index], id);
                 }
                 self.commits.entry(id).or_default().push(certified.certificate.clone());
-                self.log.push(AppliedLine { batch: id, bitmap: certified.bitmap.clone() });
+                let count = u32::try_from(certified.bitmap.ones()).expect("at most 4,096");
+                self.log.push(AppliedLine { batch: id, count });
             }
             _ => {}
         }
@@ -51,6 +53,12 @@ impl Archive {
     /// Whether these entries of a batch are final here, in whatever batch.
     pub fn covers(&self, batch: &Batch, bitmap: &Bitmap) -> bool {
         bitmap.indexes().all(|index| self.is_final(&batch.ids()[index]))
+    }
+
+    /// Whether all of a batch is final here.
+    pub fn has_all(&self, id: &BatchId) -> bool {
+        let batch = self.batches.get(id);
+        batch.is_some_and(|(_, batch)| batch.ids().iter().all(|id| self.is_final(id)))
     }
 
     /// The batch, where its bytes are here.

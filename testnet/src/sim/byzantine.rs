@@ -18,17 +18,20 @@ pub enum Behaviour {
     Liar,
     /// As a proposer, shows its certificates to two members only.
     Withholder,
+    /// Proposes, and then is never heard of again; it answers nobody, either.
+    Abandoner,
     /// Votes for one entry, then for another: takes bits back.
     Fickle,
 }
 
 impl Behaviour {
     /// All of them.
-    pub const ALL: [Behaviour; 5] = [
+    pub const ALL: [Behaviour; 6] = [
         Behaviour::Silent,
         Behaviour::Eager,
         Behaviour::Liar,
         Behaviour::Withholder,
+        Behaviour::Abandoner,
         Behaviour::Fickle,
     ];
 
@@ -37,6 +40,7 @@ impl Behaviour {
         let Packet::Message(message) = packet else { return self != Behaviour::Silent };
         match self {
             Behaviour::Silent => false,
+            Behaviour::Abandoner => matches!(message, Message::Propose(_)),
             Behaviour::Withholder => !matches!(message, Message::Certify(_)) || to < 2,
             _ => !matches!(message, Message::Answer(_)),
         }
@@ -71,7 +75,11 @@ impl Behaviour {
                 let transfer = TransferId(hash(Tag::Transfer, &[batch.bytes()]));
                 let of = |index: usize| Refused {
                     index: u32::try_from(index).expect("at most 4,096"),
-                    kind: if index % 2 == 0 { RefusedKind::Spent } else { RefusedKind::Locked },
+                    kind: if index.is_multiple_of(2) {
+                        RefusedKind::Spent
+                    } else {
+                        RefusedKind::Locked
+                    },
                     token: TokenId::default(),
                     transfer,
                 };
@@ -79,7 +87,7 @@ impl Behaviour {
                 let phase = Phase::Lock;
                 vec![Message::Answer(Answer { batch, phase, vote: None, refused })]
             }
-            Behaviour::Silent | Behaviour::Withholder => Vec::new(),
+            Behaviour::Silent | Behaviour::Withholder | Behaviour::Abandoner => Vec::new(),
         }
     }
 }

@@ -1,4 +1,5 @@
-//! A simple form of catching up: compare progress, read the other's applied log, ask for the batches that
+//! A simple form of catching up: compare progress, read the other's applied log, ask for the
+//! batches that
 //! are missing here.
 
 use super::archive::Archive;
@@ -19,6 +20,12 @@ const HEARD_MIN: usize = 4;
 pub struct CatchUp {
     /// Lines of each peer's log whose transfers are all final here.
     cursors: BTreeMap<u16, u64>,
+    /// Up to which position a peer was asked for what its log names of a batch. A line tells how
+    /// many of
+    /// the batch, not which, so the batch with its certificates decides.
+    asked: BTreeMap<(u16, BatchId), u64>,
+    /// Up to which position all of that is final here.
+    served: BTreeMap<(u16, BatchId), u64>,
     /// Peers that had nothing that is missing here, in this life.
     heard: BTreeSet<u16>,
 }
@@ -52,13 +59,15 @@ impl CatchUp {
             return Vec::new();
         }
         let mut missing: Vec<BatchId> = Vec::new();
-        for line in list {
-            let batch = archive.batch(&line.batch);
-            let is_here = batch.is_some_and(|(_, batch)| archive.covers(batch, &line.bitmap));
+        for (position, line) in (at..).zip(list) {
+            let served = self.served.get(&(from, line.batch));
+            let is_served = served.is_some_and(|upto| *upto >= position);
+            let is_here = is_served || archive.has_all(&line.batch);
             if is_here && missing.is_empty() {
                 *cursor += 1;
             } else if !is_here {
                 missing.push(line.batch);
+                self.asked.insert((from, line.batch), position);
             }
         }
         if !missing.is_empty() {
@@ -69,6 +78,13 @@ impl CatchUp {
         }
         self.heard.insert(from);
         Vec::new()
+    }
+
+    /// A peer has shown a batch with a certificate, and all that it certifies is final here.
+    pub fn shown(&mut self, from: u16, batch: BatchId) {
+        if let Some(position) = self.asked.get(&(from, batch)) {
+            self.served.insert((from, batch), *position);
+        }
     }
 
     /// Whom to ask for what the state machines want.

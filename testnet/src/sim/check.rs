@@ -1,4 +1,5 @@
-//! The checks: they watch what members say, write and tell, and share no counting code with the product.
+//! The checks: they watch what members say, write and tell, and share no counting code with the
+//! product.
 //! One invariant a file.
 
 pub mod acknowledged;
@@ -22,7 +23,8 @@ use std::sync::Arc;
 /// What was broken: the invariant's name, and what was seen.
 pub type Broken = (&'static str, String);
 
-/// One batch as the checks know it: for each entry the transfer, its round, and the states it spends.
+/// One batch as the checks know it: for each entry the transfer, its round, and the states it
+/// spends.
 pub type Known = Vec<(TransferId, u32, Vec<TokenState>)>;
 
 /// All checks of one run.

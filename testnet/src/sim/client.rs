@@ -1,4 +1,5 @@
-//! The clients: owners that pay each other and try again elsewhere with the same bytes, and owners that
+//! The clients: owners that pay each other and try again elsewhere with the same bytes, and owners
+//! that
 //! sign conflicting transfers.
 
 use super::plan::MEMBERS;
@@ -145,7 +146,8 @@ impl Clients {
         (home, signed)
     }
 
-    /// Transfers without an answer go to another member. Equivocators lose patience after some tries.
+    /// Transfers without an answer go to another member. Equivocators lose patience after some
+    /// tries.
     pub fn retry(&mut self, now_us: u64) -> Vec<(u16, SignedTransfer)> {
         let mut again = Vec::new();
         for payment in self.payments.values_mut() {
@@ -162,12 +164,9 @@ impl Clients {
         again
     }
 
-    /// A member tells an end. `Err` when an honest owner is told what must not be.
-    ///
-    /// # Errors
-    /// An honest transfer that is rejected or locked.
-    pub fn told(&mut self, id: TransferId, outcome: &Outcome) -> Result<(), ()> {
-        let Some(payment) = self.payments.get_mut(&id) else { return Ok(()) };
+    /// A member tells an end. Whether it may be: no honest transfer is rejected or locked.
+    pub fn told(&mut self, id: TransferId, outcome: &Outcome) -> bool {
+        let Some(payment) = self.payments.get_mut(&id) else { return true };
         match outcome {
             Outcome::Final if !payment.is_done => {
                 payment.is_done = true;
@@ -178,12 +177,12 @@ impl Clients {
                     let input = Input { state: made.state, asset: made.asset, amount: made.amount };
                     self.wallets[owner].push(input);
                 }
-                Ok(())
+                true
             }
             Outcome::Rejected(_) | Outcome::Locked(_) if payment.is_honest && !payment.is_done => {
-                Err(())
+                false
             }
-            _ => Ok(()),
+            _ => true,
         }
     }
 

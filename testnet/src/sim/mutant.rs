@@ -1,4 +1,5 @@
-//! Planted bugs, in the simulator's own driver and adversary layer: the checks must find each of them.
+//! Planted bugs, in the simulator's own driver and adversary layer: the checks must find each of
+//! them.
 
 use super::byzantine::Behaviour;
 use super::plan::{MEMBERS, Plan};

@@ -261,7 +261,7 @@ impl Node {
                 };
                 self.absorb(step, around);
             }
-            Packet::Message(Message::Proof(applied)) => self.proven(applied, around),
+            Packet::Message(Message::Proof(applied)) => self.proven(from, applied, around),
             Packet::Message(Message::Progress(theirs)) => {
                 if self.mutant != Some(Mutant::NoCatchingUp) {
                     let asks = self.catch_up.progress(from, theirs, self.progress());
@@ -285,7 +285,7 @@ impl Node {
             }
             (Request::Applied(_) | Request::Transfers(_), Reply::Applied(list)) => {
                 for applied in list {
-                    self.proven(applied, around);
+                    self.proven(from, applied, around);
                 }
             }
             (Request::Batches(_), Reply::Batches(list)) => {
@@ -301,12 +301,16 @@ impl Node {
         }
     }
 
-    fn proven(&mut self, applied: AppliedBatch, around: &mut Surroundings<'_>) {
+    fn proven(&mut self, from: u16, applied: AppliedBatch, around: &mut Surroundings<'_>) {
         let Ok(batch) = Batch::of(&applied.proposal) else { return };
         if let Some(checked) = self.check(applied.certificate.clone()) {
-            let batch = Arc::new(batch);
-            let step = self.validator.proven(around.now_us, applied, batch, checked);
+            let (batch, certified) = (Arc::new(batch), checked.certified().clone());
+            let now_us = around.now_us;
+            let step = self.validator.proven(now_us, applied, batch.clone(), checked);
             self.absorb(step, around);
+            if certified.count() == batch.count() && self.archive.covers(&batch, &certified) {
+                self.catch_up.shown(from, batch.id());
+            }
         }
     }
 

@@ -1,4 +1,5 @@
-//! What goes over a link: messages, and requests and replies for catching up. All of it as the real wire
+//! What goes over a link: messages, and requests and replies for catching up. All of it as the real
+//! wire
 //! bytes, so that the codec is in every run.
 
 use consensus::codec;

@@ -1,4 +1,5 @@
-//! What one seed does: which faults there are and how hard (swarm testing: each seed switches whole classes
+//! What one seed does: which faults there are and how hard (swarm testing: each seed switches whole
+//! classes
 //! of faults on and off).
 
 use super::byzantine::Behaviour;
@@ -33,7 +34,8 @@ pub struct Plan {
     pub crashes: u32,
     /// Partitions during the chaos.
     pub partitions: u32,
-    /// Honest owners pay at so many instants only, all at one member each time; 0: at any time, anywhere.
+    /// Honest owners pay at so many instants only, all at one member each time; 0: at any time,
+    /// anywhere.
     pub bursts: u32,
     /// Transfers that honest owners make.
     pub payments: u32,
@@ -54,7 +56,7 @@ impl Plan {
         let mut plan = Self {
             seed,
             chaos_us: 3_000_000 + u64::from(some(3, 9)) * 1_000_000,
-            settle_us_max: 30_000_000,
+            settle_us_max: 8_000_000,
             loss: some(2, 200),
             twice: some(2, 200),
             late: some(2, 50),

@@ -300,10 +300,14 @@ impl World {
         }
     }
 
+    /// What a traitor tells is no answer: it may be true, and shown to nobody else.
     fn told(&mut self, by: u16, id: TransferId, outcome: &Outcome) {
+        if self.behaviour(by).is_some() {
+            return;
+        }
         let node = &self.nodes[usize::from(by)];
         self.checks.told(self.now_us, (by, id), outcome, node);
-        if self.clients.told(id, outcome).is_err() {
+        if !self.clients.told(id, outcome) {
             self.checks.refused(self.now_us, (by, id), outcome);
         }
     }

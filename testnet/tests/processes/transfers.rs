@@ -54,7 +54,7 @@ fn a_payment_is_final_and_its_receipt_holds_offline() {
     let other = if &text[at..=at] == "1" { "2" } else { "1" };
     let changed = format!("{}{other}{}", &text[..at], &text[at + 1..]);
     std::fs::write(&receipt, changed).expect("written");
-    assert_ne!(place.quorate(&check).exit, 0);
+    assert_eq!(place.quorate(&check).failed(9), "verification_failed");
 }
 
 #[test]

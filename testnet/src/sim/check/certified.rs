@@ -1,4 +1,5 @@
-//! Applied implies certified: five distinct members have validly signed a Commit vote for each entry.
+//! Applied implies certified: five distinct members have validly signed a Commit vote for each
+//! entry.
 
 use super::Broken;
 use ledger::{Canonical, Network, Phase};

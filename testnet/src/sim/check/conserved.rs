@@ -1,4 +1,5 @@
-//! Value is conserved on each node: what is unspent adds up to what genesis created, asset by asset.
+//! Value is conserved on each node: what is unspent adds up to what genesis created, asset by
+//! asset.
 
 use super::Broken;
 use consensus::Tips;

@@ -1,4 +1,5 @@
-//! An honest member's votes on one batch in one phase only gain bits: of any two, one covers the other.
+//! An honest member's votes on one batch in one phase only gain bits: of any two, one covers the
+//! other.
 
 use super::Broken;
 use ledger::{BatchId, Bitmap, Phase, Vote};

@@ -1,4 +1,5 @@
-//! After the calm, with all up and nothing lost: every honest owner's transfer ends final, within a bound,
+//! After the calm, with all up and nothing lost: every honest owner's transfer ends final, within a
+//! bound,
 //! and all honest nodes stand equal.
 
 use super::Broken;

@@ -1,4 +1,5 @@
-//! The driver around the state machines, and its order in one place: persist, then send what stands on it,
+//! The driver around the state machines, and its order in one place: persist, then send what stands
+//! on it,
 //! then hand over work.
 
 use super::{Effect, Held, JUDGE_US_MAX, Node, Surroundings, Timer};

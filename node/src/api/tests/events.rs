@@ -1,0 +1,86 @@
+//! Tests of the stream of events.
+
+use super::super::limits::EVENT_STREAMS_MAX;
+use super::server::{PATIENCE, Server, start};
+use crate::events::EVENTS_KEPT_MAX;
+use serde_json::json;
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
+
+struct Stream(BufReader<TcpStream>);
+
+fn open(server: &Server, last: Option<&str>) -> Stream {
+    let last = last.map_or_else(String::new, |last| format!("last-event-id: {last}\r\n"));
+    let mut stream = TcpStream::connect(server.address()).expect("a connection");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    let text = format!("GET /v1/events HTTP/1.1\r\nhost: localhost\r\n{last}\r\n");
+    stream.write_all(text.as_bytes()).expect("writing");
+    let mut stream = Stream(BufReader::new(stream));
+    assert_eq!(stream.until("http/1.1 "), "200 OK");
+    assert_eq!(stream.until("retry: "), "1000", "the stream is open");
+    stream
+}
+
+impl Stream {
+    /// Reads to the next line that begins so; gives the rest of it.
+    fn until(&mut self, prefix: &str) -> String {
+        loop {
+            let mut line = String::new();
+            assert!(self.0.read_line(&mut line).expect("reading") > 0, "the stream has ended");
+            let line = line.trim_end();
+            if line.to_ascii_lowercase().starts_with(prefix) {
+                return line[prefix.len()..].to_string();
+            }
+        }
+    }
+
+    /// Number, kind and data of the next event; a gap has no number.
+    fn event(&mut self) -> (String, String) {
+        let kind = self.until("event: ");
+        (kind, self.until("data: "))
+    }
+}
+
+#[test]
+fn a_stream_begins_with_the_next_event_and_resumes_after_the_last_seen() {
+    let server = start(1);
+    let events = &server.handle.shared.events;
+    events.push("batch", json!({"n": 1}));
+    let mut live = open(&server, None);
+    events.push("transfer", json!({"n": "two\nlines"}));
+    assert_eq!(live.event(), ("transfer".into(), r#"{"n":"two\nlines"}"#.into()));
+    let first = *events.follow().borrow() - 1;
+    let mut back = open(&server, Some(&first.to_string()));
+    assert_eq!(back.until("id: "), (first + 1).to_string());
+    assert_eq!(back.event().0, "transfer");
+    let got = server.ask("GET", "/v1/events", "last-event-id: x\r\n", b"");
+    got.is_problem(400, "usage");
+}
+
+#[test]
+fn who_missed_events_sees_a_gap() {
+    let server = start(1);
+    let events = &server.handle.shared.events;
+    let before = *events.follow().borrow();
+    for n in 0..EVENTS_KEPT_MAX + 3 {
+        events.push("batch", json!({"n": n}));
+    }
+    let mut stream = open(&server, Some(&before.to_string()));
+    let (kind, data) = stream.event();
+    assert_eq!(kind, "gap");
+    assert!(data.contains("\"missed\":3"), "{data}");
+    assert_eq!(stream.event(), ("batch".into(), r#"{"n":3}"#.into()));
+    let mut ahead = open(&server, Some("999999999"));
+    let (kind, data) = ahead.event();
+    assert_eq!(kind, "gap");
+    assert!(data.contains("\"missed\":null"), "{data}");
+}
+
+#[test]
+fn one_stream_too_many_is_refused() {
+    let server = start(1);
+    let streams: Vec<Stream> = (0..EVENT_STREAMS_MAX).map(|_| open(&server, None)).collect();
+    server.get("/v1/events").is_problem(429, "overloaded");
+    assert_eq!(server.get("/v1/node").status, 200);
+    drop(streams);
+}

@@ -33,8 +33,7 @@ impl Archive {
                     self.finals.insert(batch.ids()[index], id);
                 }
                 self.commits.entry(id).or_default().push(certified.certificate.clone());
-                let count = u32::try_from(certified.bitmap.ones()).expect("at most 4,096");
-                self.log.push(AppliedLine { batch: id, count });
+                self.log.push(AppliedLine { batch: id, bitmap: certified.bitmap.clone() });
             }
             _ => {}
         }

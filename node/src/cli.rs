@@ -1,6 +1,6 @@
-//! The `quorate` program: reads the command line, does what it says, prints one answer and ends with
-//! its exit code. What a command has to say is an [`Answer`] or a [`Failure`]; only this file prints
-//! them, so that with `--json` exactly one document reaches standard output.
+//! The `quorate` program: reads the command line, does what it says, prints one answer and ends
+//! with its exit code. What a command has to say is an [`Answer`] or a [`Failure`]; only this file
+//! prints them, so that with `--json` exactly one document reaches standard output.
 
 mod account;
 pub mod answer;

@@ -73,7 +73,7 @@ async fn need(
             let id = row.asset_id.to_string();
             Asset::find(Some(&id), signer.network, signer.client, owner).await.or_else(
                 |failure| {
-                    // Whole tokens of an asset that the sender has nothing of: said to be foreign below.
+                    // The sender has nothing of it: the token is told to be foreign below.
                     let asset = Asset { id: row.asset_id, label: row.asset, decimals: 0 };
                     if args.amount.is_none() { Ok(asset) } else { Err(failure) }
                 },

@@ -3,7 +3,7 @@
 //! Nothing is asked of a node while it is held.
 //!
 //! `ledger.json` names transfers; which tokens they spend is read from their signed bytes. A
-//! transfer that became final is remembered a while, for a node that lags still shows what it spent.
+//! transfer that became final is remembered a while: a node that lags still shows what it spent.
 
 use super::disk;
 use super::process::Process;

@@ -73,15 +73,15 @@ impl Wallet {
     /// # Errors
     /// `config` when the folder can't be written.
     pub fn store(&self, signed: &SignedTransfer, record: &Record) -> Result<(), Failure> {
-        let path = self.path(&record.id, "bin");
-        if !path.exists() {
-            disk::replace(&path, &signed.to_bytes())
-                .map_err(|error| damaged(&path, &error.to_string()))?;
-        }
         if self.record(&record.id)?.is_none() {
             self.write_record(record)?;
         }
-        Ok(())
+        let path = self.path(&record.id, "bin");
+        if path.exists() {
+            return Ok(());
+        }
+        // Syncing the folder after the bytes makes the record durable, too.
+        disk::replace(&path, &signed.to_bytes()).map_err(|error| damaged(&path, &error.to_string()))
     }
 
     /// Notes how far a transfer is, in its record and in the list. One that the wallet does not
@@ -152,7 +152,9 @@ impl Wallet {
         let mut records = Vec::new();
         for entry in entries {
             let path = entry.map_err(|error| damaged(&folder, &error.to_string()))?.path();
-            if path.extension().is_some_and(|end| end == "json") {
+            // A record without bytes is left by a crash: nothing was promised or sent.
+            let is_record = path.extension().is_some_and(|end| end == "json");
+            if is_record && path.with_extension("bin").exists() {
                 records.extend(read_record(&path)?);
             }
         }
@@ -163,7 +165,7 @@ impl Wallet {
     fn write_record(&self, record: &Record) -> Result<(), Failure> {
         let path = self.path(&record.id, "json");
         let bytes = serde_json::to_vec(record).expect("strings and numbers only");
-        disk::replace(&path, &bytes).map_err(|error| damaged(&path, &error.to_string()))
+        disk::replace_soon(&path, &bytes).map_err(|error| damaged(&path, &error.to_string()))
     }
 
     fn inputs_of(&self, id: &TransferId) -> Result<Vec<Input>, Failure> {

@@ -1,5 +1,4 @@
-//! What a client command works with: the testnet's names, the network, the nodes to ask, the
-//! wallet.
+//! What a client command works with: the testnet's names, the network, the nodes, the wallet.
 
 use super::answer::note;
 use super::args::Global;

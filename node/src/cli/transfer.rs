@@ -73,8 +73,7 @@ async fn need(
             let id = row.asset_id.to_string();
             Asset::find(Some(&id), signer.network, signer.client, owner).await.or_else(
                 |failure| {
-                    // Whole tokens of an asset that the sender has nothing of: said to be foreign
-                    // below.
+                    // The sender has nothing of it: the token is told to be foreign below.
                     let asset = Asset { id: row.asset_id, label: row.asset, decimals: 0 };
                     if args.amount.is_none() { Ok(asset) } else { Err(failure) }
                 },
@@ -131,7 +130,7 @@ pub fn dry_run(context: &Context, draft: &Draft, asset: &Asset, chosen: &Chosen)
     });
     let (from, to) = (context.name_of(&transfer.owner), context.name_of(&draft.to));
     let text = format!(
-        "would sign: {from} → {to} {} {} ({} tokens spent, {} made or moved, change {change})\n\
+        "would sign: {from} → {to} {} {} (tokens spent {}, made or moved {}, change {change})\n\
          transfer {}\nnothing was signed or sent\n",
         draft.amount,
         draft.asset,

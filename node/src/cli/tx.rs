@@ -142,8 +142,8 @@ fn of_record(context: &Context, record: &Record) -> Answer {
     });
     let to = record.to.map_or("-".into(), |to| context.name_of(&to));
     let text = format!(
-        "{}: {} → {to} {} {}\ntransfer {}\nno node that answers knows it\n\
-         next: quorate tx retry {}\n",
+        "{}: {} → {to} {} {}\ntransfer {}\n\
+         no node that answers knows it\nnext: quorate tx retry {}\n",
         record.status.word(),
         context.name_of(&record.from),
         record.amount,

@@ -15,12 +15,21 @@ static UNFINISHED: AtomicU64 = AtomicU64::new(0);
 /// # Errors
 /// What the file system says; `path` is then as it was.
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    replace_soon(path, bytes)?;
+    sync_folder_of(path)
+}
+
+/// The same without waiting for the folder: a power cut may bring back what was there before, as
+/// whole as it was. For what only says that something is over.
+///
+/// # Errors
+/// What the file system says; `path` is then as it was.
+pub fn replace_soon(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let number = UNFINISHED.fetch_add(1, Ordering::Relaxed);
     let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_string_lossy();
     let unfinished = path.with_file_name(format!(".{name}.{}.{number}", std::process::id()));
-    let written = write_synced(&unfinished, bytes)
-        .and_then(|()| std::fs::rename(&unfinished, path))
-        .and_then(|()| sync_folder_of(path));
+    let written =
+        write_synced(&unfinished, bytes).and_then(|()| std::fs::rename(&unfinished, path));
     if written.is_err() {
         // Best effort: a leftover is named like no file that is ever read.
         drop(std::fs::remove_file(&unfinished));

@@ -3,8 +3,7 @@
 //! Nothing is asked of a node while it is held.
 //!
 //! `ledger.json` names transfers; which tokens they spend is read from their signed bytes. A
-//! transfer that became final is remembered a while, for a node that lags still shows what it
-//! spent.
+//! transfer that became final is remembered a while: a node that lags still shows what it spent.
 
 use super::disk;
 use super::process::Process;
@@ -16,6 +15,8 @@ use ledger::{Input, SignedTransfer, TokenId, TransferId};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
+use std::io;
+use std::path::Path;
 
 /// Inputs of final transfers that are remembered, summed over transfers: the largest transfer
 /// twice. The newest final transfer is always among them.
@@ -154,7 +155,7 @@ impl<'a> Promises<'a> {
             Some(known) => *known = open,
             None => self.file.open.push(open),
         }
-        self.write()?;
+        self.write(disk::replace)?;
         let tokens = signed.transfer.inputs.iter().map(|input| (input.state.token, id));
         self.held.extend(tokens);
         Ok(Ok(()))
@@ -178,7 +179,7 @@ impl<'a> Promises<'a> {
         if status == Progress::Final {
             self.remember(id)?;
         }
-        self.write()
+        self.write(disk::replace_soon)
     }
 
     /// Gives the tokens of a transfer back that was never sent. Its bytes stay.
@@ -188,7 +189,7 @@ impl<'a> Promises<'a> {
     pub fn forget(&mut self, id: &TransferId) -> Result<(), Failure> {
         self.file.open.retain(|open| open.id != *id);
         self.held.retain(|_, held_by| held_by != id);
-        self.write()
+        self.write(disk::replace_soon)
     }
 
     fn remember(&mut self, id: &TransferId) -> Result<(), Failure> {
@@ -207,10 +208,11 @@ impl<'a> Promises<'a> {
         Ok(())
     }
 
-    fn write(&self) -> Result<(), Failure> {
+    /// A promise is waited for; that one is over need not be: what comes back holds more tokens.
+    fn write(&self, replace: fn(&Path, &[u8]) -> io::Result<()>) -> Result<(), Failure> {
         let path = self.wallet.folder.join("ledger.json");
         let bytes = serde_json::to_vec(&self.file).expect("strings and numbers only");
-        disk::replace(&path, &bytes).map_err(|error| damaged(&path, &error.to_string()))
+        replace(&path, &bytes).map_err(|error| damaged(&path, &error.to_string()))
     }
 }
 

@@ -95,8 +95,7 @@ impl Load {
         *self.shared.tally.lock() = Tally::default();
     }
 
-    /// Takes what was counted and waits for the requests under way, whose outcomes are no part of
-    /// it.
+    /// Takes what was counted and waits for the requests under way; those are no part of it.
     pub async fn finish(mut self) -> Tally {
         let tally = std::mem::take(&mut *self.shared.tally.lock());
         self.shared.is_over.store(true, Ordering::Relaxed);

@@ -1,0 +1,122 @@
+//! How long it takes to judge a batch of single-token transfers (FEATURES.md A1), and beside it what it
+//! took before (A4).
+//!
+//! * `prefetch`, `hash`, `all`: the node's stages, in a rayon pool of 1 and of 2 threads. `prefetch` has
+//!   no parallel part. `all` is all four stages, with the trusted network's empty fourth.
+//! * `sequential`: `consensus::judge`, the reference that the pipeline is tested against.
+//! * `four_workers`: the source design, four threads that take one token at a time, see
+//!   `benches/src/four_workers.rs`. On 2 cores it has both, so compare it with `threads=2`.
+//!
+//! `cargo bench -p benches --bench validate`, one size with `-- batch=1000`.
+#![allow(missing_docs, reason = "criterion's macros make undocumented functions")]
+
+use benches::four_workers::FourWorkers;
+use benches::{Fixture, MEMBERS, member_key};
+use consensus::judge::judge;
+use consensus::{Judge, Judged, Verdict};
+use criterion::measurement::WallTime;
+use criterion::{
+    BatchSize, BenchmarkGroup, Criterion, SamplingMode, Throughput, criterion_group, criterion_main,
+};
+use node::pipeline::{dht_check, hash, pin_check, prefetch};
+use node::store::{self, Opened};
+use rayon::{ThreadPool, ThreadPoolBuilder};
+use std::time::Duration;
+
+/// Transfers of one token each.
+const BATCHES: [u32; 3] = [10, 100, 1_000];
+
+/// A batch and a store that has never seen it.
+struct Bench {
+    fixture: Fixture,
+    job: Judge,
+    opened: Opened,
+    folder: tempfile::TempDir,
+}
+
+impl Bench {
+    fn new(transfers: u32) -> Self {
+        let fixture = Fixture::new(transfers);
+        let (proposal, _) = fixture.propose(fixture.transfers(fixture.coins.len()));
+        let folder = tempfile::tempdir().expect("a folder");
+        let own = MEMBERS - 1;
+        let opened = store::open(folder.path(), &fixture.network, own, &member_key(own), false);
+        let opened = opened.expect("an empty store opens");
+        Self { fixture, job: Judge { proposal, only: None }, opened, folder }
+    }
+
+    fn all(&self) -> Judged {
+        let prefetched = prefetch::prefetch(&self.opened.validator, self.job.clone());
+        let hashed = hash::hash(&self.fixture.network, prefetched);
+        dht_check::dht_check(true, pin_check::pin_check(&self.opened.store, hashed))
+    }
+
+    fn check(&self, judged: &Judged) {
+        assert!(judged.is_signed && judged.batch.is_ok());
+        assert_eq!(judged.verdicts.len(), self.fixture.coins.len());
+        assert!(judged.verdicts.iter().all(|verdict| *verdict == Some(Verdict::Valid)));
+    }
+}
+
+fn pool(threads: usize) -> ThreadPool {
+    ThreadPoolBuilder::new().num_threads(threads).build().expect("threads")
+}
+
+fn validate(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("validate");
+    group.sampling_mode(SamplingMode::Flat);
+    for transfers in BATCHES {
+        let bench = Bench::new(transfers);
+        group.throughput(Throughput::Elements(u64::from(transfers)));
+        stages(&mut group, &bench, transfers);
+        slow(&mut group, &bench, transfers);
+        drop(bench.opened);
+        bench.folder.close().expect("the folder goes");
+    }
+    group.finish();
+}
+
+fn stages(group: &mut BenchmarkGroup<'_, WallTime>, bench: &Bench, transfers: u32) {
+    group.bench_function(format!("prefetch/batch={transfers}"), |bencher| {
+        let run = |job| prefetch::prefetch(&bench.opened.validator, job);
+        bencher.iter_batched(|| bench.job.clone(), run, BatchSize::PerIteration);
+    });
+    for threads in [1, 2] {
+        let pool = pool(threads);
+        group.bench_function(format!("hash/batch={transfers} threads={threads}"), |bencher| {
+            let setup = || prefetch::prefetch(&bench.opened.validator, bench.job.clone());
+            let run = |prefetched| pool.install(|| hash::hash(&bench.fixture.network, prefetched));
+            bencher.iter_batched(setup, run, BatchSize::PerIteration);
+        });
+        bench.check(&pool.install(|| bench.all()));
+        group.bench_function(format!("all/batch={transfers} threads={threads}"), |bencher| {
+            bencher.iter_with_large_drop(|| pool.install(|| bench.all()));
+        });
+    }
+}
+
+fn slow(group: &mut BenchmarkGroup<'_, WallTime>, bench: &Bench, transfers: u32) {
+    let tips = bench.opened.validator.tips();
+    let sequential = || judge(tips, bench.job.proposal.clone(), None);
+    bench.check(&sequential());
+    group.bench_function(format!("sequential/batch={transfers}"), |bencher| {
+        bencher.iter_with_large_drop(sequential);
+    });
+    let workers = FourWorkers::start(bench.opened.validator.clone());
+    let verdicts = workers.judge(bench.job.proposal.clone());
+    assert!(verdicts.iter().all(|verdict| *verdict == Verdict::Valid));
+    group.bench_function(format!("four_workers/batch={transfers}"), |bencher| {
+        bencher.iter_with_large_drop(|| workers.judge(bench.job.proposal.clone()));
+    });
+    workers.stop();
+}
+
+criterion_group! {
+    name = suite;
+    config = Criterion::default()
+        .warm_up_time(Duration::from_millis(300))
+        .measurement_time(Duration::from_millis(1_500))
+        .sample_size(20);
+    targets = validate
+}
+criterion_main!(suite);

@@ -7,6 +7,9 @@
 //! * `four_workers`: the source design, four threads that take one token at a time, see
 //!   `benches/src/four_workers.rs`. On 2 cores it has both, so compare it with `threads=2`.
 //!
+//! Wall-clock time on a machine with other work favours whoever has more threads, so the CPU that each form
+//! takes for a transfer is printed beside it: that is the figure to compare on shared cores.
+//!
 //! `cargo bench -p benches --bench validate`, one size with `-- batch=1000`.
 #![allow(missing_docs, reason = "criterion's macros make undocumented functions")]
 
@@ -21,10 +24,13 @@ use criterion::{
 use node::pipeline::{dht_check, hash, pin_check, prefetch};
 use node::store::{self, Opened};
 use rayon::{ThreadPool, ThreadPoolBuilder};
+use std::hint::black_box;
 use std::time::Duration;
 
 /// Transfers of one token each.
 const BATCHES: [u32; 3] = [10, 100, 1_000];
+/// Rounds of 2,000 transfers in which the CPU is counted.
+const CPU_ROUNDS: usize = 5;
 
 /// A batch and a store that has never seen it.
 struct Bench {
@@ -56,6 +62,37 @@ impl Bench {
         assert_eq!(judged.verdicts.len(), self.fixture.coins.len());
         assert!(judged.verdicts.iter().all(|verdict| *verdict == Some(Verdict::Valid)));
     }
+}
+
+/// Prints the CPU time, of all threads, that `run` takes for a transfer: the least of a few rounds, as
+/// cold caches and other work only add to it.
+fn tell_cpu<T>(name: &str, transfers: u32, mut run: impl FnMut() -> T) {
+    let repeats = 2_000 / transfers;
+    let round = || {
+        let before = cpu_ns();
+        for _ in 0..repeats {
+            black_box(run());
+        }
+        (cpu_ns() - before) / u64::from(repeats * transfers)
+    };
+    let least = std::iter::repeat_with(round).take(CPU_ROUNDS).min().expect("some rounds");
+    println!(
+        "  {name}/batch={transfers}: {}.{} µs CPU a transfer",
+        least / 1_000,
+        least / 100 % 10
+    );
+}
+
+/// CPU time of this process's living threads, ns: the first field of each thread's `schedstat` (proc(5)).
+fn cpu_ns() -> u64 {
+    let tasks = std::fs::read_dir("/proc/self/task").expect("Linux");
+    let of = |task: std::io::Result<std::fs::DirEntry>| -> u64 {
+        let path = task.expect("its own threads").path().join("schedstat");
+        // A thread that has ended in the meantime has no file any more.
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        text.split(' ').next().and_then(|field| field.parse().ok()).unwrap_or_default()
+    };
+    tasks.map(of).sum()
 }
 
 fn pool(threads: usize) -> ThreadPool {
@@ -92,6 +129,8 @@ fn stages(group: &mut BenchmarkGroup<'_, WallTime>, bench: &Bench, transfers: u3
         group.bench_function(format!("all/batch={transfers} threads={threads}"), |bencher| {
             bencher.iter_with_large_drop(|| pool.install(|| bench.all()));
         });
+        let name = format!("all threads={threads}");
+        tell_cpu(&name, transfers, || pool.install(|| bench.all()));
     }
 }
 
@@ -102,12 +141,15 @@ fn slow(group: &mut BenchmarkGroup<'_, WallTime>, bench: &Bench, transfers: u32)
     group.bench_function(format!("sequential/batch={transfers}"), |bencher| {
         bencher.iter_with_large_drop(sequential);
     });
+    tell_cpu("sequential", transfers, sequential);
     let workers = FourWorkers::start(bench.opened.validator.clone());
     let verdicts = workers.judge(bench.job.proposal.clone());
     assert!(verdicts.iter().all(|verdict| *verdict == Verdict::Valid));
     group.bench_function(format!("four_workers/batch={transfers}"), |bencher| {
         bencher.iter_with_large_drop(|| workers.judge(bench.job.proposal.clone()));
     });
+    let judge_by_four = || workers.judge(bench.job.proposal.clone());
+    tell_cpu("four_workers", transfers, judge_by_four);
     workers.stop();
 }
 

@@ -7,7 +7,8 @@
 //!   transfers/s is criterion's `elem/s`.
 //!
 //! `cargo bench -p benches --bench end_to_end`. `TMPDIR` chooses the disk; on tmpfs it is another bench.
-//! Where the time goes follows each figure, as medians of the proposers' own stages.
+//! Where the time goes follows each figure, as medians of the proposers' own stages;
+//! criterion's own figure is near the mean, which a loaded machine pulls up.
 #![allow(missing_docs, reason = "criterion's macros make undocumented functions")]
 
 use benches::seven::Seven;
@@ -31,6 +32,8 @@ struct World {
     seven: Seven,
     small: Vec<Coin>,
     large: Vec<Coin>,
+    /// Since they were told last: the times that clients waited, and the stages of their transfers.
+    waited: Vec<Duration>,
     stages: Vec<Stages>,
 }
 
@@ -44,13 +47,14 @@ impl World {
         let seven = Seven::start(&fixture);
         let mut builder = tokio::runtime::Builder::new_current_thread();
         let runtime = builder.enable_all().build().expect("a runtime");
-        Self { runtime, fixture, seven, small, large, stages: Vec::new() }
+        Self { runtime, fixture, seven, small, large, waited: Vec::new(), stages: Vec::new() }
     }
 
     /// Runs these transfers to their end and notes their stages.
     fn settle(&mut self, transfers: Vec<SignedTransfer>, members: &[usize]) -> Duration {
         let (elapsed, ends) = self.runtime.block_on(self.seven.settle(transfers, members));
         let of = |end: Entry| end.report.map(|report| report.stages);
+        self.waited.push(elapsed);
         self.stages.extend(ends.into_iter().filter_map(of));
         elapsed
     }
@@ -70,8 +74,11 @@ impl World {
         signed
     }
 
-    /// Prints the medians of the stages noted since the last time, µs.
-    fn tell_stages(&mut self) {
+    /// Prints medians of what was noted since the last time.
+    fn tell(&mut self) {
+        let mut waited = std::mem::take(&mut self.waited);
+        waited.sort_unstable();
+        println!("  client p50 {:?} of {}", waited[waited.len() / 2], waited.len());
         let stages = std::mem::take(&mut self.stages);
         let median = |of: fn(&Stages) -> u64| {
             let mut all: Vec<u64> = stages.iter().map(of).collect();
@@ -113,7 +120,7 @@ fn end_to_end(criterion: &mut Criterion) {
             elapsed
         });
     });
-    world.tell_stages();
+    world.tell();
     group.sample_size(10);
     group.throughput(Throughput::Elements(LARGE));
     group.bench_function("idle/tokens=1000", |bencher| {
@@ -126,7 +133,7 @@ fn end_to_end(criterion: &mut Criterion) {
             elapsed
         });
     });
-    world.tell_stages();
+    world.tell();
     let several: [(&str, &[usize]); 2] = [("one", &[0]), ("seven", &[0, 1, 2, 3, 4, 5, 6])];
     for (name, members) in several {
         group.bench_function(format!("many/transfers={SMALL} nodes={name}"), |bencher| {
@@ -139,7 +146,7 @@ fn end_to_end(criterion: &mut Criterion) {
                 elapsed
             });
         });
-        world.tell_stages();
+        world.tell();
     }
     group.finish();
     world.seven.stop();

@@ -1,14 +1,15 @@
-//! What a batch costs before and after the wire: its canonical bytes, zstd over them, the frame (both),
-//! the way back, ids with their Merkle root, root and path alone.
+//! What a batch costs before and after the wire: its canonical bytes, zstd over them, the frame
+//! (both), the way back, ids with their Merkle root, root and path alone.
 //!
-//! `cargo bench -p benches --bench batch`, one of them with `-- batch::decode`. Entries are of the hard
-//! kind, see `Fixture::next_transfers`. What the bytes come to is in the suite `bytes`.
+//! `cargo bench -p benches --bench batch`, one of them with `-- batch::decode`. Entries are of the
+//! hard kind, see `Fixture::next_transfers`. What the bytes come to is in the suite `bytes`.
 #![allow(missing_docs, reason = "criterion's macros make undocumented functions")]
 
 use benches::Fixture;
 use consensus::limits::ZSTD_LEVEL;
 use consensus::{Batch, Message, Proposal, codec};
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::measurement::WallTime;
+use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
 use ledger::{Canonical, Digest, merkle};
 use std::hint::black_box;
 use std::sync::Arc;
@@ -25,48 +26,76 @@ fn batches() -> impl Iterator<Item = (u32, Arc<Proposal>, Arc<Batch>)> {
     })
 }
 
+/// A group of one bench, `name/…`, over so many elements.
+fn group<'a>(
+    criterion: &'a mut Criterion,
+    name: &str,
+    elements: u32,
+) -> BenchmarkGroup<'a, WallTime> {
+    let mut group = criterion.benchmark_group(name);
+    group.throughput(Throughput::Elements(u64::from(elements)));
+    group
+}
+
 fn frames(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("batch");
     for (entries, proposal, _) in batches() {
         let message = Message::Propose(Proposal::clone(&proposal));
         let bytes = message.to_bytes();
         let frame = codec::encode(&message);
         let decoded: Message = codec::decode(&frame).expect("its own frame");
         assert_eq!(decoded, message);
-        group.throughput(Throughput::Elements(u64::from(entries)));
-        group.bench_function(format!("bytes/entries={entries}"), |bencher| {
-            bencher.iter(|| black_box(&message).to_bytes());
-        });
-        group.bench_function(format!("compress/entries={entries}"), |bencher| {
-            bencher.iter(|| zstd::bulk::compress(black_box(&bytes), ZSTD_LEVEL).expect("packed"));
-        });
-        group.bench_function(format!("encode/entries={entries}"), |bencher| {
-            bencher.iter(|| codec::encode(black_box(&message)));
-        });
-        group.bench_function(format!("decode/entries={entries}"), |bencher| {
-            bencher.iter(|| codec::decode::<Message>(black_box(&frame)).expect("its own frame"));
-        });
+        group(criterion, "batch::bytes", entries).bench_function(
+            format!("entries={entries}"),
+            |bencher| {
+                bencher.iter(|| black_box(&message).to_bytes());
+            },
+        );
+        group(criterion, "batch::compress", entries).bench_function(
+            format!("entries={entries}"),
+            |bencher| {
+                bencher
+                    .iter(|| zstd::bulk::compress(black_box(&bytes), ZSTD_LEVEL).expect("packed"));
+            },
+        );
+        group(criterion, "batch::encode", entries).bench_function(
+            format!("entries={entries}"),
+            |bencher| {
+                bencher.iter(|| codec::encode(black_box(&message)));
+            },
+        );
+        group(criterion, "batch::decode", entries).bench_function(
+            format!("entries={entries}"),
+            |bencher| {
+                bencher
+                    .iter(|| codec::decode::<Message>(black_box(&frame)).expect("its own frame"));
+            },
+        );
     }
-    group.finish();
 }
 
 fn tree(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("merkle");
     for (entries, proposal, batch) in batches() {
         let pairs = batch.entries().iter().zip(batch.ids());
         let leaves: Vec<Digest> = pairs.map(|(entry, id)| entry.leaf(*id)).collect();
-        group.throughput(Throughput::Elements(u64::from(entries)));
-        group.bench_function(format!("root/leaves={entries}"), |bencher| {
-            bencher.iter(|| merkle::root(black_box(&leaves)));
-        });
-        group.bench_function(format!("path/leaves={entries}"), |bencher| {
-            bencher.iter(|| merkle::path(black_box(&leaves), leaves.len() / 2));
-        });
-        group.bench_function(format!("ids_and_root/leaves={entries}"), |bencher| {
-            bencher.iter(|| Batch::of(black_box(&proposal)).expect("its own root"));
-        });
+        group(criterion, "merkle::root", entries).bench_function(
+            format!("leaves={entries}"),
+            |bencher| {
+                bencher.iter(|| merkle::root(black_box(&leaves)));
+            },
+        );
+        group(criterion, "merkle::path", entries).bench_function(
+            format!("leaves={entries}"),
+            |bencher| {
+                bencher.iter(|| merkle::path(black_box(&leaves), leaves.len() / 2));
+            },
+        );
+        group(criterion, "merkle::ids_and_root", entries).bench_function(
+            format!("leaves={entries}"),
+            |bencher| {
+                bencher.iter(|| Batch::of(black_box(&proposal)).expect("its own root"));
+            },
+        );
     }
-    group.finish();
 }
 
 criterion_group! {

@@ -1,9 +1,10 @@
-//! Counts, and does not time: bytes of payload for a transfer over one link, batched and as JSON one by
-//! one. `cargo bench -p benches --bench bytes` prints the table; the same run prints the same figures.
+//! Counts, and does not time: bytes of payload for a transfer over one link, batched and as JSON
+//! one by one. `cargo bench -p benches --bench bytes` prints the table; the same run prints the
+//! same figures.
 //!
-//! `raw` is the batch before zstd, `frame` after, `votes` two answers and two certificates; `json` is one
-//! request for the transfer and one reply for each of two votes, without headers and certificates. All
-//! are bytes for one transfer.
+//! `raw` is the batch before zstd, `frame` after, `votes` two answers and two certificates; `json`
+//! is one request for the transfer and one reply for each of two votes, without headers and
+//! certificates. All are bytes for one transfer.
 
 use benches::Fixture;
 use benches::wire::Exchange;

@@ -1,13 +1,14 @@
-//! Seven nodes in this process, from the client's bytes at one of them to durably final there: real QUIC,
-//! real fdatasync, all seven on this machine's cores. No HTTP.
+//! Seven nodes in this process, from the client's bytes at one of them to durably final there: real
+//! QUIC, real fdatasync, all seven on this machine's cores. No HTTP.
 //!
-//! * `idle/tokens=1`: one transfer after the other, each when all nodes have applied the one before.
+//! * `idle/tokens=1`: one transfer after the other, each when all nodes have applied the one
+//!   before.
 //! * `idle/tokens=1000`: the same with one transfer of 1,000 tokens.
-//! * `many/transfers=1000`: 1,000 transfers of 1,000 owners submitted at once, to one node or over seven;
-//!   transfers/s is criterion's `elem/s`.
+//! * `many/transfers=1000`: 1,000 transfers of 1,000 owners submitted at once, to one node or over
+//!   seven; transfers/s is criterion's `elem/s`.
 //!
-//! `cargo bench -p benches --bench end_to_end`. `TMPDIR` chooses the disk; on tmpfs it is another bench.
-//! Where the time goes follows each figure, as medians of the proposers' own stages;
+//! `cargo bench -p benches --bench end_to_end`. `TMPDIR` chooses the disk; on tmpfs it is another
+//! bench. Where the time goes follows each figure, as medians of the proposers' own stages;
 //! criterion's own figure is near the mean, which a loaded machine pulls up.
 #![allow(missing_docs, reason = "criterion's macros make undocumented functions")]
 
@@ -105,11 +106,11 @@ fn other(holder: u32) -> u32 {
 
 fn end_to_end(criterion: &mut Criterion) {
     let mut world = World::start();
-    let mut group = criterion.benchmark_group("end_to_end");
+    let mut group = criterion.benchmark_group("end_to_end::idle");
     group.sampling_mode(SamplingMode::Flat);
     let mut next = 0;
     group.sample_size(50);
-    group.bench_function("idle/tokens=1", |bencher| {
+    group.bench_function("tokens=1", |bencher| {
         bencher.iter_custom(|iterations| {
             let mut elapsed = Duration::ZERO;
             for _ in 0..iterations {
@@ -123,7 +124,7 @@ fn end_to_end(criterion: &mut Criterion) {
     world.tell();
     group.sample_size(10);
     group.throughput(Throughput::Elements(LARGE));
-    group.bench_function("idle/tokens=1000", |bencher| {
+    group.bench_function("tokens=1000", |bencher| {
         bencher.iter_custom(|iterations| {
             let mut elapsed = Duration::ZERO;
             for _ in 0..iterations {
@@ -134,9 +135,13 @@ fn end_to_end(criterion: &mut Criterion) {
         });
     });
     world.tell();
+    group.finish();
+    let mut group = criterion.benchmark_group("end_to_end::many");
+    group.sampling_mode(SamplingMode::Flat).sample_size(10);
+    group.throughput(Throughput::Elements(LARGE));
     let several: [(&str, &[usize]); 2] = [("one", &[0]), ("seven", &[0, 1, 2, 3, 4, 5, 6])];
     for (name, members) in several {
-        group.bench_function(format!("many/transfers={SMALL} nodes={name}"), |bencher| {
+        group.bench_function(format!("transfers={SMALL} nodes={name}"), |bencher| {
             bencher.iter_custom(|iterations| {
                 let mut elapsed = Duration::ZERO;
                 for _ in 0..iterations {

@@ -1,15 +1,19 @@
-//! What locking costs: the table alone, and the validator's step around it (tips asked again in sequence,
-//! records, the signed vote), and the steps that a Lock and a Commit certificate lead to.
+//! What locking costs: the table alone, and the validator's step around it (tips asked again in
+//! sequence, records, the signed vote), and the steps that a Lock and a Commit certificate lead to.
 //!
-//! `cargo bench -p benches --bench locks`. 1,000 states, each of a transfer of its own; memory only, what
-//! durability adds is in the suite `journal`. Building and dropping a validator is not timed.
+//! `cargo bench -p benches --bench locks`. 1,000 states, each of a transfer of its own; memory
+//! only, what durability adds is in the suite `journal`. Building and dropping a validator is not
+//! timed.
 #![allow(missing_docs, reason = "criterion's macros make undocumented functions")]
 
 use benches::{Fixture, rng};
 use consensus::judge::judge;
 use consensus::lock::{Held, Locks};
 use consensus::{CheckedCertificate, Judged, Validator};
-use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::measurement::WallTime;
+use criterion::{
+    BatchSize, BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main,
+};
 use ledger::{Input, Phase};
 use std::hint::black_box;
 use std::time::Duration;
@@ -36,31 +40,45 @@ fn accept_all(locks: &mut Locks, wanted: &[(Vec<Input>, Held)]) {
     }
 }
 
+/// A group of one bench, `name/…`, over so many elements.
+fn group<'a>(
+    criterion: &'a mut Criterion,
+    name: &str,
+    elements: u32,
+) -> BenchmarkGroup<'a, WallTime> {
+    let mut group = criterion.benchmark_group(name);
+    group.throughput(Throughput::Elements(u64::from(elements)));
+    group
+}
+
 fn table(criterion: &mut Criterion) {
     let wanted = wanted(&Fixture::new(STATES));
     let mut locked = Locks::default();
     lock_all(&mut locked, &wanted);
     let mut accepted = locked.clone();
     accept_all(&mut accepted, &wanted);
-    let mut group = criterion.benchmark_group("locks");
-    group.throughput(Throughput::Elements(u64::from(STATES)));
-    group.bench_function(format!("lock/states={STATES}"), |bencher| {
+    group(criterion, "locks::lock", STATES).bench_function(format!("states={STATES}"), |bencher| {
         let lock = |locks: &mut Locks| lock_all(locks, black_box(&wanted));
         bencher.iter_batched_ref(Locks::default, lock, BatchSize::SmallInput);
     });
-    group.bench_function(format!("accept/states={STATES}"), |bencher| {
-        let accept = |locks: &mut Locks| accept_all(locks, black_box(&wanted));
-        bencher.iter_batched_ref(|| locked.clone(), accept, BatchSize::SmallInput);
-    });
-    group.bench_function(format!("release/states={STATES}"), |bencher| {
-        let release = |locks: &mut Locks| {
-            for (inputs, _) in &wanted {
-                locks.release(black_box(inputs));
-            }
-        };
-        bencher.iter_batched_ref(|| accepted.clone(), release, BatchSize::SmallInput);
-    });
-    group.finish();
+    group(criterion, "locks::accept", STATES).bench_function(
+        format!("states={STATES}"),
+        |bencher| {
+            let accept = |locks: &mut Locks| accept_all(locks, black_box(&wanted));
+            bencher.iter_batched_ref(|| locked.clone(), accept, BatchSize::SmallInput);
+        },
+    );
+    group(criterion, "locks::release", STATES).bench_function(
+        format!("states={STATES}"),
+        |bencher| {
+            let release = |locks: &mut Locks| {
+                for (inputs, _) in &wanted {
+                    locks.release(black_box(inputs));
+                }
+            };
+            bencher.iter_batched_ref(|| accepted.clone(), release, BatchSize::SmallInput);
+        },
+    );
 }
 
 /// The three steps of a batch at one validator, each from the state that the one before left.
@@ -81,18 +99,20 @@ fn steps(criterion: &mut Criterion) {
     let mut accepted = locked.clone();
     assert_eq!(accepted.certified(0, lock.clone()).persist.len(), 1);
 
-    let mut group = criterion.benchmark_group("validator");
-    group.throughput(Throughput::Elements(u64::from(STATES)));
-    group.bench_function(format!("judged/batch={STATES}"), |bencher| {
-        let setup = || (fresh.clone(), Some(judged.clone()));
-        let judged = |(validator, judged): &mut (Validator, Option<Judged>)| {
-            validator.judged(0, judged.take().expect("once"))
-        };
-        bencher.iter_batched_ref(setup, judged, BatchSize::PerIteration);
-    });
-    let certified = [("accepted", &locked, &lock), ("applied", &accepted, &commit)];
+    group(criterion, "validator::judged", STATES).bench_function(
+        format!("batch={STATES}"),
+        |bencher| {
+            let setup = || (fresh.clone(), Some(judged.clone()));
+            let judged = |(validator, judged): &mut (Validator, Option<Judged>)| {
+                validator.judged(0, judged.take().expect("once"))
+            };
+            bencher.iter_batched_ref(setup, judged, BatchSize::PerIteration);
+        },
+    );
+    let certified =
+        [("validator::accepted", &locked, &lock), ("validator::applied", &accepted, &commit)];
     for (name, before, certificate) in certified {
-        group.bench_function(format!("{name}/batch={STATES}"), |bencher| {
+        group(criterion, name, STATES).bench_function(format!("batch={STATES}"), |bencher| {
             let setup = || (before.clone(), Some(certificate.clone()));
             let step = |(validator, checked): &mut (Validator, Option<CheckedCertificate>)| {
                 validator.certified(0, checked.take().expect("once"))
@@ -100,7 +120,6 @@ fn steps(criterion: &mut Criterion) {
             bencher.iter_batched_ref(setup, step, BatchSize::PerIteration);
         });
     }
-    group.finish();
 }
 
 criterion_group! {

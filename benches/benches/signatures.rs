@@ -1,8 +1,9 @@
-//! What a signature costs: made, checked alone, checked among others, as five votes of a certificate, and
-//! in a batch that one bad signature spoils (an attacker's lever, charged to the proposer).
+//! What a signature costs: made, checked alone, checked among others, as five votes of a
+//! certificate, and in a batch that one bad signature spoils (an attacker's lever, charged to the
+//! proposer).
 //!
-//! `cargo bench -p benches --bench signatures`. On one thread; distinct keys, distinct messages of the
-//! size that owners sign. `time / count` is the figure to compare with `shared/LIMITS.md`.
+//! `cargo bench -p benches --bench signatures`. On one thread; distinct keys, distinct messages of
+//! the size that owners sign. `time / count` is the figure to compare with `shared/LIMITS.md`.
 #![allow(missing_docs, reason = "criterion's macros make undocumented functions")]
 
 use benches::{Fixture, holder_key, rng};

@@ -1,14 +1,15 @@
-//! How long it takes to judge a batch of single-token transfers (FEATURES.md A1), and beside it what it
-//! took before (A4).
+//! How long it takes to judge a batch of single-token transfers (FEATURES.md A1), and beside it
+//! what it took before (A4).
 //!
-//! * `prefetch`, `hash`, `all`: the node's stages, in a rayon pool of 1 and of 2 threads. `prefetch` has
-//!   no parallel part. `all` is all four stages, with the trusted network's empty fourth.
+//! * `prefetch`, `hash`, `all`: the node's stages, in a rayon pool of 1 and of 2 threads. `prefetch`
+//!   has no parallel part. `all` is all four stages, with the trusted network's empty fourth.
 //! * `sequential`: `consensus::judge`, the reference that the pipeline is tested against.
 //! * `four_workers`: the source design, four threads that take one token at a time, see
 //!   `benches/src/four_workers.rs`. On 2 cores it has both, so compare it with `threads=2`.
 //!
-//! Wall-clock time on a machine with other work favours whoever has more threads, so the CPU that each form
-//! takes for a transfer is printed beside it: that is the figure to compare on shared cores.
+//! Wall-clock time on a machine with other work favours whoever has more threads, so the CPU that
+//! each form takes for a transfer is printed beside it: that is the figure to compare on shared
+//! cores.
 //!
 //! `cargo bench -p benches --bench validate`, one size with `-- batch=1000`.
 #![allow(missing_docs, reason = "criterion's macros make undocumented functions")]
@@ -64,8 +65,8 @@ impl Bench {
     }
 }
 
-/// Prints the CPU time, of all threads, that `run` takes for a transfer: the least of a few rounds, as
-/// cold caches and other work only add to it.
+/// Prints the CPU time, of all threads, that `run` takes for a transfer: the least of a few rounds,
+/// as cold caches and other work only add to it.
 fn tell_cpu<T>(name: &str, transfers: u32, mut run: impl FnMut() -> T) {
     let repeats = 2_000 / transfers;
     let round = || {
@@ -83,7 +84,8 @@ fn tell_cpu<T>(name: &str, transfers: u32, mut run: impl FnMut() -> T) {
     );
 }
 
-/// CPU time of this process's living threads, ns: the first field of each thread's `schedstat` (proc(5)).
+/// CPU time of this process's living threads, ns: the first field of each thread's `schedstat`
+/// (proc(5)).
 fn cpu_ns() -> u64 {
     let tasks = std::fs::read_dir("/proc/self/task").expect("Linux");
     let of = |task: std::io::Result<std::fs::DirEntry>| -> u64 {
@@ -99,55 +101,79 @@ fn pool(threads: usize) -> ThreadPool {
     ThreadPoolBuilder::new().num_threads(threads).build().expect("threads")
 }
 
-fn validate(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("validate");
+/// A group of one bench, `name/…`, over so many elements.
+fn group<'a>(
+    criterion: &'a mut Criterion,
+    name: &str,
+    elements: u32,
+) -> BenchmarkGroup<'a, WallTime> {
+    let mut group = criterion.benchmark_group(name);
+    group.throughput(Throughput::Elements(u64::from(elements)));
     group.sampling_mode(SamplingMode::Flat);
+    group
+}
+
+fn validate(criterion: &mut Criterion) {
     for transfers in BATCHES {
         let bench = Bench::new(transfers);
-        group.throughput(Throughput::Elements(u64::from(transfers)));
-        stages(&mut group, &bench, transfers);
-        slow(&mut group, &bench, transfers);
+        stages(criterion, &bench, transfers);
+        slow(criterion, &bench, transfers);
         drop(bench.opened);
         bench.folder.close().expect("the folder goes");
     }
-    group.finish();
 }
 
-fn stages(group: &mut BenchmarkGroup<'_, WallTime>, bench: &Bench, transfers: u32) {
-    group.bench_function(format!("prefetch/batch={transfers}"), |bencher| {
-        let run = |job| prefetch::prefetch(&bench.opened.validator, job);
-        bencher.iter_batched(|| bench.job.clone(), run, BatchSize::PerIteration);
-    });
+fn stages(criterion: &mut Criterion, bench: &Bench, transfers: u32) {
+    group(criterion, "validate::prefetch", transfers).bench_function(
+        format!("batch={transfers}"),
+        |bencher| {
+            let run = |job| prefetch::prefetch(&bench.opened.validator, job);
+            bencher.iter_batched(|| bench.job.clone(), run, BatchSize::PerIteration);
+        },
+    );
     for threads in [1, 2] {
         let pool = pool(threads);
-        group.bench_function(format!("hash/batch={transfers} threads={threads}"), |bencher| {
-            let setup = || prefetch::prefetch(&bench.opened.validator, bench.job.clone());
-            let run = |prefetched| pool.install(|| hash::hash(&bench.fixture.network, prefetched));
-            bencher.iter_batched(setup, run, BatchSize::PerIteration);
-        });
+        group(criterion, "validate::hash", transfers).bench_function(
+            format!("batch={transfers} threads={threads}"),
+            |bencher| {
+                let setup = || prefetch::prefetch(&bench.opened.validator, bench.job.clone());
+                let run =
+                    |prefetched| pool.install(|| hash::hash(&bench.fixture.network, prefetched));
+                bencher.iter_batched(setup, run, BatchSize::PerIteration);
+            },
+        );
         bench.check(&pool.install(|| bench.all()));
-        group.bench_function(format!("all/batch={transfers} threads={threads}"), |bencher| {
-            bencher.iter_with_large_drop(|| pool.install(|| bench.all()));
-        });
+        group(criterion, "validate::all", transfers).bench_function(
+            format!("batch={transfers} threads={threads}"),
+            |bencher| {
+                bencher.iter_with_large_drop(|| pool.install(|| bench.all()));
+            },
+        );
         let name = format!("all threads={threads}");
         tell_cpu(&name, transfers, || pool.install(|| bench.all()));
     }
 }
 
-fn slow(group: &mut BenchmarkGroup<'_, WallTime>, bench: &Bench, transfers: u32) {
+fn slow(criterion: &mut Criterion, bench: &Bench, transfers: u32) {
     let tips = bench.opened.validator.tips();
     let sequential = || judge(tips, bench.job.proposal.clone(), None);
     bench.check(&sequential());
-    group.bench_function(format!("sequential/batch={transfers}"), |bencher| {
-        bencher.iter_with_large_drop(sequential);
-    });
+    group(criterion, "validate::sequential", transfers).bench_function(
+        format!("batch={transfers}"),
+        |bencher| {
+            bencher.iter_with_large_drop(sequential);
+        },
+    );
     tell_cpu("sequential", transfers, sequential);
     let workers = FourWorkers::start(bench.opened.validator.clone());
     let verdicts = workers.judge(bench.job.proposal.clone());
     assert!(verdicts.iter().all(|verdict| *verdict == Verdict::Valid));
-    group.bench_function(format!("four_workers/batch={transfers}"), |bencher| {
-        bencher.iter_with_large_drop(|| workers.judge(bench.job.proposal.clone()));
-    });
+    group(criterion, "validate::four_workers", transfers).bench_function(
+        format!("batch={transfers}"),
+        |bencher| {
+            bencher.iter_with_large_drop(|| workers.judge(bench.job.proposal.clone()));
+        },
+    );
     let judge_by_four = || workers.judge(bench.job.proposal.clone());
     tell_cpu("four_workers", transfers, judge_by_four);
     workers.stop();

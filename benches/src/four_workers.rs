@@ -1,10 +1,10 @@
-//! The baseline of the source design: four workers, each of which takes one token at a time through all
-//! checks. The work is the pipeline's - rules, tips, id, one signature - without its batching. Merkle root
-//! and proposer's signature are left out, as that design has no batches; so are pins, which the pipeline
-//! looks up for spent states only.
+//! The baseline of the source design: four workers, each of which takes one token at a time through
+//! all checks. The work is the pipeline's - rules, tips, id, one signature - without its batching.
+//! Merkle root and proposer's signature are left out, as that design has no batches; so are pins,
+//! which the pipeline looks up for spent states only.
 //!
-//! The workers live as long as the baseline does, so that it is not charged for starting threads. It is
-//! a measure in benches; nothing else uses it.
+//! The workers live as long as the baseline does, so that it is not charged for starting threads.
+//! It is a measure in benches; nothing else uses it.
 
 use consensus::judge::judge_entry;
 use consensus::{Proposal, Validator, Verdict};

@@ -8,9 +8,9 @@
 //! | the baseline: four workers, one token at a time | [`four_workers`] |
 //! | seven whole nodes in this process | [`seven`] |
 //!
-//! A suite is run by `cargo bench -p benches --bench validate`, shorter with `-- --quick`. Builds are for
-//! this machine's CPU (`.cargo/config.toml`); figures are comparable within one run only, the machines
-//! are shared.
+//! A suite is run by `cargo bench -p benches --bench validate`, shorter with `-- --quick`. Builds
+//! are for this machine's CPU (`.cargo/config.toml`); figures are comparable within one run only,
+//! the machines are shared.
 
 pub mod four_workers;
 pub mod seven;
@@ -143,8 +143,8 @@ impl Fixture {
         coins.iter().map(|coin| self.pay(&[*coin], NEWCOMERS + coin.holder)).collect()
     }
 
-    /// What the newcomers do next: each moves its coin on to another one. Nothing but network, epoch and
-    /// asset is equal among these, as in a network that has run for a while.
+    /// What the newcomers do next: each moves its coin on to another one. Nothing but network,
+    /// epoch and asset is equal among these, as in a network that has run for a while.
     pub fn next_transfers(&self, count: usize) -> Vec<SignedTransfer> {
         let first = self.transfers(count);
         let next = first.iter().zip(&self.coins).map(|(signed, coin)| {

@@ -1,5 +1,5 @@
-//! Seven whole nodes in one process: real QUIC on loopback, real journals with fdatasync, each node on
-//! its own threads. Clients call the handle; the HTTP API is not in the figures.
+//! Seven whole nodes in one process: real QUIC on loopback, real journals with fdatasync, each node
+//! on its own threads. Clients call the handle; the HTTP API is not in the figures.
 
 use crate::{Fixture, MEMBERS, member_key};
 use ledger::{Address, SignedTransfer, TransferId};
@@ -63,8 +63,9 @@ impl Seven {
         Self { handles, threads, folder, applied: 0 }
     }
 
-    /// Hands `transfers[i]` to member `members[i % members.len()]`, all at once, and waits until each is
-    /// durably final there. Returns the time and the ends, in order; all nodes are idle afterwards.
+    /// Hands `transfers[i]` to member `members[i % members.len()]`, all at once, and waits until
+    /// each is durably final there. Returns the time and the ends, in order; all nodes are idle
+    /// afterwards.
     ///
     /// # Panics
     /// When one does not become final.

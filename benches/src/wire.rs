@@ -1,6 +1,6 @@
-//! Bytes that a proposer and one peer exchange for a batch, and for the same transfers as the source
-//! design sent them: one JSON request a transfer. Payload only: no headers of HTTP, TLS or QUIC, all of
-//! which make the difference larger.
+//! Bytes that a proposer and one peer exchange for a batch, and for the same transfers as the
+//! source design sent them: one JSON request a transfer. Payload only: no headers of HTTP, TLS or
+//! QUIC, all of which make the difference larger.
 
 use crate::{Fixture, MEMBERS};
 use consensus::{Answer, Batch, Message, Proposal, codec};

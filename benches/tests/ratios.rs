@@ -1,5 +1,5 @@
-//! Ratios that hold on any machine and under any load: both sides are measured in one run, and the bytes
-//! are counted. Times in absolute terms are for the benches.
+//! Ratios that hold on any machine and under any load: both sides are measured in one run, and the
+//! bytes are counted. Times in absolute terms are for the benches.
 
 use benches::wire::Exchange;
 use benches::{Fixture, rng};

@@ -1,8 +1,8 @@
 //! How long it takes to judge a batch of single-token transfers (FEATURES.md A1), and beside it
 //! what it took before (A4).
 //!
-//! * `prefetch`, `hash`, `all`: the node's stages, in a rayon pool of 1 and of 2 threads. `prefetch`
-//!   has no parallel part. `all` is all four stages, with the trusted network's empty fourth.
+//! * `prefetch`, `hash`, `all`: the node's stages, in a rayon pool of 1 and of 2 threads.
+//!   `prefetch` has no parallel part. `all` is all four stages, with the trusted network's empty fourth.
 //! * `sequential`: `consensus::judge`, the reference that the pipeline is tested against.
 //! * `four_workers`: the source design, four threads that take one token at a time, see
 //!   `benches/src/four_workers.rs`. On 2 cores it has both, so compare it with `threads=2`.
@@ -25,6 +25,8 @@ use criterion::{
 use node::pipeline::{dht_check, hash, pin_check, prefetch};
 use node::store::{self, Opened};
 use rayon::{ThreadPool, ThreadPoolBuilder};
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::hint::black_box;
 use std::time::Duration;
 
@@ -74,7 +76,7 @@ fn tell_cpu<T>(name: &str, transfers: u32, mut run: impl FnMut() -> T) {
         for _ in 0..repeats {
             black_box(run());
         }
-        (cpu_ns() - before) / u64::from(repeats * transfers)
+        spent_ns(&before) / u64::from(repeats * transfers)
     };
     let least = std::iter::repeat_with(round).take(CPU_ROUNDS).min().expect("some rounds");
     println!(
@@ -84,17 +86,25 @@ fn tell_cpu<T>(name: &str, transfers: u32, mut run: impl FnMut() -> T) {
     );
 }
 
-/// CPU time of this process's living threads, ns: the first field of each thread's `schedstat`
-/// (proc(5)).
-fn cpu_ns() -> u64 {
+/// CPU time of each living thread of this process, ns, by its number: the first field of `schedstat`
+/// (proc(5)). By thread, because those of an earlier pool may end in between.
+fn cpu_ns() -> BTreeMap<OsString, u64> {
     let tasks = std::fs::read_dir("/proc/self/task").expect("Linux");
-    let of = |task: std::io::Result<std::fs::DirEntry>| -> u64 {
-        let path = task.expect("its own threads").path().join("schedstat");
-        // A thread that has ended in the meantime has no file any more.
-        let text = std::fs::read_to_string(path).unwrap_or_default();
-        text.split(' ').next().and_then(|field| field.parse().ok()).unwrap_or_default()
+    let of = |task: std::io::Result<std::fs::DirEntry>| {
+        let task = task.ok()?;
+        let text = std::fs::read_to_string(task.path().join("schedstat")).ok()?;
+        let spent = text.split(' ').next()?.parse().ok()?;
+        Some((task.file_name(), spent))
     };
-    tasks.map(of).sum()
+    tasks.filter_map(of).collect()
+}
+
+/// What was spent since `before`, ns.
+fn spent_ns(before: &BTreeMap<OsString, u64>) -> u64 {
+    let since = |(thread, now): (OsString, u64)| {
+        now.saturating_sub(before.get(&thread).copied().unwrap_or_default())
+    };
+    cpu_ns().into_iter().map(since).sum()
 }
 
 fn pool(threads: usize) -> ThreadPool {

@@ -3,8 +3,8 @@
 //! `threads=1` has all members on one thread: the CPU of all sides adds up and nobody is ever
 //! woken, so it is no latency that two validators see. `threads=2` gives the peer a thread of its
 //! own, and then the scheduler decides: measured on the 2-vCPU machine in the dev profile, 25 µs
-//! when both threads are pinned to one CPU, 123 µs with one CPU each, 25-71 µs unpinned from run to
-//! run. Pin it (`taskset`) before comparing two commits, or with the 83-100 µs of
+//! when both threads are pinned to one CPU, 123 µs with one CPU each, 25-71 µs unpinned from run
+//! to run. Pin it (`taskset`) before comparing two commits, or with the 83-100 µs of
 //! `shared/LIMITS.md`.
 #![allow(missing_docs, reason = "criterion's macros make undocumented functions")]
 

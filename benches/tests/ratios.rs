@@ -1,0 +1,53 @@
+//! Ratios that hold on any machine and under any load: both sides are measured in one run, and the
+//! bytes are counted. Times in absolute terms are for the benches.
+
+use benches::wire::Exchange;
+use benches::{Fixture, rng};
+use ledger::key::{Signed, verify_batch};
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+/// Pairs of measurements; the best of each side counts, as load only ever adds time.
+const ROUNDS: usize = 7;
+
+#[test]
+fn batched_signatures_cost_at_most_two_thirds_of_single_ones() {
+    let transfers = Fixture::new(256).transfers(256);
+    let statements: Vec<Vec<u8>> =
+        transfers.iter().map(|signed| signed.transfer.statement(signed.transfer.id())).collect();
+    let items: Vec<Signed<'_>> = transfers
+        .iter()
+        .zip(&statements)
+        .map(|(signed, message)| {
+            let key = signed.transfer.owner.0;
+            Signed { key, signature: signed.signature, message }
+        })
+        .collect();
+    let mut rng = rng();
+    let (mut single, mut batch) = (Duration::MAX, Duration::MAX);
+    for _ in 0..ROUNDS {
+        let start = Instant::now();
+        for item in &items {
+            assert!(black_box(item).key.verifies(&item.signature, item.message));
+        }
+        single = single.min(start.elapsed());
+        let start = Instant::now();
+        assert!(verify_batch(black_box(&items), &mut rng).iter().all(|valid| *valid));
+        batch = batch.min(start.elapsed());
+    }
+    eprintln!("256 signatures: {single:?} one by one, {batch:?} together");
+    assert!(batch * 3 <= single * 2, "{batch:?} against {single:?}");
+}
+
+#[test]
+fn a_transfer_takes_at_most_300_bytes_in_a_batch_before_compression() {
+    let found = Exchange::of(&Fixture::new(1_000), 1_000);
+    assert!(found.raw <= 300 * 1_000, "{found:?}");
+    assert!(found.proposal < found.raw, "{found:?}");
+}
+
+#[test]
+fn a_batch_and_its_votes_take_at_most_a_quarter_of_json_one_by_one() {
+    let found = Exchange::of(&Fixture::new(1_000), 1_000);
+    assert!(found.batched() * 4 <= found.json(), "{found:?}");
+}

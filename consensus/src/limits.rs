@@ -18,6 +18,9 @@ pub const ZSTD_LEVEL: i32 = 1;
 
 /// Batches of one proposer that a validator keeps open. More are refused until some are resolved.
 pub const OPEN_BATCHES_PER_PROPOSER_MAX: usize = 256;
+/// Batches of one proposer that a validator keeps although it refused all of each. An honest proposer
+/// makes hardly any; more are refused until the old ones are forgotten.
+pub const USELESS_BATCHES_PER_PROPOSER_MAX: usize = 32;
 /// Certificates that wait for a batch or a parent that is missing here. When full, the oldest goes:
 /// it can
 /// be asked for again.
@@ -64,6 +67,7 @@ pub const RESOLVED_KEEP_US: u64 = 5_000_000;
 const _: () = assert!(BATCH_BYTES_MAX < MESSAGE_BYTES_MAX);
 const _: () = assert!(MESSAGE_BYTES_MAX < 1 << (ZSTD_WINDOW_LOG_MAX + 2));
 const _: () = assert!(QUEUE_MAX >= BATCH_ENTRIES_MAX && QUEUE_BYTES_MAX >= BATCH_BYTES_MAX);
+const _: () = assert!(USELESS_BATCHES_PER_PROPOSER_MAX < OPEN_BATCHES_PER_PROPOSER_MAX);
 const _: () = assert!(FLIGHTS_MAX < FLIGHTS_KEPT_MAX);
 const _: () = assert!(FLIGHTS_KEPT_MAX < OPEN_BATCHES_PER_PROPOSER_MAX);
 const _: () = assert!(BATCH_AGE_US_MAX < RETRY_US && RETRY_US < DEADLINE_US);

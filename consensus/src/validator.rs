@@ -21,7 +21,9 @@ mod replay;
 mod vote;
 
 use crate::batch::{Batch, Proposal};
-use crate::limits::{DEADLINE_US, OPEN_BATCHES_PER_PROPOSER_MAX, RESOLVED_KEEP_US};
+use crate::limits::{
+    DEADLINE_US, OPEN_BATCHES_PER_PROPOSER_MAX, RESOLVED_KEEP_US, USELESS_BATCHES_PER_PROPOSER_MAX,
+};
 use crate::lock::Locks;
 use crate::message::{Answer, CheckedCertificate, Message};
 use crate::record::Certified;
@@ -168,12 +170,12 @@ impl Validator {
     /// tokens must not use up the room of the honest member that proposed them.
     fn has_room_for(&self, now_us: u64, proposer: u16) -> bool {
         let judging = self.judging.iter().filter(|(_, other)| *other == proposer).count();
-        let open = self.open.values().filter(|open| {
-            open.proposal.proposer == proposer
-                && open.touched_us + DEADLINE_US > now_us
-                && !self.is_resolved(open)
-        });
-        judging + open.count() < OPEN_BATCHES_PER_PROPOSER_MAX
+        let its = || self.open.values().filter(|open| open.proposal.proposer == proposer);
+        let open =
+            its().filter(|open| open.touched_us + DEADLINE_US > now_us && !self.is_resolved(open));
+        let useless = its().filter(|open| open.is_useless()).count();
+        useless < USELESS_BATCHES_PER_PROPOSER_MAX
+            && judging + open.count() < OPEN_BATCHES_PER_PROPOSER_MAX
     }
 
     fn is_judging(&self, id: BatchId) -> bool {
@@ -321,6 +323,12 @@ impl Validator {
 }
 
 impl Open {
+    /// Whether nothing of it is locked, accepted or applied: all of it was refused.
+    fn is_useless(&self) -> bool {
+        let bits = [&self.locked, &self.accepted, &self.applied];
+        bits.iter().all(|bits| bits.ones() == 0) && self.undecided().ones() == 0
+    }
+
     fn new(proposal: Arc<Proposal>, batch: Arc<Batch>, now_us: u64) -> Self {
         let count = batch.count();
         Self {

@@ -9,8 +9,10 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// Entries kept, about 400 bytes each beside the waiting clients' handles.
+/// Entries kept, beside the waiting clients' handles.
 pub const BOARD_ENTRIES_MAX: usize = 50_000;
+/// Bytes of transfers kept with them: an ordinary one has 300, the largest nearly a million.
+pub const BOARD_BYTES_MAX: usize = 32 * 1024 * 1024;
 
 /// How far a transfer is, in the words of INTERFACE.md.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,17 +88,20 @@ pub struct Board {
 struct Inner {
     entries: HashMap<TransferId, Slot>,
     order: VecDeque<TransferId>,
+    bytes: usize,
 }
 
 struct Slot {
     entry: Entry,
+    bytes: usize,
     /// Told when the transfer ends; made when the first client waits.
     ended: Option<watch::Sender<bool>>,
 }
 
 impl Board {
     /// A client has submitted a transfer. One that ended without being final is on its way again.
-    pub fn submitted(&self, id: TransferId, signed: &SignedTransfer) {
+    /// `bytes` is its size.
+    pub fn submitted(&self, id: TransferId, signed: &SignedTransfer, bytes: usize) {
         let mut inner = self.inner.lock();
         if let Some(slot) = inner.entries.get_mut(&id) {
             if !matches!(slot.entry.status, Status::Final | Status::Submitted) {
@@ -104,9 +109,11 @@ impl Board {
             }
             return;
         }
-        while inner.order.len() >= BOARD_ENTRIES_MAX {
-            if let Some(oldest) = inner.order.pop_front() {
-                inner.entries.remove(&oldest);
+        inner.bytes += bytes;
+        while inner.order.len() >= BOARD_ENTRIES_MAX || inner.bytes > BOARD_BYTES_MAX {
+            let Some(oldest) = inner.order.pop_front() else { break };
+            if let Some(slot) = inner.entries.remove(&oldest) {
+                inner.bytes -= slot.bytes;
             }
         }
         let entry = Entry {
@@ -116,7 +123,7 @@ impl Board {
             report: None,
             commit: Vec::new(),
         };
-        inner.entries.insert(id, Slot { entry, ended: None });
+        inner.entries.insert(id, Slot { entry, bytes, ended: None });
         inner.order.push_back(id);
     }
 

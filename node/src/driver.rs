@@ -22,7 +22,8 @@ use crate::pipeline::{Admission, Done, Pipeline};
 use crate::sync::{Fetched, Sync};
 use crate::transport::{Inbound, Transport};
 use consensus::{
-    AppliedBatch, Batch, CheckedCertificate, Message, Proposer, Step, TransferReport, codec,
+    AppliedBatch, Batch, CheckedCertificate, Message, Proposal, Proposer, Step, TransferReport,
+    codec,
 };
 use execute::Gated;
 use held::Held;
@@ -57,6 +58,8 @@ pub enum Command {
         signed: SignedTransfer,
         /// Its id.
         id: TransferId,
+        /// Its size, counted in `Shared::queued_bytes`.
+        bytes: usize,
         /// When it came.
         admitted: Instant,
     },
@@ -92,6 +95,8 @@ pub struct Driver {
     /// The newest record handed to the journal.
     newest: Option<u64>,
     checkpoint: Option<tokio::task::JoinHandle<()>>,
+    /// The store has failed, or there is a fork: no vote and no answer leaves any more.
+    is_failed: bool,
     tasks: JoinSet<()>,
     ticks: u64,
     rng: StdRng,
@@ -119,6 +124,7 @@ impl Driver {
             gated: VecDeque::new(),
             newest: None,
             checkpoint: None,
+            is_failed: false,
             tasks: JoinSet::new(),
             ticks: 0,
             rng: StdRng::from_rng(&mut rand::rng()),
@@ -133,8 +139,8 @@ impl Driver {
         let mut stop_at: Option<Instant> = None;
         loop {
             let age = self.next_poll();
+            // Not biased: whatever one input brings, the others and the time get their turn.
             tokio::select! {
-                biased;
                 changed = self.durable.changed() => {
                     if changed.is_err() {
                         self.fail("the journal has ended");
@@ -192,7 +198,8 @@ impl Driver {
     fn commands(&mut self, first: Command, rest: &mut mpsc::Receiver<Command>) {
         let mut group = Vec::new();
         let mut next = Some(first);
-        while let Some(Command::Submit { signed, id, admitted }) = next {
+        while let Some(Command::Submit { signed, id, bytes, admitted }) = next {
+            self.shared.queued_bytes.fetch_sub(bytes, Ordering::SeqCst);
             group.push(Admission { signed, id, admitted });
             next = if group.len() < GROUP_MAX { rest.try_recv().ok() } else { None };
         }
@@ -276,7 +283,8 @@ impl Driver {
         let network = &self.shared.network;
         let certificate = applied.certificate.clone();
         let batch = match Batch::of(&applied.proposal) {
-            Ok(batch) => Arc::new(batch),
+            Ok(batch) if self.is_signed(&applied.proposal) => Arc::new(batch),
+            Ok(_) => return self.blame(from, "a batch without its proposer's signature"),
             Err(error) => return self.blame(from, &error.to_string()),
         };
         match CheckedCertificate::check(certificate, network, &mut self.rng) {
@@ -291,6 +299,12 @@ impl Driver {
         }
     }
 
+    /// Whether a batch that somebody else hands on is signed by the proposer it names.
+    fn is_signed(&self, proposal: &Proposal) -> bool {
+        let member = self.shared.network.committee.member(proposal.proposer);
+        member.is_some_and(|m| proposal.is_signed_by(&m.key, &self.shared.network.id))
+    }
+
     fn blame(&mut self, member: u16, what: &str) {
         self.shared.metrics.blamed.inc();
         let name = self.shared.name_of(member);
@@ -303,13 +317,14 @@ impl Driver {
 
     /// The store has failed, or safety is in doubt: no vote leaves this node any more.
     fn fail(&mut self, why: &str) {
+        self.is_failed = true;
+        self.gated.clear();
         let mut failed = self.shared.failed.write();
         if failed.is_none() {
             tracing::error!(why, "this node stops voting; what is stored stays readable");
             *failed = Some(why.to_string());
             self.shared.metrics.voting.set(0);
             self.shared.validator.write().set_mode(consensus::Mode::Silent);
-            self.gated.clear();
         }
     }
 

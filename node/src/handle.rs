@@ -10,12 +10,20 @@ use crate::events::Events;
 use crate::metrics::Metrics;
 use crate::store::{Store, StoreError};
 use consensus::{AppliedBatch, Evidence, Validator};
-use ledger::{BatchId, Name, Network, Receipt, SignedTransfer, TransferId};
+use ledger::{BatchId, Canonical, Name, Network, Receipt, SignedTransfer, TransferId};
 use parking_lot::RwLock;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
+
+/// Bytes of clients' transfers that wait for the driver; more are refused as "overloaded".
+const QUEUED_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+fn overloaded() -> Failure {
+    Failure::new(OVERLOADED, "the node has too much to do; nothing was proposed")
+        .help("send the same transfer again in a second")
+}
 
 /// A running node, cheap to clone.
 #[derive(Clone)]
@@ -48,6 +56,8 @@ pub struct Shared {
     pub peers: RwLock<Vec<PeerView>>,
     /// Why the node does not vote, when its store has failed.
     pub failed: RwLock<Option<String>>,
+    /// Bytes of clients' transfers that wait for the driver.
+    pub queued_bytes: AtomicUsize,
     /// Set when the node is to end.
     pub is_stopping: AtomicBool,
     /// Where the API listens.
@@ -95,12 +105,15 @@ impl Handle {
             return Ok(id);
         }
         self.can_propose()?;
-        let permit = self.commands.try_reserve().map_err(|_| {
-            Failure::new(OVERLOADED, "the node has too much to do; nothing was proposed")
-                .help("send the same transfer again in a second")
-        })?;
-        self.shared.board.submitted(id, &signed);
-        permit.send(Command::Submit { signed, id, admitted: Instant::now() });
+        let permit = self.commands.try_reserve().map_err(|_| overloaded())?;
+        let bytes = signed.to_bytes().len();
+        let queued = self.shared.queued_bytes.fetch_add(bytes, Ordering::SeqCst);
+        if queued + bytes > QUEUED_BYTES_MAX {
+            self.shared.queued_bytes.fetch_sub(bytes, Ordering::SeqCst);
+            return Err(overloaded());
+        }
+        self.shared.board.submitted(id, &signed, bytes);
+        permit.send(Command::Submit { signed, id, bytes, admitted: Instant::now() });
         Ok(id)
     }
 

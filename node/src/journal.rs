@@ -232,7 +232,9 @@ impl Journal {
     }
 
     /// Queues a record and assigns its place; it is durable once `durable()` exceeds the ticket's
-    /// sequence. Records are written in the order of the tickets. Never waits for the disk.
+    /// sequence. Records are written in the order of the tickets. Never waits for the disk. It is
+    /// synced within some 20 ms, or at once when somebody waits for it or for a later one and says
+    /// so with `hurry` or `wait_durable`.
     ///
     /// # Errors
     /// `TooLarge`; `Full` when the queue is (try again later, or refuse your own caller);
@@ -247,6 +249,11 @@ impl Journal {
             return Err(JournalError::TooLarge { bytes });
         }
         self.queue.push(kind, payload)
+    }
+
+    /// Makes record `sequence` and all before it durable as soon as the disk can.
+    pub fn hurry(&self, sequence: u64) {
+        self.queue.hurry(sequence);
     }
 
     /// Records that are durable. After opening: all that were found.

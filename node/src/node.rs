@@ -22,7 +22,7 @@ use std::io::Read;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
@@ -259,6 +259,7 @@ fn share(
         metrics: Metrics::default(),
         peers: RwLock::new(peers.collect()),
         failed: RwLock::new(failed),
+        queued_bytes: AtomicUsize::new(0),
         is_stopping: AtomicBool::new(false),
         api_address,
         quic_address: transport.local_address(),

@@ -117,14 +117,19 @@ impl Store {
             persisted.appended.1 += u64::try_from(payload.len()).expect("below 16 MiB");
             let ticket = self.journal.append(record.kind(), payload)?;
             persisted.sequence = Some(ticket.sequence);
-            self.note(record, ticket.location, &mut at);
+            self.note(record, ticket.location, &mut at)?;
         }
         self.index_applied(applied, tips, &at)?;
         Ok(persisted)
     }
 
     /// Remembers where a record went; `at` collects the locations of applied certificates.
-    fn note(&self, record: &Record, location: Location, at: &mut HashMap<BatchId, Location>) {
+    fn note(
+        &self,
+        record: &Record,
+        location: Location,
+        at: &mut HashMap<BatchId, Location>,
+    ) -> Result<(), StoreError> {
         match record {
             Record::Batch(proposal) => {
                 self.open_batches.lock().insert(proposal.claimed, location);
@@ -133,7 +138,7 @@ impl Store {
                 let batch = certified.certificate.batch;
                 at.insert(batch, location);
                 let batch_at = self.open_batches.lock().get(&batch).copied();
-                let batch_at = batch_at.expect("a batch is recorded before it is applied");
+                let batch_at = batch_at.ok_or(StoreError::WrongPlace)?;
                 let bitmap = certified.bitmap.clone();
                 let line = Line { batch, batch_at, applied_at: location, bitmap };
                 let mut lines = self.lines.write();
@@ -145,6 +150,7 @@ impl Store {
             Record::Evidence(evidence) => self.evidence.write().push(evidence.clone()),
             Record::Locked(_) | Record::Accepted(_) | Record::Closed(_) => {}
         }
+        Ok(())
     }
 
     fn index_applied(
@@ -313,20 +319,20 @@ impl Store {
 
     /// Begins a checkpoint: `live` are the validator's live records, appended first, so that a
     /// journal read from the checkpoint's position on needs nothing older but the index. Run the
-    /// job on a thread, then [`Store::end_checkpoint`].
+    /// job on a thread, then [`Store::end_checkpoint`]. What was appended by a call that failed is
+    /// harmless: replaying a record twice changes nothing.
     ///
     /// # Errors
-    /// The journal's, or that one is running.
+    /// The journal's, `Full` when it has no room now, or that one is running.
     pub fn begin_checkpoint(&self, live: &[Record]) -> Result<CheckpointJob, StoreError> {
         let position = row::position(self.journal.end());
-        let job = self.index.lock().begin_checkpoint(position)?;
         for record in live {
             let ticket = self.journal.append(record.kind(), record.payload())?;
             if let Record::Batch(proposal) = record {
                 self.open_batches.lock().insert(proposal.claimed, ticket.location);
             }
         }
-        Ok(job)
+        Ok(self.index.lock().begin_checkpoint(position)?)
     }
 
     /// Ends a checkpoint: its record becomes durable, then the index lets go of the rows. Blocks

@@ -150,8 +150,7 @@ impl Validator {
         if !closed.is_empty() {
             records.push(Record::Closed(Closed { batches: closed }));
         }
-        let mut open: Vec<&Open> =
-            self.open.values().filter(|open| open.is_recorded && !self.is_resolved(open)).collect();
+        let mut open: Vec<&Open> = self.open.values().filter(|open| open.is_recorded).collect();
         open.sort_by_key(|open| open.batch.id());
         for open in open {
             let batch = open.batch.id();

@@ -26,7 +26,7 @@ pub(super) struct Gated {
 impl Driver {
     /// Hands a step's records to the journal at once, in the order in which the state machines
     /// changed, and queues the rest for [`Driver::settle`].
-    pub(super) fn take(&mut self, step: Step) {
+    pub(super) fn take(&mut self, mut step: Step) {
         if !step.persist.is_empty() {
             match self.persist(&step) {
                 Ok(persisted) => {
@@ -35,7 +35,12 @@ impl Driver {
                     self.shared.metrics.journal_records.inc_by(records);
                     self.shared.metrics.journal_bytes.inc_by(bytes);
                 }
-                Err(error) => self.fail(&error.to_string()),
+                Err(error) => {
+                    // What stands on records that were not taken must never leave (R5, R6).
+                    step.after.clear();
+                    step.reports.clear();
+                    self.fail(&error.to_string());
+                }
             }
         }
         self.steps.push_back(step);
@@ -76,8 +81,12 @@ impl Driver {
         for outgoing in step.now {
             self.deliver(outgoing);
         }
-        if !step.after.is_empty() || !step.reports.is_empty() {
+        let is_waited_for = !step.after.is_empty() || !step.reports.is_empty();
+        if is_waited_for && !self.is_failed {
             let sequence = self.newest;
+            if let Some(newest) = sequence {
+                self.shared.store.journal().hurry(newest);
+            }
             let (after, reports) = (step.after, step.reports);
             self.gated.push_back(Gated { sequence, after, reports });
         }

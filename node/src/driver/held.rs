@@ -2,37 +2,38 @@
 //! here, or a parent is missing. They are looked at again until that clears or their time is over.
 
 use super::Driver;
-use crate::pipeline::admit::admit_one;
 use crate::pipeline::{Admission, Admitted};
 use consensus::proposer::VoteSplit;
 use consensus::{Cause, Fetch, Outcome, Refusal, Stages, Submitted, TransferReport, Verdict};
-use ledger::{TokenId, TransferId};
+use ledger::{TokenId, TransferId, VerifiedTransfer};
 use std::time::{Duration, Instant};
 
-/// Transfers held back at most; more are refused with "overloaded" semantics (outcome unknown is
-/// never said of them: they end as rejected or locked, nothing was proposed).
-const HELD_MAX: usize = 4_096;
+/// Transfers held back at most; the outcome of more is said to be unknown at once.
+const HELD_MAX: usize = 1_024;
+/// Inputs of all that is held back: looking at them again takes some 0.2 µs each.
+const HELD_INPUTS_MAX: usize = 64 * 1_024;
 /// How long a transfer waits for another's lock to clear.
 const LOCKED_WAIT: Duration = Duration::from_millis(500);
 /// How long a transfer waits for a missing parent.
 const PARENT_WAIT: Duration = Duration::from_secs(2);
 
-/// What is held back.
+/// What is held back. All of it is signed by its owners: nobody else can fill it.
 #[derive(Default)]
 pub(super) struct Held {
     transfers: Vec<Waiting>,
+    inputs: usize,
 }
 
 struct Waiting {
-    admission: Admission,
-    why: Why,
+    transfer: VerifiedTransfer,
+    admitted: Instant,
     until: Instant,
 }
 
 #[derive(Clone, Copy)]
 enum Why {
     Locked { token: TokenId, held_by: TransferId },
-    Parent { token: TokenId },
+    Parent,
 }
 
 impl Driver {
@@ -45,52 +46,69 @@ impl Driver {
 
     fn admit(&mut self, admitted: Admitted) {
         let Admitted { admission, verdict, verified } = admitted;
+        let (id, came) = (admission.id, admission.admitted);
         match (verdict, verified) {
-            (Verdict::Valid, Some(transfer)) => {
-                if let Some(why) = self.lock_conflict(&admission) {
-                    self.hold(admission, why, LOCKED_WAIT);
-                    return;
-                }
-                let now_us = self.now_us();
-                let admitted_us = self.us_of(admission.admitted);
-                if self.proposer.submit(now_us, admitted_us, &transfer) == Submitted::Full {
-                    self.end_unproposed(&admission, Outcome::Unknown);
-                }
-            }
+            (Verdict::Valid, Some(transfer)) => self.submit(transfer, came),
             (Verdict::Unknown(Cause::ParentMissing { state }), _) => {
-                let transfers = vec![state.made_by];
-                let from = self.sync.any_peer(self.shared.member);
-                self.sync.fetch(&self.transport, Fetch::Parents { transfers, from });
-                self.hold(admission, Why::Parent { token: state.token }, PARENT_WAIT);
+                // The pipeline skips the signature of what it can't judge; nothing is held without.
+                match VerifiedTransfer::verify(admission.signed) {
+                    Ok(transfer) => {
+                        let transfers = vec![state.made_by];
+                        let from = self.sync.any_peer(self.shared.member);
+                        let fetch = Fetch::Parents { transfers, from };
+                        self.sync.fetch(&self.transport, fetch);
+                        self.hold(transfer, came, PARENT_WAIT);
+                    }
+                    Err(error) => {
+                        let refusal = Refusal::Transfer(error);
+                        self.end_unproposed(id, came, Outcome::Rejected(refusal));
+                    }
+                }
             }
-            (Verdict::Invalid(refusal), _) => {
-                let is_final = matches!(refusal, Refusal::Spent { .. })
-                    && self.shared.store.is_final(&admission.id);
-                let outcome = if is_final { Outcome::Final } else { Outcome::Rejected(refusal) };
-                self.end_unproposed(&admission, outcome);
-            }
-            _ => self.end_unproposed(&admission, Outcome::Unknown),
+            (Verdict::Invalid(refusal), _) => self.refuse(id, came, refusal),
+            _ => self.end_unproposed(id, came, Outcome::Unknown),
         }
     }
 
+    fn submit(&mut self, transfer: VerifiedTransfer, came: Instant) {
+        if self.lock_conflict(&transfer).is_some() {
+            self.hold(transfer, came, LOCKED_WAIT);
+            return;
+        }
+        let (now_us, admitted_us) = (self.now_us(), self.us_of(came));
+        if self.proposer.submit(now_us, admitted_us, &transfer) == Submitted::Full {
+            self.end_unproposed(transfer.id(), came, Outcome::Unknown);
+        }
+    }
+
+    /// A transfer that is final here already is success (R8); any other refusal is one.
+    fn refuse(&mut self, id: TransferId, came: Instant, refusal: Refusal) {
+        let is_spent = matches!(refusal, Refusal::Spent { .. });
+        let is_final = is_spent && self.shared.store.is_final(&id);
+        let outcome = if is_final { Outcome::Final } else { Outcome::Rejected(refusal) };
+        self.end_unproposed(id, came, outcome);
+    }
+
     /// A proposer proposes only what it finds Valid itself, its own locks included.
-    fn lock_conflict(&self, admission: &Admission) -> Option<Why> {
+    fn lock_conflict(&self, transfer: &VerifiedTransfer) -> Option<Why> {
         let validator = self.shared.validator.read();
-        admission.signed.transfer.inputs.iter().find_map(|input| {
+        transfer.transfer().inputs.iter().find_map(|input| {
             let token = input.state.token;
             let held = validator.locks().get(&token)?.locked?;
-            let is_other = held.transfer != admission.id;
+            let is_other = held.transfer != transfer.id();
             is_other.then_some(Why::Locked { token, held_by: held.transfer })
         })
     }
 
-    fn hold(&mut self, admission: Admission, why: Why, time: Duration) {
-        if self.held.transfers.len() >= HELD_MAX {
-            self.end_unproposed(&admission, Outcome::Locked(VoteSplit::default()));
+    fn hold(&mut self, transfer: VerifiedTransfer, came: Instant, time: Duration) {
+        let inputs = self.held.inputs + transfer.transfer().inputs.len();
+        if self.held.transfers.len() >= HELD_MAX || inputs > HELD_INPUTS_MAX {
+            self.end_unproposed(transfer.id(), came, Outcome::Unknown);
             return;
         }
+        self.held.inputs = inputs;
         let until = Instant::now() + time;
-        self.held.transfers.push(Waiting { admission, why, until });
+        self.held.transfers.push(Waiting { transfer, admitted: came, until });
     }
 
     /// Looks again at what is held back, with every tick and whenever something was applied.
@@ -99,32 +117,32 @@ impl Driver {
             return;
         }
         let now = Instant::now();
+        self.held.inputs = 0;
         for waiting in std::mem::take(&mut self.held.transfers) {
-            let admitted = {
+            let verdict = {
                 let validator = self.shared.validator.read();
-                let Waiting { admission, .. } = &waiting;
-                let (id, admitted) = (admission.id, admission.admitted);
-                let signed = admission.signed.clone();
-                admit_one(validator.tips(), Admission { signed, id, admitted })
+                validator.tips().judge(waiting.transfer.transfer())
             };
-            let still = match &admitted.verdict {
-                Verdict::Valid => self.lock_conflict(&admitted.admission),
-                Verdict::Unknown(_) => Some(waiting.why),
+            let still = match &verdict {
+                Verdict::Valid => self.lock_conflict(&waiting.transfer),
+                Verdict::Unknown(_) => Some(Why::Parent),
                 Verdict::Invalid(_) => None,
             };
-            match still {
-                None => self.admit(admitted),
-                Some(why) if waiting.until > now => {
-                    self.held.transfers.push(Waiting { why, ..waiting });
+            let (id, came) = (waiting.transfer.id(), waiting.admitted);
+            match (verdict, still) {
+                (_, Some(_)) if waiting.until > now => {
+                    self.held.inputs += waiting.transfer.transfer().inputs.len();
+                    self.held.transfers.push(waiting);
                 }
-                Some(Why::Parent { token }) => {
-                    let refusal = Refusal::NoSuchToken { token };
-                    self.end_unproposed(&waiting.admission, Outcome::Rejected(refusal));
-                }
-                Some(Why::Locked { token, held_by }) => {
-                    let admission = waiting.admission;
+                // Not known is not no (R10): it may be final elsewhere.
+                (_, Some(Why::Parent)) => self.end_unproposed(id, came, Outcome::Unknown),
+                (_, Some(Why::Locked { token, held_by })) => {
+                    let signed = waiting.transfer.signed().clone();
+                    let admission = Admission { signed, id, admitted: came };
                     self.sync.ask_split(&self.transport, admission, token, held_by);
                 }
+                (Verdict::Invalid(refusal), None) => self.refuse(id, came, refusal),
+                (_, None) => self.submit(waiting.transfer, came),
             }
         }
     }
@@ -140,16 +158,16 @@ impl Driver {
         for members in split.others.values_mut() {
             members.sort_unstable();
         }
-        self.end_unproposed(&admission, Outcome::Locked(split));
+        self.end_unproposed(admission.id, admission.admitted, Outcome::Locked(split));
     }
 
     /// Ends a transfer that was never proposed by this node. What the answer rests on may not be
     /// durable yet, so it waits like all reports.
-    fn end_unproposed(&mut self, admission: &Admission, outcome: Outcome) {
-        let admitted_us = self.us_of(admission.admitted);
+    fn end_unproposed(&mut self, id: TransferId, came: Instant, outcome: Outcome) {
+        let admitted_us = self.us_of(came);
         let total = self.now_us().saturating_sub(admitted_us);
         let report = TransferReport {
-            id: admission.id,
+            id,
             outcome,
             round: 0,
             lock: Vec::new(),

@@ -2,6 +2,9 @@
 
 use super::Driver;
 use crate::handle::PeerView;
+use crate::index::IndexError;
+use crate::journal::JournalError;
+use crate::store::StoreError;
 use crate::sync::Fetched;
 use crate::transport::PeerStatus;
 use consensus::{Message, Mode, Progress};
@@ -131,6 +134,10 @@ impl Driver {
         let live = self.shared.validator.read().live_records();
         let job = match self.shared.store.begin_checkpoint(&live) {
             Ok(job) => job,
+            Err(
+                StoreError::Journal(JournalError::Full { .. })
+                | StoreError::Index(IndexError::CheckpointRunning),
+            ) => return tracing::debug!("no checkpoint now"),
             Err(error) => return self.fail(&error.to_string()),
         };
         let shared = self.shared.clone();

@@ -2,7 +2,7 @@
 //! its place already assigned, bounded by count and by bytes.
 
 use std::collections::VecDeque;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use parking_lot::{Condvar, Mutex};
@@ -16,6 +16,10 @@ use super::{Durable, Location, Ticket};
 /// Most framed bytes written and synced as one group, unless one record is larger: one write of
 /// this size takes a few ms, so a small record behind it does not wait long.
 const GROUP_BYTES_MAX: u64 = 4 << 20;
+
+/// A record that nobody waits for is written and synced at the latest after this: the next record that
+/// somebody waits for takes it along before that.
+const LAZY: Duration = Duration::from_millis(20);
 
 /// A record on its way to the disk.
 #[derive(Clone)]
@@ -47,6 +51,10 @@ struct State {
     next: Location,
     written: Location,
     durable: u64,
+    /// Records that somebody waits for: this many have to become durable at once.
+    wanted: u64,
+    /// When the oldest queued record came.
+    oldest: Instant,
     failed: Option<Failure>,
     is_stopping: bool,
 }
@@ -80,6 +88,8 @@ impl Queue {
             next,
             written: next,
             durable: records,
+            wanted: records,
+            oldest: Instant::now(),
             failed: None,
             is_stopping: false,
         };
@@ -106,10 +116,26 @@ impl Queue {
         state.sequence += 1;
         state.next = Location { offset: location.offset + framed, ..location };
         state.bytes += framed;
+        let is_first = state.items.is_empty();
+        if is_first {
+            state.oldest = Instant::now();
+        }
         state.items.push_back(Queued { location, kind, payload });
         drop(state);
-        self.work.notify_one();
+        if is_first {
+            self.work.notify_one();
+        }
         Ok(Ticket { sequence, location })
+    }
+
+    /// Somebody waits for record `sequence`: it and all before it are written now.
+    pub fn hurry(&self, sequence: u64) {
+        let mut state = self.state.lock();
+        if state.wanted <= sequence {
+            state.wanted = sequence + 1;
+            drop(state);
+            self.work.notify_one();
+        }
     }
 
     /// A record goes where the last one ended, or starts a segment if it does not fit there.
@@ -124,20 +150,34 @@ impl Queue {
     /// Blocks until there is something to do; with `quiet_at`, no longer than that.
     pub fn wait_work(&self, quiet_at: Option<Instant>) -> Work {
         let mut state = self.state.lock();
-        while state.items.is_empty() {
-            if state.is_stopping {
-                return Work::Stop;
-            }
-            match quiet_at {
+        loop {
+            let until = match state.items.is_empty() {
+                true if state.is_stopping => return Work::Stop,
+                true => quiet_at,
+                false if self.is_due(&state) => return Work::Group(group(&state.items)),
+                false => Some(state.oldest + LAZY),
+            };
+            match until {
                 None => self.work.wait(&mut state),
                 Some(at) => {
-                    if self.work.wait_until(&mut state, at).timed_out() && state.items.is_empty() {
+                    let is_late = self.work.wait_until(&mut state, at).timed_out();
+                    if is_late && state.items.is_empty() {
                         return Work::Quiet;
                     }
                 }
             }
         }
-        Work::Group(group(&state.items))
+    }
+
+    /// Whether queued records are to be written now: somebody waits, or they have waited long, or they
+    /// fill half of the queue.
+    fn is_due(&self, state: &State) -> bool {
+        let is_half_full = length(state.items.len()) * 2 >= self.bounds.records_max
+            || state.bytes * 2 >= self.bounds.bytes_max;
+        state.wanted > state.durable
+            || state.is_stopping
+            || is_half_full
+            || state.oldest.elapsed() >= LAZY
     }
 
     /// The first `records` of the queue are in the file and synced.
@@ -149,6 +189,7 @@ impl Queue {
             state.bytes -= framed;
             state.written = Location { offset: item.location.offset + framed, ..item.location };
         }
+        state.oldest = Instant::now();
         assert!(durable == state.durable + length(records), "every record is counted once");
         state.durable = durable;
         self.published.send_replace(Durable { records: durable, failed: None });
@@ -209,6 +250,7 @@ impl Queue {
 
     /// Blocks until record `sequence` is durable.
     pub fn wait_durable(&self, sequence: u64, deadline: Instant) -> Result<(), JournalError> {
+        self.hurry(sequence);
         let mut state = self.state.lock();
         while state.durable <= sequence {
             if let Some(failure) = state.failed {

@@ -63,15 +63,3 @@ fn admitted(admission: Admission, verdict: Verdict) -> Admitted {
         is_valid.then(|| VerifiedTransfer::assume_verified(admission.signed.clone(), admission.id));
     Admitted { admission, verdict, verified }
 }
-
-/// Judges one transfer with its signature, on the calling thread.
-pub fn admit_one(rules: &consensus::Tips, admission: Admission) -> Admitted {
-    let verdict = match judge(rules, &admission.signed) {
-        Verdict::Valid => match VerifiedTransfer::verify(admission.signed.clone()) {
-            Ok(_) => Verdict::Valid,
-            Err(error) => Verdict::Invalid(Refusal::Transfer(error)),
-        },
-        other => other,
-    };
-    admitted(admission, verdict)
-}

@@ -66,32 +66,68 @@ pub fn open(
                 evidence.push(found);
             }
         })?;
-    let index_dir = home.join("index");
-    let (index, start) = match Index::open(&index_dir, newest) {
+    let dir = home.join("index");
+    let (index, start) = match Index::open(&dir, newest) {
         Ok(index) => (index, newest),
         Err(IndexError::Rebuild { why }) => {
             tracing::warn!(%why, "the index is rebuilt from the journal");
-            (Index::create(&index_dir).map_err(StoreError::from)?, None)
+            (Index::create(&dir).map_err(StoreError::from)?, None)
         }
         Err(error) => return Err(StoreError::from(error).into()),
     };
-    let is_rebuilt = start != newest;
-    let tips = load_tips(&index, network)?;
-    let lines = load_lines(&index)?;
-    let validator = Validator::new(network.clone(), member, keypair.clone(), tips);
-    let store = Store {
-        journal,
-        index: Mutex::new(index),
-        known: RwLock::new(known_of(&lines)),
-        lines: RwLock::new(lines),
-        open_batches: Mutex::new(HashMap::new()),
-        evidence: RwLock::new(Vec::new()),
-    };
+    let identity = Identity { network, member, keypair };
+    let mut is_rebuilt = start != newest;
+    let mut store = assemble(journal, index);
     let from = start.and_then(|checkpoint| row::location(checkpoint.position));
-    let (validator, records) = replay(&store, validator, from.unwrap_or(Location::START))?;
+    let restored = match restore(&store, &identity, from.unwrap_or(Location::START)) {
+        Err(error) if from.is_some() => {
+            // The index is only derived: what does not fit the journal goes.
+            tracing::warn!(%error, "the index does not fit the journal and is rebuilt from it");
+            let Store { journal, index, .. } = store;
+            drop(index);
+            is_rebuilt = true;
+            store = assemble(journal, Index::create(&dir).map_err(StoreError::from)?);
+            restore(&store, &identity, Location::START)
+        }
+        other => other,
+    };
+    let (validator, records) = restored?;
     *store.evidence.write() = evidence;
     let damage = opened.damage.filter(|_| !accept_damage);
     Ok(Opened { store, validator, damage, replayed: (records, is_rebuilt) })
+}
+
+/// Who the store belongs to.
+struct Identity<'a> {
+    network: &'a Arc<Network>,
+    member: u16,
+    keypair: &'a Keypair,
+}
+
+fn assemble(journal: Journal, index: Index) -> Store {
+    Store {
+        journal,
+        index: Mutex::new(index),
+        known: RwLock::new(HashMap::new()),
+        lines: RwLock::new(Vec::new()),
+        open_batches: Mutex::new(HashMap::new()),
+        evidence: RwLock::new(Vec::new()),
+    }
+}
+
+/// Loads what the index holds and replays the journal from `from` on over it.
+fn restore(
+    store: &Store,
+    identity: &Identity<'_>,
+    from: Location,
+) -> Result<(Validator, u64), OpenError> {
+    let Identity { network, member, keypair } = identity;
+    let tips = load_tips(&store.index.lock(), network)?;
+    let lines = load_lines(&store.index.lock())?;
+    *store.known.write() = known_of(&lines);
+    *store.lines.write() = lines;
+    let validator = Validator::new((*network).clone(), *member, (*keypair).clone(), tips);
+    replay(store, validator, from)
 }
 
 fn evidence_of(kind: u8, payload: &[u8]) -> Result<Option<Record>, ledger::DecodeError> {
@@ -115,11 +151,17 @@ fn load_tips(index: &Index, network: &Arc<Network>) -> Result<Tips, OpenError> {
         Some(())
     })
     .map_err(StoreError::from)?;
-    scan(b"k", &mut |key, value| {
-        tips.load(TokenId(row::id_of(key)?), row::read_tip(value)?);
-        Some(())
-    })
-    .map_err(StoreError::from)?;
+    // First what is gone, then what lives: no sum is above the supply on the way.
+    for is_ended in [true, false] {
+        scan(b"k", &mut |key, value| {
+            let tip = row::read_tip(value)?;
+            if tip.ended_by.is_some() == is_ended {
+                tips.load(TokenId(row::id_of(key)?), tip);
+            }
+            Some(())
+        })
+        .map_err(StoreError::from)?;
+    }
     scan(row::COUNTERS_KEY, &mut |_, value| {
         let (applied, digest) = row::read_counters(value)?;
         tips.load_counters(applied, digest);
@@ -149,6 +191,9 @@ fn known_of(lines: &[Line]) -> HashMap<BatchId, Known> {
     known
 }
 
+/// Every how many records the replay forgets the batches that are resolved.
+const FORGET_RECORDS: u64 = 1_000;
+
 /// Replays the journal from `from` on into the validator and, for what it applies, into the index.
 fn replay(
     store: &Store,
@@ -158,22 +203,13 @@ fn replay(
     let mut failed: Option<OpenError> = None;
     let mut records = 0;
     store.journal.scan_from(from, &mut |location, kind, payload| {
-        if failed.is_some() {
-            return;
+        if failed.is_none() {
+            records += 1;
+            failed = replay_one(store, &mut validator, location, (kind, payload)).err();
+            if records % FORGET_RECORDS == 0 {
+                validator.replayed_all();
+            }
         }
-        let step = || -> Result<(), OpenError> {
-            let Some(record) = Record::read(kind, payload).map_err(StoreError::from)? else {
-                return Ok(());
-            };
-            let mut at = HashMap::new();
-            store.note(&record, location, &mut at);
-            let applied = validator.replay(record)?;
-            store.index_applied(&applied, validator.tips(), &at)?;
-            Ok(())
-        };
-        let mut step = step;
-        records += 1;
-        failed = step().err();
     })?;
     if let Some(error) = failed {
         return Err(error);
@@ -181,4 +217,29 @@ fn replay(
     validator.replayed_all();
     store.forget_batches(|id| validator.proposal(id).is_some());
     Ok((validator, records))
+}
+
+fn replay_one(
+    store: &Store,
+    validator: &mut Validator,
+    location: Location,
+    (kind, payload): (u8, &[u8]),
+) -> Result<(), OpenError> {
+    let Some(record) = Record::read(kind, payload).map_err(StoreError::from)? else {
+        return Ok(());
+    };
+    let mut at = HashMap::new();
+    store.note(&record, location, &mut at)?;
+    let applied = match validator.replay(record.clone()) {
+        Err(ReplayError::NoBatch(id)) => {
+            // It was resolved and forgotten on the way; the journal has it.
+            let place = store.open_batches.lock().get(&id).copied();
+            let place = place.ok_or(ReplayError::NoBatch(id))?;
+            validator.replay(Record::Batch(Arc::new(store.read_batch(place)?)))?;
+            validator.replay(record)?
+        }
+        other => other?,
+    };
+    store.index_applied(&applied, validator.tips(), &at)?;
+    Ok(())
 }

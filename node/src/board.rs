@@ -10,9 +10,9 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 /// Entries kept, beside the waiting clients' handles.
-pub const BOARD_ENTRIES_MAX: usize = 50_000;
+pub const BOARD_ENTRIES_MAX: usize = 16_384;
 /// Bytes of transfers kept with them: an ordinary one has 300, the largest nearly a million.
-pub const BOARD_BYTES_MAX: usize = 32 * 1024 * 1024;
+pub const BOARD_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// How far a transfer is, in the words of INTERFACE.md.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

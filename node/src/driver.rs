@@ -22,8 +22,8 @@ use crate::pipeline::{Admission, Done, Pipeline};
 use crate::sync::{Fetched, Sync};
 use crate::transport::{Inbound, Transport};
 use consensus::{
-    AppliedBatch, Batch, CheckedCertificate, Message, Proposal, Proposer, Step, TransferReport,
-    codec,
+    AppliedBatch, Batch, CheckedCertificate, Message, Outgoing, Proposal, Proposer, Step,
+    TransferReport, codec,
 };
 use execute::Gated;
 use held::Held;
@@ -90,6 +90,8 @@ pub struct Driver {
     durable: watch::Receiver<Durable>,
     /// Steps whose records are handed to the journal and whose other parts are still to be done.
     steps: VecDeque<Step>,
+    /// Commit certificates for the others, sent when this node's own records are on their way.
+    later: Vec<Outgoing>,
     /// What waits for the journal, oldest first.
     gated: VecDeque<Gated>,
     /// The newest record handed to the journal.
@@ -121,6 +123,7 @@ impl Driver {
             held: Held::default(),
             durable,
             steps: VecDeque::new(),
+            later: Vec::new(),
             gated: VecDeque::new(),
             newest: None,
             checkpoint: None,

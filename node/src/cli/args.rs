@@ -308,7 +308,7 @@ pub struct LoadArgs {
     /// Transfers a second, at most
     #[arg(long, value_name = "N", conflicts_with = "clients")]
     pub rate: Option<u64>,
-    /// Clients, each with one request under way [default: 64; with --rate as many as it takes]
+    /// Clients, each with one request under way [default: 256; with --rate as many as it takes]
     #[arg(long, value_name = "N")]
     pub clients: Option<usize>,
     /// How long to measure
@@ -320,7 +320,7 @@ pub struct LoadArgs {
     /// Transfers in one HTTP request [default: 1 with --clients]
     #[arg(long, value_name = "N")]
     pub batch: Option<usize>,
-    /// Send to the first N validators only [default: all]
+    /// Send to the first N validators only [default: 2]
     #[arg(long, value_name = "N")]
     pub nodes: Option<usize>,
     /// Time before the measurement

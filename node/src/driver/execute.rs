@@ -5,8 +5,11 @@ use super::Driver;
 use crate::journal::JournalError;
 use crate::store::{Persisted, StoreError};
 use bytes::Bytes;
-use consensus::{Judged, Message, Outgoing, Refusal, Step, To, TransferReport, Verdict, codec};
-use ledger::TransferId;
+use consensus::{
+    CheckedCertificate, Judged, Message, Outgoing, Refusal, Step, To, TransferReport, Verdict,
+    codec,
+};
+use ledger::{Phase, TransferId};
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
@@ -70,6 +73,9 @@ impl Driver {
             while let Some(step) = self.steps.pop_front() {
                 self.execute(step);
             }
+            for outgoing in std::mem::take(&mut self.later) {
+                self.deliver(outgoing);
+            }
             self.release();
             if self.steps.is_empty() {
                 break;
@@ -78,8 +84,15 @@ impl Driver {
     }
 
     fn execute(&mut self, step: Step) {
-        for outgoing in step.now {
-            self.deliver(outgoing);
+        let is_final = |checked: &CheckedCertificate| checked.certificate().phase == Phase::Commit;
+        if step.certificates.iter().any(is_final) {
+            // What is final goes to this node's own disk first: a client waits for that, nobody for
+            // the others' tips.
+            self.later.extend(step.now);
+        } else {
+            for outgoing in step.now {
+                self.deliver(outgoing);
+            }
         }
         let is_waited_for = !step.after.is_empty() || !step.reports.is_empty();
         if is_waited_for && !self.is_failed {

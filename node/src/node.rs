@@ -29,6 +29,11 @@ use tokio::sync::mpsc;
 /// How long the API's thread may take to end.
 const API_STOP_WAIT: Duration = Duration::from_secs(1);
 
+/// How long a start waits for the process before it to let go of the store.
+const LOCK_WAIT: Duration = Duration::from_millis(500);
+/// How often it looks.
+const LOCK_LOOK: Duration = Duration::from_millis(10);
+
 /// How a node is run.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RunOptions {
@@ -71,7 +76,7 @@ async fn run_inside(
     std::fs::create_dir_all(&config.home).map_err(|error| {
         Failure::new(CONFIG, format!("home {}: {error}", config.home.display()))
     })?;
-    let lock = StoreLock::acquire(&config.home).map_err(|error| locked(&error))?;
+    let lock = lock_store(&config.home).await.map_err(|error| locked(&error))?;
     let peers_file = PeersFile::new(&config.peers);
     let (inbound_in, inbound) = mpsc::channel(INBOUND_MAX);
     let transport = start_transport(&config, &network, member, &keypair, inbound_in)?;
@@ -151,6 +156,19 @@ pub fn load_network(path: &Path) -> Result<Network, Failure> {
     let text = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
     let genesis = Genesis::from_json(&text).map_err(|error| failed(error.to_string()))?;
     genesis.network().map_err(|error| failed(error.to_string()))
+}
+
+/// Takes the store's lock; waits shortly for a process that was killed and is still being cleared away.
+async fn lock_store(home: &Path) -> Result<StoreLock, LockError> {
+    let deadline = Instant::now() + LOCK_WAIT;
+    loop {
+        match StoreLock::acquire(home) {
+            Err(LockError::Busy { .. }) if Instant::now() < deadline => {
+                tokio::time::sleep(LOCK_LOOK).await;
+            }
+            other => return other,
+        }
+    }
 }
 
 fn locked(error: &LockError) -> Failure {

@@ -316,6 +316,12 @@ impl Validator {
         self.open.get(id).map(|open| &open.proposal)
     }
 
+    /// The transfers of an open batch that are applied here, in whatever batch; `None` for a batch
+    /// that is not open.
+    pub fn applied_of(&self, id: &BatchId) -> Option<Bitmap> {
+        self.open.get(id).map(|open| open.applied.clone())
+    }
+
     /// How many batches are open, in the pipeline, and waiting for something.
     pub fn load(&self) -> (usize, usize, usize) {
         (self.open.len(), self.judging.len(), self.parked.len() + self.waiting.len())

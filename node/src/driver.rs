@@ -273,7 +273,9 @@ impl Driver {
                     Err(error) => self.blame(from, &format!("a certificate: {error}")),
                 }
             }
-            Message::Proof(applied) => self.proof(from, applied),
+            Message::Proof(applied) => {
+                self.proof(from, applied);
+            }
             Message::Progress(progress) => {
                 let own = self.progress();
                 self.sync.progress(from, progress, &own);
@@ -281,24 +283,32 @@ impl Driver {
         }
     }
 
-    /// A batch with its Commit certificate, from a peer who has both.
-    fn proof(&mut self, from: u16, applied: AppliedBatch) {
+    /// A batch with its Commit certificate, from a peer who has both. Returns whether it holds.
+    fn proof(&mut self, from: u16, applied: AppliedBatch) -> bool {
         let network = &self.shared.network;
         let certificate = applied.certificate.clone();
-        let batch = match Batch::of(&applied.proposal) {
-            Ok(batch) if self.is_signed(&applied.proposal) => Arc::new(batch),
-            Ok(_) => return self.blame(from, "a batch without its proposer's signature"),
-            Err(error) => return self.blame(from, &error.to_string()),
+        let checked = match Batch::of(&applied.proposal) {
+            Err(error) => Err(error.to_string()),
+            Ok(_) if !self.is_signed(&applied.proposal) => {
+                Err("a batch without its proposer's signature".into())
+            }
+            Ok(batch) => CheckedCertificate::check(certificate, network, &mut self.rng)
+                .map(|checked| (Arc::new(batch), checked))
+                .map_err(|error| error.to_string()),
         };
-        match CheckedCertificate::check(certificate, network, &mut self.rng) {
-            Ok(checked) => {
+        match checked {
+            Ok((batch, checked)) => {
                 let now_us = self.now_us();
                 let mut validator = self.shared.validator.write();
                 let step = validator.proven(now_us, applied, batch, checked);
                 drop(validator);
                 self.take(step);
+                true
             }
-            Err(error) => self.blame(from, &format!("a proof: {error}")),
+            Err(what) => {
+                self.blame(from, &format!("a proof: {what}"));
+                false
+            }
         }
     }
 

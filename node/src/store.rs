@@ -214,6 +214,20 @@ impl Store {
         self.read_applied(row.batch_at, row.applied_at).map(Some)
     }
 
+    /// Where a final transfer's batch and certificate are in the journal.
+    pub fn place_of(&self, id: &TransferId) -> Option<(Location, Location)> {
+        let row = self.transfer_row(id).ok().flatten()?;
+        Some((row.batch_at, row.applied_at))
+    }
+
+    /// The batch and certificate at a place that [`Store::place_of`] named.
+    ///
+    /// # Errors
+    /// Every [`StoreError`].
+    pub fn read_place(&self, place: (Location, Location)) -> Result<AppliedBatch, StoreError> {
+        self.read_applied(place.0, place.1)
+    }
+
     /// Whether this node has applied a transfer. An unreadable index answers no; the receipt is
     /// asked for before anything rests on it.
     pub fn is_final(&self, id: &TransferId) -> bool {

@@ -12,16 +12,23 @@ use crate::transport::Transport;
 use bytes::Bytes;
 use consensus::proposer::VoteSplit;
 use consensus::{AppliedBatch, AppliedLine, Fetch, Progress, Proposal, Reply, Request, codec};
-use ledger::{BatchId, TokenId, TransferId};
+use ledger::{BatchId, Bitmap, TokenId, TransferId};
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-/// Tasks that ask at one time. When full, a fetch is dropped and asked for again by whoever needs
-/// it.
-const TASKS_MAX: usize = 64;
+/// Tasks that walk logs and fetch batches at one time.
+const CATCHING_MAX: usize = 64;
+/// Tasks that fetch what the validator asks for; when full, it asks again later.
+const FETCHES_MAX: usize = 64;
+/// Tasks that clients' transfers cause; strangers can't use up the others' room.
+const ASKS_MAX: usize = 32;
+/// How often a batch of a peer's log is asked for before that peer is left alone for a while.
+const TRIES_MAX: u8 = 8;
+/// How long.
+const GAP_WAIT: Duration = Duration::from_secs(5);
 /// What came back and waits for the driver; then the tasks wait.
 pub const FETCHED_MAX: usize = 256;
 /// Batches asked for in one question.
@@ -42,6 +49,8 @@ pub enum Fetched {
     Log {
         /// The peer.
         from: u16,
+        /// The position asked for, and the peer's generation then.
+        at: (u64, u64),
         /// Lines it has in all.
         lines: u64,
         /// From the position asked for.
@@ -72,10 +81,12 @@ pub enum Fetched {
 /// What a task was for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Task {
-    /// Walking a peer's log.
-    Log(u16),
+    /// Walking a peer's log, in this generation of it.
+    Log(u16, u64),
     /// Fetching these batches from a peer.
-    Batches(u16, Vec<BatchId>),
+    Batches(u16, u64, Vec<BatchId>),
+    /// Fetching these transfers' batches.
+    Parents(Vec<TransferId>),
     /// Anything else.
     Other,
 }
@@ -89,6 +100,12 @@ struct PeerLog {
     /// Lines from `cursor` on that are looked at now.
     chunk: Vec<AppliedLine>,
     is_asked: bool,
+    /// Counts up whenever what is under way with this peer has become stale.
+    generation: u64,
+    /// How often batches of the chunk were asked for.
+    tries: BTreeMap<BatchId, u8>,
+    /// The peer is left alone until then: it does not show what its log names.
+    retry_at: Option<Instant>,
     is_caught_up: bool,
     /// Since when it is ahead, and how far it was then.
     ahead: Option<(Instant, u64)>,
@@ -102,9 +119,13 @@ pub struct Sync {
     peers: Vec<PeerLog>,
     /// Batches asked for and not yet come.
     asked: HashSet<BatchId>,
-    /// Batches that came while logs are walked; they may have added nothing.
-    came: HashSet<BatchId>,
-    tasks: JoinSet<()>,
+    /// Transfers of batches that came, were verified and are applied here, in whatever batch.
+    came: BTreeMap<BatchId, Bitmap>,
+    /// Transfers whose batches are asked for.
+    parents: HashSet<TransferId>,
+    catching: JoinSet<()>,
+    fetches: JoinSet<()>,
+    asks: JoinSet<()>,
     fetched: mpsc::Sender<Fetched>,
     told: Option<Progress>,
 }
@@ -116,8 +137,11 @@ impl Sync {
             own,
             peers: vec![PeerLog::default(); count],
             asked: HashSet::new(),
-            came: HashSet::new(),
-            tasks: JoinSet::new(),
+            came: BTreeMap::new(),
+            parents: HashSet::new(),
+            catching: JoinSet::new(),
+            fetches: JoinSet::new(),
+            asks: JoinSet::new(),
             fetched,
             told: None,
         }
@@ -128,6 +152,7 @@ impl Sync {
         let Some(peer) = self.peers.get_mut(usize::from(from)) else { return };
         peer.progress = Some(progress);
         if progress.digest == own.digest && progress.applied == own.applied {
+            peer.restart();
             peer.cursor = progress.lines;
             peer.is_caught_up = true;
             peer.ahead = None;
@@ -139,9 +164,7 @@ impl Sync {
     /// The link to a peer is down.
     pub fn down(&mut self, member: u16) {
         if let Some(peer) = self.peers.get_mut(usize::from(member)) {
-            peer.is_walking = false;
-            peer.is_asked = false;
-            peer.chunk.clear();
+            peer.restart();
         }
     }
 
@@ -174,7 +197,7 @@ impl Sync {
     /// Looks at every peer: whether to walk its log, what of it is missing, whether its end is
     /// reached.
     pub fn tick(&mut self, transport: &Arc<Transport>, store: &Store, own: &Progress) {
-        while self.tasks.try_join_next().is_some() {}
+        while self.catching.try_join_next().is_some() {}
         for member in 0..u16::try_from(self.peers.len()).expect("at most 256 members") {
             if member != self.own {
                 self.look_at(member, transport, store, own);
@@ -199,7 +222,8 @@ impl Sync {
         if !peer.is_caught_up {
             peer.is_walking = true;
         }
-        if !peer.is_walking || peer.is_asked {
+        let is_left_alone = peer.retry_at.is_some_and(|at| at > Instant::now());
+        if !peer.is_walking || peer.is_asked || is_left_alone {
             return;
         }
         if peer.chunk.is_empty() {
@@ -208,9 +232,9 @@ impl Sync {
                 peer.is_caught_up = true;
                 return;
             }
-            peer.is_asked = true;
-            let from = peer.cursor;
-            self.ask_log(transport, member, from);
+            if self.catching.len() < CATCHING_MAX {
+                self.ask_log(transport, member);
+            }
             return;
         }
         self.ask_missing(member, transport, store);
@@ -219,13 +243,17 @@ impl Sync {
     /// Fetches what of a peer's chunk is missing here, and moves on when nothing is.
     fn ask_missing(&mut self, member: u16, transport: &Arc<Transport>, store: &Store) {
         let peer = &mut self.peers[usize::from(member)];
-        let is_missing =
-            |line: &&AppliedLine| !store.has_applied(line) && !self.came.contains(&line.batch);
+        let is_missing = |line: &&AppliedLine| {
+            let came = self.came.get(&line.batch);
+            !store.has_applied(line) && !came.is_some_and(|bits| bits.covers(&line.bitmap))
+        };
         let missing: Vec<BatchId> =
             peer.chunk.iter().filter(is_missing).map(|line| line.batch).collect();
         if missing.is_empty() {
-            peer.cursor += u64::try_from(peer.chunk.len()).expect("a count");
+            let lines = u64::try_from(peer.chunk.len()).expect("a count");
+            peer.cursor = peer.cursor.saturating_add(lines);
             peer.chunk.clear();
+            peer.tries.clear();
             return;
         }
         let ids: Vec<BatchId> = missing
@@ -233,118 +261,171 @@ impl Sync {
             .filter(|id| !self.asked.contains(id))
             .take(BATCHES_PER_REQUEST)
             .collect();
-        if ids.is_empty() || self.tasks.len() >= TASKS_MAX {
+        if ids.is_empty() || self.catching.len() >= CATCHING_MAX {
             return;
         }
+        if ids.iter().any(|id| peer.tries.get(id).is_some_and(|tries| *tries >= TRIES_MAX)) {
+            tracing::warn!(member, "a peer does not show what its log names");
+            peer.restart();
+            peer.retry_at = Some(Instant::now() + GAP_WAIT);
+            return;
+        }
+        for id in &ids {
+            *peer.tries.entry(*id).or_default() += 1;
+        }
+        peer.is_asked = true;
+        let generation = peer.generation;
         self.asked.extend(&ids);
-        self.peers[usize::from(member)].is_asked = true;
         let (transport, fetched) = (transport.clone(), self.fetched.clone());
-        self.tasks.spawn(async move {
+        self.catching.spawn(async move {
             let request = Request::Applied(ids.clone());
             if let Some(Reply::Applied(batches)) = ask(&transport, member, &request).await {
                 send(&fetched, Fetched::Applied { from: member, batches }).await;
             }
-            send(&fetched, Fetched::Ended(Task::Batches(member, ids))).await;
+            send(&fetched, Fetched::Ended(Task::Batches(member, generation, ids))).await;
         });
     }
 
-    fn ask_log(&mut self, transport: &Arc<Transport>, member: u16, from: u64) {
+    fn ask_log(&mut self, transport: &Arc<Transport>, member: u16) {
+        let peer = &mut self.peers[usize::from(member)];
+        peer.is_asked = true;
+        let at = (peer.cursor, peer.generation);
         let (transport, fetched) = (transport.clone(), self.fetched.clone());
-        self.tasks.spawn(async move {
-            let reply = ask(&transport, member, &Request::Log { from }).await;
+        self.catching.spawn(async move {
+            let reply = ask(&transport, member, &Request::Log { from: at.0 }).await;
             if let Some(Reply::Log { lines, from: log }) = reply {
-                send(&fetched, Fetched::Log { from: member, lines, log }).await;
+                send(&fetched, Fetched::Log { from: member, at, lines, log }).await;
             }
-            send(&fetched, Fetched::Ended(Task::Log(member))).await;
+            send(&fetched, Fetched::Ended(Task::Log(member, at.1))).await;
         });
     }
 
-    /// Lines of a peer's log have come.
-    pub fn log_came(&mut self, from: u16, lines: u64, log: Vec<AppliedLine>) {
+    /// Lines of a peer's log have come; they count only if nothing has changed since they were
+    /// asked for.
+    pub fn log_came(&mut self, from: u16, at: (u64, u64), lines: u64, log: Vec<AppliedLine>) {
         let Some(peer) = self.peers.get_mut(usize::from(from)) else { return };
+        if (peer.cursor, peer.generation) != at || !peer.chunk.is_empty() {
+            return;
+        }
         if let Some(progress) = &mut peer.progress {
-            progress.lines = progress.lines.max(lines);
+            progress.lines = lines;
         }
         if log.is_empty() {
-            // It has fewer lines than it said, or than we knew: a store that was rolled back.
-            peer.cursor = lines;
             peer.is_walking = false;
             peer.is_caught_up = true;
         }
         peer.chunk = log;
     }
 
-    /// A batch has come with its certificate.
-    pub fn batch_came(&mut self, id: &BatchId) {
-        self.came.insert(*id);
+    /// A batch that was asked for has come and is verified; `applied` are its transfers that are
+    /// applied here now, in whatever batch.
+    pub fn batch_came(&mut self, id: &BatchId, applied: Bitmap) {
+        if self.asked.contains(id) {
+            self.came.insert(*id, applied);
+        }
     }
 
     /// A task has ended; what it did not bring is asked for again, of whoever is looked at next.
     pub fn ended(&mut self, task: Task) {
-        match task {
-            Task::Log(member) => self.peers[usize::from(member)].is_asked = false,
-            Task::Batches(member, ids) => {
-                self.peers[usize::from(member)].is_asked = false;
+        let (member, generation) = match task {
+            Task::Log(member, generation) => (member, generation),
+            Task::Batches(member, generation, ids) => {
                 for id in ids {
                     self.asked.remove(&id);
                 }
+                (member, generation)
             }
-            Task::Other => {}
+            Task::Parents(ids) => {
+                for id in ids {
+                    self.parents.remove(&id);
+                }
+                return;
+            }
+            Task::Other => return,
+        };
+        if let Some(peer) = self.peers.get_mut(usize::from(member))
+            && peer.generation == generation
+        {
+            peer.is_asked = false;
         }
     }
 
-    /// Fetches what a step asks for.
+    /// Fetches what the validator asks for; dropped when too much is under way, it asks again.
     pub fn fetch(&mut self, transport: &Arc<Transport>, fetch: Fetch) {
-        if self.tasks.len() >= TASKS_MAX {
-            return;
+        while self.fetches.try_join_next().is_some() {}
+        if self.fetches.len() < FETCHES_MAX
+            && let Some(task) = self.fetching(transport, fetch)
+        {
+            self.fetches.spawn(task);
         }
-        let (transport, fetched) = (transport.clone(), self.fetched.clone());
+    }
+
+    /// The same for a client's transfer, in room of its own.
+    pub fn fetch_for_client(&mut self, transport: &Arc<Transport>, fetch: Fetch) {
+        while self.asks.try_join_next().is_some() {}
+        if self.asks.len() < ASKS_MAX
+            && let Some(task) = self.fetching(transport, fetch)
+        {
+            self.asks.spawn(task);
+        }
+    }
+
+    /// The task of a fetch; `None` when all of it is under way already.
+    fn fetching(
+        &mut self,
+        transport: &Arc<Transport>,
+        fetch: Fetch,
+    ) -> Option<impl Future<Output = ()> + Send + 'static> {
         let own = self.own;
+        let fetch = match fetch {
+            Fetch::Parents { mut transfers, from } => {
+                transfers.retain(|id| self.parents.insert(*id));
+                if transfers.is_empty() {
+                    return None;
+                }
+                Fetch::Parents { transfers, from }
+            }
+            other => other,
+        };
+        let (transport, fetched) = (transport.clone(), self.fetched.clone());
         let others: Vec<u16> = (0u16..).take(self.peers.len()).filter(|m| *m != own).collect();
-        self.tasks.spawn(async move {
-            match fetch {
+        Some(async move {
+            let task = match fetch {
                 Fetch::Batch { batch, from } => {
-                    for member in from {
-                        let request = Request::Batches(vec![batch]);
-                        let reply = ask(&transport, member, &request).await;
-                        if let Some(Reply::Batches(batches)) = reply
-                            && let Some(proposal) = batches.into_iter().next()
-                        {
-                            send(&fetched, Fetched::Batch(proposal)).await;
-                            break;
-                        }
-                    }
+                    fetch_batch(&transport, &fetched, batch, from).await;
+                    Task::Other
                 }
                 Fetch::Parents { transfers, from } => {
                     let rest = others.into_iter().filter(|member| *member != from);
-                    for member in std::iter::once(from).chain(rest).filter(|m| *m != own) {
-                        let request = Request::Transfers(transfers.clone());
-                        let reply = ask(&transport, member, &request).await;
-                        if let Some(Reply::Applied(batches)) = reply
-                            && !batches.is_empty()
-                        {
-                            send(&fetched, Fetched::Applied { from: member, batches }).await;
-                            break;
-                        }
-                    }
+                    let order = std::iter::once(from).chain(rest).filter(|member| *member != own);
+                    fetch_parents(&transport, &fetched, &transfers, order.collect()).await;
+                    Task::Parents(transfers)
                 }
-            }
-            send(&fetched, Fetched::Ended(Task::Other)).await;
-        });
+            };
+            send(&fetched, Fetched::Ended(task)).await;
+        })
     }
 
-    /// Asks all peers who holds the lock of a token.
+    /// Asks all peers who holds the lock of a token; gives the transfer back when too much is asked
+    /// for already.
+    ///
+    /// # Errors
+    /// The transfer.
     pub fn ask_split(
         &mut self,
         transport: &Arc<Transport>,
         admission: Admission,
         token: TokenId,
         held_by: TransferId,
-    ) {
+    ) -> Result<(), Box<Admission>> {
+        while self.asks.try_join_next().is_some() {}
+        if self.asks.len() >= ASKS_MAX {
+            return Err(Box::new(admission));
+        }
         let (transport, fetched) = (transport.clone(), self.fetched.clone());
         let own = self.own;
         let others: Vec<u16> = (0u16..).take(self.peers.len()).filter(|m| *m != own).collect();
-        self.tasks.spawn(async move {
+        self.asks.spawn(async move {
             let mut asks = JoinSet::new();
             for member in others {
                 let transport = transport.clone();
@@ -369,6 +450,50 @@ impl Sync {
             split.ours.sort_unstable();
             send(&fetched, Fetched::Split { admission, split, held_by }).await;
         });
+        Ok(())
+    }
+}
+
+impl PeerLog {
+    /// Forgets what is under way; what still comes of it is stale.
+    fn restart(&mut self) {
+        self.generation = self.generation.wrapping_add(1);
+        self.is_walking = false;
+        self.is_asked = false;
+        self.chunk.clear();
+        self.tries.clear();
+    }
+}
+
+async fn fetch_batch(
+    transport: &Transport,
+    fetched: &mpsc::Sender<Fetched>,
+    batch: BatchId,
+    from: Vec<u16>,
+) {
+    for member in from {
+        let reply = ask(transport, member, &Request::Batches(vec![batch])).await;
+        if let Some(Reply::Batches(batches)) = reply
+            && let Some(proposal) = batches.into_iter().next()
+        {
+            return send(fetched, Fetched::Batch(proposal)).await;
+        }
+    }
+}
+
+async fn fetch_parents(
+    transport: &Transport,
+    fetched: &mpsc::Sender<Fetched>,
+    transfers: &[TransferId],
+    from: Vec<u16>,
+) {
+    for member in from {
+        let reply = ask(transport, member, &Request::Transfers(transfers.to_vec())).await;
+        if let Some(Reply::Applied(batches)) = reply
+            && !batches.is_empty()
+        {
+            return send(fetched, Fetched::Applied { from: member, batches }).await;
+        }
     }
 }
 

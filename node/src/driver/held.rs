@@ -56,7 +56,7 @@ impl Driver {
                         let transfers = vec![state.made_by];
                         let from = self.sync.any_peer(self.shared.member);
                         let fetch = Fetch::Parents { transfers, from };
-                        self.sync.fetch(&self.transport, fetch);
+                        self.sync.fetch_for_client(&self.transport, fetch);
                         self.hold(transfer, came, PARENT_WAIT);
                     }
                     Err(error) => {
@@ -139,7 +139,10 @@ impl Driver {
                 (_, Some(Why::Locked { token, held_by })) => {
                     let signed = waiting.transfer.signed().clone();
                     let admission = Admission { signed, id, admitted: came };
-                    self.sync.ask_split(&self.transport, admission, token, held_by);
+                    let asked = self.sync.ask_split(&self.transport, admission, token, held_by);
+                    if let Err(admission) = asked {
+                        self.split_known(*admission, VoteSplit::default(), held_by);
+                    }
                 }
                 (Verdict::Invalid(refusal), None) => self.refuse(id, came, refusal),
                 (_, None) => self.submit(waiting.transfer, came),

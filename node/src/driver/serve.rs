@@ -6,7 +6,7 @@ use crate::transport::ReplyHandle;
 use bytes::Bytes;
 use consensus::limits::BATCH_BYTES_MAX;
 use consensus::{AppliedBatch, Proposal, Reply, Request, codec};
-use ledger::{BatchId, Canonical, TransferId};
+use ledger::{BatchId, Canonical};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use tokio::task::JoinSet;
@@ -28,7 +28,7 @@ pub(super) fn answer(
     let shared = shared.clone();
     tasks.spawn_blocking(move || match codec::decode::<Request>(&bytes) {
         Ok(request) => {
-            let answer = codec::encode(&answer_to(&shared, request));
+            let answer = codec::encode(&answer_to(&shared, request, || reply.is_gone()));
             if let Err(error) = reply.send(Bytes::from(answer)) {
                 tracing::debug!(member = %shared.name_of(from), %error, "a reply was not taken");
             }
@@ -37,23 +37,24 @@ pub(super) fn answer(
     });
 }
 
-fn answer_to(shared: &Shared, request: Request) -> Reply {
+fn answer_to(shared: &Shared, request: Request, is_gone: impl Fn() -> bool) -> Reply {
     match request {
         Request::Log { from } => Reply::Log {
             lines: shared.store.line_count(),
             from: shared.store.log(from, LINES_PER_REPLY_MAX),
         },
         Request::Applied(ids) => {
-            Reply::Applied(fill(&ids, |id: &BatchId| shared.store.applied_batch(id).ok().flatten()))
+            let all = |id: &BatchId| shared.store.applied_batches(id).unwrap_or_default();
+            Reply::Applied(fill(&ids, is_gone, all))
         }
         Request::Transfers(ids) => {
-            let mut seen = BTreeSet::new();
-            Reply::Applied(fill(&ids, |id: &TransferId| {
-                let applied = shared.store.batch_of(id).ok().flatten()?;
-                seen.insert(applied.proposal.claimed).then_some(applied)
-            }))
+            // Many parents may be in one batch: each batch is read once.
+            let places: BTreeSet<_> =
+                ids.iter().filter_map(|id| shared.store.place_of(id)).collect();
+            let places: Vec<_> = places.into_iter().collect();
+            Reply::Applied(fill(&places, is_gone, |place| shared.store.read_place(*place).ok()))
         }
-        Request::Batches(ids) => Reply::Batches(fill(&ids, |id| batch(shared, id))),
+        Request::Batches(ids) => Reply::Batches(fill(&ids, is_gone, |id| batch(shared, id))),
         Request::Locks(tokens) => {
             let validator = shared.validator.read();
             let holder = |token| {
@@ -76,19 +77,25 @@ fn batch(shared: &Shared, id: &BatchId) -> Option<Proposal> {
     }
 }
 
-/// Looks up one after the other until the reply is full.
+/// Looks up one after the other until the reply is full or nobody waits for it. The first always
+/// fits a message; no other is added that would not.
 fn fill<K, V: Canonical, F: IntoIterator<Item = V>>(
     keys: &[K],
+    is_gone: impl Fn() -> bool,
     mut find: impl FnMut(&K) -> F,
 ) -> Vec<V> {
     let mut found = Vec::new();
     let mut bytes = 0;
     for key in keys {
-        if bytes >= REPLY_BYTES {
+        if bytes >= REPLY_BYTES || is_gone() {
             break;
         }
         for value in find(key) {
-            bytes += value.to_bytes().len();
+            let more = value.to_bytes().len();
+            if !found.is_empty() && bytes + more > BATCH_BYTES_MAX {
+                return found;
+            }
+            bytes += more;
             found.push(value);
         }
     }

@@ -54,16 +54,23 @@ impl Driver {
     /// Something that was asked for has come.
     pub(super) fn fetched(&mut self, fetched: Fetched) {
         match fetched {
-            Fetched::Log { from, lines, log } => self.sync.log_came(from, lines, log),
+            Fetched::Log { from, at, lines, log } => self.sync.log_came(from, at, lines, log),
             Fetched::Applied { from, batches } => {
                 for applied in batches {
-                    self.sync.batch_came(&applied.proposal.claimed);
-                    self.proof(from, applied);
+                    let id = applied.proposal.claimed;
+                    if self.proof(from, applied) {
+                        let resolved = self.shared.validator.read().applied_of(&id);
+                        if let Some(bits) = resolved {
+                            self.sync.batch_came(&id, bits);
+                        }
+                    }
                     self.settle();
                 }
             }
             Fetched::Batch(proposal) => {
-                if let Ok(batch) = consensus::Batch::of(&proposal) {
+                if let Ok(batch) = consensus::Batch::of(&proposal)
+                    && self.is_signed(&proposal)
+                {
                     let now_us = self.now_us();
                     let (proposal, batch) = (Arc::new(proposal), Arc::new(batch));
                     let mut validator = self.shared.validator.write();

@@ -2,7 +2,8 @@
 //! what it took before (A4).
 //!
 //! * `prefetch`, `hash`, `all`: the node's stages, in a rayon pool of 1 and of 2 threads.
-//!   `prefetch` has no parallel part. `all` is all four stages, with the trusted network's empty fourth.
+//!   `prefetch` has no parallel part. `all` is all four stages, with the trusted network's empty
+//!   fourth.
 //! * `sequential`: `consensus::judge`, the reference that the pipeline is tested against.
 //! * `four_workers`: the source design, four threads that take one token at a time, see
 //!   `benches/src/four_workers.rs`. On 2 cores it has both, so compare it with `threads=2`.
@@ -86,8 +87,8 @@ fn tell_cpu<T>(name: &str, transfers: u32, mut run: impl FnMut() -> T) {
     );
 }
 
-/// CPU time of each living thread of this process, ns, by its number: the first field of `schedstat`
-/// (proc(5)). By thread, because those of an earlier pool may end in between.
+/// CPU time of each living thread of this process, ns, by its number: the first field of
+/// `schedstat` (proc(5)). By thread, because those of an earlier pool may end in between.
 fn cpu_ns() -> BTreeMap<OsString, u64> {
     let tasks = std::fs::read_dir("/proc/self/task").expect("Linux");
     let of = |task: std::io::Result<std::fs::DirEntry>| {

@@ -18,8 +18,8 @@ pub const ZSTD_LEVEL: i32 = 1;
 
 /// Batches of one proposer that a validator keeps open. More are refused until some are resolved.
 pub const OPEN_BATCHES_PER_PROPOSER_MAX: usize = 256;
-/// Batches of one proposer that a validator keeps although it refused all of each. An honest proposer
-/// makes hardly any; more are refused until the old ones are forgotten.
+/// Batches of one proposer that a validator keeps although it refused all of each. An honest
+/// proposer makes hardly any; more are refused until the old ones are forgotten.
 pub const USELESS_BATCHES_PER_PROPOSER_MAX: usize = 32;
 /// Certificates that wait for a batch or a parent that is missing here. When full, the oldest goes:
 /// it can

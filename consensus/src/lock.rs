@@ -3,7 +3,7 @@
 //! | field | meaning | written by |
 //! |---|---|---|
 //! | `promised` | no lock or accept below this round | `lock`, `accept`, `promise` (only upwards) |
-//! | `locked` | in this round this state goes to this transfer | `lock`: one transfer a round, never a lower round |
+//! | `locked` | in this round the state goes to it | `lock`: one a round, never a lower round |
 //! | `accepted` | whose Lock certificate was stored last | `accept`, never to a lower round |
 //! | the whole row | goes when the state is spent | `release`, from apply |
 

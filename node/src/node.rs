@@ -158,7 +158,8 @@ pub fn load_network(path: &Path) -> Result<Network, Failure> {
     genesis.network().map_err(|error| failed(error.to_string()))
 }
 
-/// Takes the store's lock; waits shortly for a process that was killed and is still being cleared away.
+/// Takes the store's lock; waits shortly for a process that was killed and is still being cleared
+/// away.
 async fn lock_store(home: &Path) -> Result<StoreLock, LockError> {
     let deadline = Instant::now() + LOCK_WAIT;
     loop {

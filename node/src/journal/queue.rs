@@ -17,8 +17,8 @@ use super::{Durable, Location, Ticket};
 /// this size takes a few ms, so a small record behind it does not wait long.
 const GROUP_BYTES_MAX: u64 = 4 << 20;
 
-/// A record that nobody waits for is written and synced at the latest after this: the next record that
-/// somebody waits for takes it along before that.
+/// A record that nobody waits for is written and synced at the latest after this: the next record
+/// that somebody waits for takes it along before that.
 const LAZY: Duration = Duration::from_millis(20);
 
 /// A record on its way to the disk.
@@ -169,8 +169,8 @@ impl Queue {
         }
     }
 
-    /// Whether queued records are to be written now: somebody waits, or they have waited long, or they
-    /// fill half of the queue.
+    /// Whether queued records are to be written now: somebody waits, or they have waited long, or
+    /// they fill half of the queue.
     fn is_due(&self, state: &State) -> bool {
         let is_half_full = length(state.items.len()) * 2 >= self.bounds.records_max
             || state.bytes * 2 >= self.bounds.bytes_max;

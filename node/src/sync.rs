@@ -30,7 +30,9 @@ const FETCHES_MAX: usize = 64;
 const ASKS_MAX: usize = 32;
 /// How often a batch of a peer's log is asked for before that peer is left alone for a while.
 const TRIES_MAX: u8 = 8;
-/// How long.
+/// How long a peer that did not answer about its log is left alone.
+const LOG_WAIT: Duration = Duration::from_millis(200);
+/// How long a peer is left alone that does not show what its log names.
 const GAP_WAIT: Duration = Duration::from_secs(5);
 /// What came back and waits for the driver; then the tasks wait.
 pub const FETCHED_MAX: usize = 256;
@@ -331,7 +333,17 @@ impl Sync {
     /// A task has ended; what it did not bring is asked for again, of whoever is looked at next.
     pub fn ended(&mut self, task: Task) {
         let (member, generation) = match task {
-            Task::Log(member, generation) => (member, generation),
+            Task::Log(member, generation) => {
+                if let Some(peer) = self.peers.get_mut(usize::from(member))
+                    && peer.generation == generation
+                    && peer.is_walking
+                    && peer.chunk.is_empty()
+                {
+                    // It did not answer: no hot loop over a link that is down.
+                    peer.retry_at = Some(Instant::now() + LOG_WAIT);
+                }
+                (member, generation)
+            }
             Task::Batches(member, generation, ids) => {
                 for id in ids {
                     self.asked.remove(&id);

@@ -376,3 +376,6 @@ impl PeerLog {
         self.tries.clear();
     }
 }
+
+#[cfg(test)]
+mod tests;

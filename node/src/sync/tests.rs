@@ -1,5 +1,5 @@
-//! What catching up believes, without sockets: replies that are stale, claims that are absurd, batches
-//! that nobody asked for.
+//! What catching up believes, without sockets: replies that are stale, claims that are absurd,
+//! batches that nobody asked for.
 
 use super::*;
 use ledger::Digest;

@@ -2,9 +2,9 @@
 
 use clap::Parser;
 use clap::error::ErrorKind;
+use node::Failure;
 use node::error::{INTERNAL, USAGE};
 use node::node::RunOptions;
-use node::{Failure, NodeConfig};
 use std::process::ExitCode;
 use testnet::args::{Command, CommandLine, NodeArgs};
 use testnet::control::{self, Action};
@@ -62,8 +62,7 @@ fn run_node(args: &NodeArgs) -> Result<(), Failure> {
             Err(error) => return Err(Failure::new(INTERNAL, format!("no own session: {error}"))),
         }
     }
-    let config = NodeConfig::load(&args.config)?;
-    node::run(config, RunOptions { stop_with_stdin: args.stop_with_stdin })
+    node::cli::run_node(&args.config, RunOptions { stop_with_stdin: args.stop_with_stdin })
 }
 
 async fn run_command(command: Command, output: Output) -> Result<(), Failure> {

@@ -6,6 +6,7 @@ use crate::config::{LogConfig, NodeConfig};
 use crate::error::{CONFIG, Failure, USAGE};
 use crate::node::RunOptions;
 use serde_json::json;
+use std::io::IsTerminal;
 use std::path::Path;
 use tracing_subscriber::EnvFilter;
 
@@ -39,7 +40,10 @@ fn start_log(config: &LogConfig) -> Result<(), Failure> {
         let what = format!("log.level {:?}: {error}; the node was not started", config.level);
         Failure::new(CONFIG, what).help("use error, warn, info, debug or trace")
     })?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
     let started = match config.format.as_str() {
         "json" => builder.json().try_init(),
         _ => builder.try_init(),

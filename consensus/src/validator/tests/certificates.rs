@@ -1,0 +1,150 @@
+//! R6 accept before commit vote, R7 certificates: accepted, applied, parked.
+
+use super::*;
+
+#[test]
+fn r6_accept_before_commit_vote() {
+    let mut validator = validator(1);
+    let (proposal, batch) = batch(PROPOSER, &[pay_coin(0, ""), pay_coin(1, "")]);
+    propose(&mut validator, 0, &proposal);
+    let step = certify(&mut validator, 1, certificate(Phase::Lock, &batch, "11"));
+    assert!(step.now.is_empty());
+    assert_eq!(persisted(&step), [3]);
+    assert_eq!(voted(&step, Phase::Commit), "11");
+    assert_eq!(validator.tips().applied(), 0, "what is accepted is not acted on");
+    let row = validator.locks().get(&coin(0).state.token).expect("its lock");
+    assert_eq!(row.accepted.expect("accepted").transfer, batch.ids()[0]);
+}
+
+#[test]
+fn r6_a_lock_certificate_for_a_refused_entry_is_accepted_all_the_same() {
+    let mut validator = validator(1);
+    let (held, _) = batch(2, &[pay_coin(0, "held here")]);
+    propose(&mut validator, 0, &held);
+    let (proposal, batch) = batch(PROPOSER, &[pay_coin(0, "a quorum's")]);
+    assert_eq!(voted(&propose(&mut validator, 0, &proposal), Phase::Lock), "");
+    let step = certify(&mut validator, 1, certificate(Phase::Lock, &batch, "1"));
+    assert_eq!((persisted(&step), voted(&step, Phase::Commit).as_str()), (vec![1, 3], "1"));
+}
+
+#[test]
+fn r7_certificates_are_of_a_quorum_of_distinct_members() {
+    let (_, batch) = batch(PROPOSER, &[pay_coin(0, "")]);
+    let of = |members: &[u16]| {
+        let votes: Vec<_> = members.iter().map(|m| vote(*m, Phase::Commit, &batch, "1")).collect();
+        let votes: Vec<_> = votes.iter().collect();
+        CheckedCertificate::check(Certificate::from_votes(&votes), &network(), &mut rng())
+    };
+    assert!(of(&[0, 1, 2, 3, 4]).is_ok());
+    assert!(of(&[0, 1, 2, 3]).is_err());
+    assert!(of(&[0, 1, 2, 3, 3]).is_err());
+    let mut forged = of(&[0, 1, 2, 3, 4]).expect("a good one").certificate().clone();
+    forged.groups[0].votes[4].member = 5;
+    assert!(CheckedCertificate::check(forged, &network(), &mut rng()).is_err());
+    let empty = Certificate {
+        groups: vec![],
+        ..certificate(Phase::Commit, &batch, "1").certificate().clone()
+    };
+    assert!(CheckedCertificate::check(empty, &network(), &mut rng()).is_err());
+}
+
+#[test]
+fn r7_a_commit_certificate_is_applied_always_and_alone() {
+    for mode in [Mode::Voting, Mode::CatchingUp, Mode::Silent] {
+        let mut validator = validator(1);
+        validator.set_mode(mode);
+        let (proposal, batch) = batch(PROPOSER, &[pay_coin(0, ""), pay_coin(1, "")]);
+        propose(&mut validator, 0, &proposal);
+        let step = certify(&mut validator, 1, certificate(Phase::Commit, &batch, "1."));
+        assert_eq!(persisted(&step).last(), Some(&4));
+        assert_eq!(step.applied.len(), 1);
+        assert_eq!(step.applied[0].change.id, batch.ids()[0]);
+        assert_eq!(validator.tips().applied(), 1);
+        assert!(validator.locks().get(&coin(0).state.token).is_none(), "a spent state has no row");
+    }
+}
+
+#[test]
+fn r7_a_missing_parent_is_fetched_and_then_all_goes_on() {
+    let mut validator = validator(1);
+    let parent = pay_coin(0, "");
+    let child = pay(1, &[made(&parent)], 2, "");
+    let (first, first_batch) = batch(PROPOSER, &[parent.clone()]);
+    let (second, second_batch) = batch(PROPOSER, &[child]);
+    let step = propose(&mut validator, 0, &second);
+    assert_eq!(
+        (voted(&step, Phase::Lock).as_str(), only_refusal(&step)),
+        ("", RefusedKind::Unknown)
+    );
+    let wanted = Fetch::Parents { transfers: vec![id(&parent)], from: PROPOSER };
+    assert_eq!(step.fetch, [wanted.clone()]);
+    // Both certificates wait for the parent.
+    let step = certify(&mut validator, 1, certificate(Phase::Lock, &second_batch, "1"));
+    assert!(step.persist.is_empty() && step.after.is_empty());
+    let step = certify(&mut validator, 1, certificate(Phase::Commit, &second_batch, "1"));
+    assert_eq!((step.applied.len(), step.fetch), (0, vec![wanted]));
+    propose(&mut validator, 2, &first);
+    let step = certify(&mut validator, 2, certificate(Phase::Commit, &first_batch, "1"));
+    assert_eq!(step.applied.len(), 2, "the parent, and the child that waited");
+    assert_eq!(validator.tips().applied(), 2);
+    assert_eq!(validator.load().2, 0, "nothing is parked any more");
+}
+
+#[test]
+fn r7_a_certificate_of_a_batch_that_is_missing_is_parked_and_the_batch_fetched() {
+    let mut validator = validator(6);
+    let (proposal, batch) = batch(PROPOSER, &[pay_coin(0, "")]);
+    let step = certify(&mut validator, 0, certificate(Phase::Lock, &batch, "1"));
+    let wanted = Fetch::Batch { batch: batch.id(), from: QUORUM.to_vec() };
+    assert_eq!(step.fetch, [wanted.clone()]);
+    assert_eq!(validator.load().2, 1);
+    let step = validator.tick(RETRY_US);
+    assert_eq!(step.fetch, [wanted], "asked for again");
+    let step = validator.fetched(RETRY_US, proposal, batch);
+    assert_eq!((persisted(&step), voted(&step, Phase::Commit).as_str()), (vec![1, 3], "1"));
+    assert_eq!(validator.load().2, 0);
+}
+
+#[test]
+fn a_fetched_batch_nobody_waits_for_or_of_no_member_changes_nothing() {
+    let mut validator = validator(6);
+    let (proposal, batch) = batch(PROPOSER, &[pay_coin(0, "")]);
+    validator.fetched(0, proposal.clone(), batch.clone());
+    assert_eq!(validator.load(), (0, 0, 0));
+    validator.certified(0, certificate(Phase::Lock, &batch, "1"));
+    let mut strange = (*proposal).clone();
+    strange.proposer = 7;
+    validator.fetched(0, Arc::new(strange), batch);
+    assert_eq!(validator.load(), (0, 0, 1));
+}
+
+#[test]
+fn parked_is_bounded_and_the_oldest_goes() {
+    let mut validator = validator(6);
+    for number in 0..=PARKED_MAX {
+        let (_, batch) = batch(PROPOSER, &[pay_coin(0, &number.to_string())]);
+        // Signatures are not looked at here: clone one good certificate under other ids.
+        let mut certificate = certificate(Phase::Lock, &batch, "1").certificate().clone();
+        certificate.batch = batch.id();
+        let checked = CheckedCertificate::check(certificate, &network(), &mut rng());
+        let now_us = u64::try_from(number).expect("small");
+        validator.certified(now_us, checked.expect("a good one"));
+    }
+    assert_eq!(validator.load().2, PARKED_MAX);
+}
+
+#[test]
+fn a_lock_certificate_of_what_is_spent_already_is_not_parked() {
+    let mut validator = validator(1);
+    let transfer = pay_coin(0, "");
+    let (first, first_batch) = batch(PROPOSER, &[transfer.clone()]);
+    propose(&mut validator, 0, &first);
+    certify(&mut validator, 0, certificate(Phase::Commit, &first_batch, "1"));
+    let (second, second_batch) = batch(2, &[transfer, pay_coin(1, "")]);
+    propose(&mut validator, 1, &second);
+    let step = certify(&mut validator, 1, certificate(Phase::Lock, &second_batch, "11"));
+    assert_eq!(voted(&step, Phase::Commit), ".1");
+    assert_eq!(validator.load().2, 0);
+    let step = validator.tick(RETRY_US * 2);
+    assert!(step.after.is_empty() && step.fetch.is_empty());
+}

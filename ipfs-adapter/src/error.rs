@@ -115,3 +115,76 @@ pub struct LabelTooLong {
     /// How many bytes it had.
     pub bytes: usize,
 }
+
+/// Why a node of IPFS could not do what it was asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum IpfsError {
+    /// The node has stopped, or was never started.
+    #[error("the node has stopped")]
+    Stopped,
+    /// As many queries or calls are under way as may be; try again later.
+    #[error("{count} are under way already, which is the most; try again later")]
+    Busy {
+        /// How many.
+        count: usize,
+    },
+    /// More keys than one query takes.
+    #[error("{count} keys in one query, at most {}", crate::KEYS_PER_QUERY_MAX)]
+    TooManyKeys {
+        /// How many.
+        count: usize,
+    },
+    /// Nothing came in time. This says nothing about the content.
+    #[error("no answer within {after_ms} ms")]
+    Timeout {
+        /// The deadline that was missed.
+        after_ms: u64,
+    },
+    /// The daemon can't be reached: is it running?
+    #[error("the daemon at {url} can't be reached ({kind}); is it running?")]
+    Unreachable {
+        /// Where it should be.
+        url: String,
+        /// What the operating system said.
+        kind: io::ErrorKind,
+    },
+    /// The daemon answered with an error of its own.
+    #[error("the daemon refused with status {status}: {message}")]
+    Refused {
+        /// The HTTP status.
+        status: u16,
+        /// Its words, cut to 200 characters.
+        message: String,
+    },
+    /// The daemon's answer makes no sense: another program or version listens there.
+    #[error("the daemon's answer to {call} makes no sense; is it an IPFS daemon?")]
+    Nonsense {
+        /// What was called.
+        call: &'static str,
+    },
+    /// The quota would be passed; nothing was stored.
+    #[error("store full: {bytes_used} of {bytes_max} bytes used, {bytes_wanted} more wanted")]
+    Full {
+        /// What is used.
+        bytes_used: u64,
+        /// What was wanted.
+        bytes_wanted: u64,
+        /// The quota.
+        bytes_max: u64,
+    },
+    /// What is to be pinned is not held here.
+    #[error("{id} is not held here; put or get it first")]
+    NotHeld {
+        /// What.
+        id: ContentId,
+    },
+    /// Bytes that do not hash to their id, from a peer, a daemon or the disk; they were dropped.
+    #[error("what was read for {id} is something else")]
+    Corrupt {
+        /// What was asked for.
+        id: ContentId,
+    },
+    /// The local store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}

@@ -34,14 +34,24 @@ mod blockstore;
 mod cid;
 mod disk;
 mod error;
+mod ipfs;
 mod memory;
 mod pins;
+pub mod query;
 #[cfg(test)]
 mod suite;
 
 pub use blockstore::{BLOCK_BYTES_MAX, Blocks, Content, Usage};
 pub use cid::ContentId;
 pub use disk::Sled;
-pub use error::{BlockError, CidError, ContentError, LabelTooLong, PinError, StoreError};
+pub use error::{
+    BlockError, CidError, ContentError, IpfsError, LabelTooLong, PinError, StoreError,
+};
+pub use ipfs::{BlockStat, Ipfs, NodeInfo, Provided};
+pub use libp2p::{Multiaddr, PeerId};
 pub use memory::Memory;
 pub use pins::{LABEL_BYTES_MAX, LIST_COUNT_MAX, Label, Pin, Pins};
+pub use query::{
+    Completion, FindOptions, FindOutcome, Found, KEYS_PER_QUERY_MAX, KeyAnswer, Provider, Query,
+    QueryId, Reporter,
+};

@@ -30,20 +30,24 @@
 //! power cuts (see [`Sled`]). "Block" here is always an IPFS block. Calls may touch the disk and
 //! so block; an asynchronous caller makes them from its I/O pool.
 
+pub mod batch;
 mod blockstore;
 mod cid;
 mod disk;
+mod encoding;
 mod error;
 mod ipfs;
 mod memory;
 mod pins;
 pub mod query;
+pub mod records;
 #[cfg(test)]
 mod suite;
 
 pub use blockstore::{BLOCK_BYTES_MAX, Blocks, Content, Usage};
 pub use cid::ContentId;
 pub use disk::Sled;
+pub use encoding::{ADDRESS_BYTES_MAX, ADDRESSES_MAX, PEER_ID_BYTES_MAX};
 pub use error::{
     BlockError, CidError, ContentError, IpfsError, LabelTooLong, PinError, StoreError,
 };
@@ -55,3 +59,4 @@ pub use query::{
     Completion, FindOptions, FindOutcome, Found, KEYS_PER_QUERY_MAX, KeyAnswer, Provider, Query,
     QueryId, Reporter,
 };
+pub use records::{Answer, KadRecords, Records, RecordsConfig};

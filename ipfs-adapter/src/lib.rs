@@ -32,6 +32,7 @@
 
 mod blockstore;
 mod cid;
+pub mod dag;
 mod disk;
 mod error;
 mod ipfs;

@@ -31,6 +31,12 @@ impl Memory {
         let held = Held { blocks: BTreeMap::new(), pins: BTreeMap::new(), usage };
         Self { held: Mutex::new(held) }
     }
+
+    /// The digests of all blocks, as raw ids.
+    #[cfg(test)]
+    pub(crate) fn ids(&self) -> Vec<ContentId> {
+        self.held.lock().blocks.keys().copied().map(ContentId::from_digest).collect()
+    }
 }
 
 impl Blocks for Memory {

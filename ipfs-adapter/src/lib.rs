@@ -33,6 +33,7 @@
 pub mod batch;
 mod blockstore;
 mod cid;
+pub mod dag;
 mod disk;
 mod encoding;
 mod error;
@@ -45,7 +46,7 @@ pub mod records;
 mod suite;
 
 pub use blockstore::{BLOCK_BYTES_MAX, Blocks, Content, Usage};
-pub use cid::ContentId;
+pub use cid::{Codec, ContentId};
 pub use disk::Sled;
 pub use encoding::{ADDRESS_BYTES_MAX, ADDRESSES_MAX, PEER_ID_BYTES_MAX};
 pub use error::{

@@ -30,6 +30,7 @@
 //! power cuts (see [`Sled`]). "Block" here is always an IPFS block. Calls may touch the disk and
 //! so block; an asynchronous caller makes them from its I/O pool.
 
+mod bitswap;
 mod blockstore;
 mod cid;
 mod disk;
@@ -41,6 +42,10 @@ pub mod query;
 #[cfg(test)]
 mod suite;
 
+pub use bitswap::{
+    AlreadyRunning, Bitswap, BitswapLimits, BitswapStats, FetchError, MESSAGE_BYTES_MAX,
+    PROTOCOL as BITSWAP_PROTOCOL,
+};
 pub use blockstore::{BLOCK_BYTES_MAX, Blocks, Content, Usage};
 pub use cid::ContentId;
 pub use disk::Sled;

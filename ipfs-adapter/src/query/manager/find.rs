@@ -182,7 +182,7 @@ impl Manager {
         wanted.sort_unstable();
         let quorum = read_quorum(slots.len());
         let asks_all = asks_all(&query.options);
-        let fan_out = if asks_all { slots.len() } else { self.config.preset.fan_out().max(quorum) };
+        let fan_out = (!asks_all).then(|| self.config.preset.fan_out().max(quorum));
         let (replicas, is_covered) = self.replicas(now, flight_id, &slots, fan_out);
         if !is_covered {
             for (index, key) in (0_u32..).zip(&keys) {
@@ -205,13 +205,13 @@ impl Manager {
     }
 
     /// The replicas in the order in which they are to be asked: the best first, and so many that
-    /// `wanted` replies are to be expected. Also whether there is any that can be asked.
+    /// `wanted` replies are to be expected, or all. Also whether there is any that can be asked.
     fn replicas(
         &mut self,
         now: Instant,
         id: u64,
         slots: &[Slot],
-        wanted: usize,
+        wanted: Option<usize>,
     ) -> (Replicas, bool) {
         let mut ranked: Vec<(f64, f64, Slot)> = Vec::with_capacity(slots.len());
         let mut sunk = Vec::new();
@@ -222,14 +222,7 @@ impl Manager {
             }
         }
         ranked.sort_by(|a, b| b.0.total_cmp(&a.0));
-        let mut target = 0;
-        let mut expected = 0.0;
-        let wanted = f64::from(u32::try_from(wanted).expect("there are few replicas"));
-        // A little less will do, or one lost reply of many would add a peer.
-        while expected < wanted * 0.95 && target < ranked.len() {
-            expected += ranked[target].1;
-            target += 1;
-        }
+        let target = wanted.map_or(ranked.len(), |wanted| fan_out(&ranked, wanted));
         let is_covered = !ranked.is_empty();
         let mut states: Vec<_> =
             ranked.into_iter().map(|(_, _, slot)| (slot, State::Reserve)).collect();
@@ -274,4 +267,35 @@ impl Manager {
 /// cache), and where all replies or a share of them are waited for.
 fn asks_all(options: &FindOptions) -> bool {
     !options.use_cache || options.completion != Completion::Quorum
+}
+
+/// How many of these, best first, are asked so that `wanted` replies are to be expected.
+fn fan_out(ranked: &[(f64, f64, Slot)], wanted: usize) -> usize {
+    let wanted = f64::from(u32::try_from(wanted).expect("there are few replicas"));
+    let sums = ranked.iter().scan(0.0, |sum, (_, success, _)| {
+        *sum += success;
+        Some(*sum)
+    });
+    // A little less will do, or one lost reply long ago would add a peer.
+    let missing = sums.take_while(|sum| *sum < wanted - 0.25).count();
+    (missing + 1).min(ranked.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_fan_out_grows_as_peers_fail() {
+        let check = |success: f64, expected| {
+            let ranked: Vec<_> = (0..10).map(|slot| (1.0, success, slot)).collect();
+            assert_eq!(fan_out(&ranked, 3), expected, "{success}");
+        };
+        check(1.0, 3);
+        check(0.95, 3);
+        check(0.7, 4);
+        check(0.4, 7);
+        check(0.1, 10);
+        assert_eq!(fan_out(&[], 3), 0);
+    }
 }

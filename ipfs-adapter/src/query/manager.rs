@@ -68,6 +68,8 @@ pub const KEYS_MAX: usize = 262_144;
 pub const PROVIDERS_MAX: usize = 20;
 /// Replicas of a key: Kademlia's k.
 pub const REPLICATION: usize = 20;
+/// No query runs longer, whatever it asks for.
+pub const DEADLINE_MAX: Duration = Duration::from_secs(600);
 /// How often askers who left are looked for.
 pub const SWEEP_EVERY: Duration = Duration::from_millis(50);
 
@@ -218,7 +220,7 @@ impl Manager {
     }
 
     /// The connected peers that speak the batched protocol; of those who are missing now, what is
-    /// in flight fails. Beyond [`PEERS_MAX`] the later ones are left out.
+    /// in flight fails. What is beyond [`PEERS_MAX`] is left out.
     pub fn set_peers(&mut self, now: Instant, peers: &[PeerId]) {
         let wanted: BTreeSet<PeerId> = peers.iter().copied().collect();
         for gone in self.peers.missing(&wanted) {

@@ -11,7 +11,6 @@ use std::{
 
 use rand::{RngExt, rngs::StdRng};
 
-
 /// No timeout is shorter: a scheduler's hiccup is no dead peer.
 pub const TIMEOUT_MIN: Duration = Duration::from_millis(250);
 /// No timeout is longer: nobody waits for one peer that long.

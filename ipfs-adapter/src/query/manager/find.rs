@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     super::{Completion, FindOptions, KeyAnswer, Query, QueryId, Reporter, timeout::Timer},
-    KEYS_MAX, Manager, PROVIDERS_MAX, QUERIES_MAX, SWEEP_EVERY,
+    DEADLINE_MAX, KEYS_MAX, Manager, PROVIDERS_MAX, QUERIES_MAX, SWEEP_EVERY,
     flight::{Flight, QueryState, Waiter, place},
     peers::Slot,
     replicas::{Replicas, State, read_quorum},
@@ -60,7 +60,7 @@ impl Manager {
         }
         options.providers_max = options.providers_max.clamp(1, PROVIDERS_MAX);
         let (id, public) = (self.next_number(), reporter.id());
-        let deadline = now + options.deadline;
+        let deadline = now + options.deadline.min(DEADLINE_MAX);
         let mut query = QueryState {
             reporter,
             started: now,

@@ -163,8 +163,11 @@ impl Manager {
         let Some(flight) = self.flights.get_mut(&id) else { return false };
         let known = flight.providers.entry(index).or_default();
         for provider in providers {
+            if known.len() >= PROVIDERS_MAX {
+                break;
+            }
             let is_known = known.iter().any(|other| other.peer == provider.peer);
-            if is_known || known.len() >= PROVIDERS_MAX || self.peers.is_sunk(&provider.peer) {
+            if is_known || self.peers.is_sunk(&provider.peer) {
                 continue;
             }
             known.push(provider.clone());

@@ -155,14 +155,22 @@ impl Peers {
     /// Puts a look-up (or announcement) into the peer's queue.
     pub fn enqueue(&mut self, slot: Slot, flight: u64, is_announce: bool) {
         let Some(peer) = self.slots.get_mut(&slot) else { return };
-        if is_announce { peer.announces.insert(flight) } else { peer.asks.insert(flight) };
+        if is_announce {
+            peer.announces.insert(flight)
+        } else {
+            peer.asks.insert(flight)
+        };
         self.settle(slot);
     }
 
     /// Takes it out again.
     pub fn dequeue(&mut self, slot: Slot, flight: u64, is_announce: bool) {
         let Some(peer) = self.slots.get_mut(&slot) else { return };
-        if is_announce { peer.announces.remove(&flight) } else { peer.asks.remove(&flight) };
+        if is_announce {
+            peer.announces.remove(&flight)
+        } else {
+            peer.asks.remove(&flight)
+        };
         self.settle(slot);
     }
 
@@ -261,9 +269,10 @@ impl Peers {
             peer: peer.id,
             score: peer.score.value(),
             is_sunk: peer.score.is_sunk(),
-            srtt_us: peer.trips.smoothed().map_or(0, |mean| {
-                u64::try_from(mean.as_micros()).unwrap_or(u64::MAX)
-            }),
+            srtt_us: peer
+                .trips
+                .smoothed()
+                .map_or(0, |mean| u64::try_from(mean.as_micros()).unwrap_or(u64::MAX)),
             in_flight: peer.in_flight.len(),
             replies: peer.score.replies,
             failures: peer.score.failures,

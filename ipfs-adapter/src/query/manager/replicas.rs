@@ -92,9 +92,8 @@ impl Replicas {
     /// How many further replies can come.
     pub fn possible(&self) -> usize {
         use State::{Failed, Probed, Replied, Skipped};
-        let ended = |replica: &&Replica| {
-            matches!(replica.state, Replied | Failed | Skipped | Probed)
-        };
+        let ended =
+            |replica: &&Replica| matches!(replica.state, Replied | Failed | Skipped | Probed);
         self.list.len() - self.list.iter().filter(ended).count()
     }
 

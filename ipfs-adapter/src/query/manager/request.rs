@@ -284,8 +284,7 @@ impl Manager {
     fn cancel_gone(&mut self, now: Instant, id: u64) {
         let Some(flight) = self.flights.get(&id) else { return };
         let queries = flight.waiters.iter().map(|waiter| waiter.query);
-        let gone: Vec<_> =
-            queries.filter(|query| self.queries[query].reporter.is_gone()).collect();
+        let gone: Vec<_> = queries.filter(|query| self.queries[query].reporter.is_gone()).collect();
         gone.into_iter().for_each(|query| self.cancel_query(now, query));
     }
 }

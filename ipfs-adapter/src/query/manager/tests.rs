@@ -4,11 +4,12 @@ mod announce;
 mod behaviour;
 mod limits;
 mod network;
+mod random;
 mod speed;
 
 use std::time::Duration;
 
-use self::network::{Network, Nature};
+use self::network::{Nature, Network};
 use super::*;
 use crate::{Completion, FindOptions, KeyAnswer, query::score::PROBE_EVERY};
 

@@ -59,7 +59,6 @@ impl Manager {
                 size_of::<Flight>() + keys + replicas + waiters + 6 * OVERHEAD
             })
             .sum();
-        println!("{queries} {flights} {channel} {} {} {}", size_of::<QueryState>(), size_of::<Flight>(), size_of::<Replica>());
         queries + flights
     }
 }
@@ -124,9 +123,7 @@ fn messages_to_a_peer_and_their_keys_are_bounded() {
     }
     assert_eq!(network.asked(&peer(1)), REQUESTS_PER_PEER_MAX);
     network.settle();
-    let is_over = |action: &Action| {
-        matches!(action, Action::Ask { keys, .. } if keys.len() > KEYS_PER_QUERY_MAX)
-    };
+    let is_over = |action: &Action| matches!(action, Action::Ask { keys, .. } if keys.len() > KEYS_PER_QUERY_MAX);
     assert_eq!(network.count(is_over), 0);
     network.manager.assert_empty();
 }

@@ -52,6 +52,8 @@ pub struct Network {
     /// What plain Kademlia reports: replies, failures, time.
     pub walk: (u16, u16, Duration),
     pub stopped: BTreeSet<ContentId>,
+    /// Peers that answer but have no records.
+    pub forgetful: BTreeSet<PeerId>,
     events: BTreeMap<(Instant, u64), Event>,
     rng: StdRng,
     numbers: u64,
@@ -85,6 +87,7 @@ impl Network {
             actions: Vec::new(),
             walk: (20, 0, Duration::from_millis(5)),
             stopped: BTreeSet::new(),
+            forgetful: BTreeSet::new(),
             events: BTreeMap::new(),
             rng: StdRng::seed_from_u64(2),
             numbers: 0,
@@ -99,11 +102,7 @@ impl Network {
         self.manager.set_peers(self.now, &peers);
     }
 
-    pub fn find(
-        &mut self,
-        keys: &[ContentId],
-        options: FindOptions,
-    ) -> Result<Query, IpfsError> {
+    pub fn find(&mut self, keys: &[ContentId], options: FindOptions) -> Result<Query, IpfsError> {
         self.numbers += 1;
         let (query, reporter) = Query::new(QueryId(self.numbers));
         self.manager.find(self.now, keys, options, reporter)?;
@@ -141,9 +140,7 @@ impl Network {
 
     /// Messages of look-ups, by peer.
     pub fn asked(&self, peer: &PeerId) -> usize {
-        let is_meant = |(_, action): &&(Instant, Action)| {
-            matches!(action, Action::Ask { peer: to, .. } if to == peer)
-        };
+        let is_meant = |(_, action): &&(Instant, Action)| matches!(action, Action::Ask { peer: to, .. } if to == peer);
         self.actions.iter().filter(is_meant).count()
     }
 
@@ -197,6 +194,7 @@ impl Network {
             let hits = vec![(u32::MAX, vec![provider(99)])];
             return self.schedule(delay, Event::Found { request, peer, hits });
         }
+        let keys = if self.forgetful.contains(&peer) { &[] } else { keys };
         let found = (0..).zip(keys).filter_map(|(at, key)| Some((at, self.records.get(key)?)));
         let hits = found.map(|(at, providers)| (at, providers.clone())).collect();
         self.schedule(delay, Event::Found { request, peer, hits });

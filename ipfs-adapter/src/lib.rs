@@ -65,7 +65,7 @@ pub use libp2p::{Multiaddr, PeerId};
 pub use memory::Memory;
 pub use pins::{LABEL_BYTES_MAX, LIST_COUNT_MAX, Label, Pin, Pins};
 pub use query::{
-    Completion, FindOptions, FindOutcome, Found, KEYS_PER_QUERY_MAX, KeyAnswer, Provider, Query,
-    QueryId, Reporter,
+    Completion, FindOptions, FindOutcome, Found, KEYS_PER_QUERY_MAX, KeyAnswer, PeerScore, Preset,
+    Provider, Query, QueryId, QueryMetrics, Reporter,
 };
 pub use records::{Answer, KadRecords, Records, RecordsConfig};

@@ -338,6 +338,7 @@ impl Link {
                 self.looked_up = None;
                 self.wants.fail_all(FetchError::Unreachable);
                 self.wantlist.clear();
+                self.shared.counters.unsent.add(1);
             }
         }
     }

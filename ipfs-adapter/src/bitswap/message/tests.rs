@@ -31,11 +31,8 @@ fn entry(content: &[u8], kind: WantKind) -> Entry {
 }
 
 fn wants() -> Message {
-    let cancel = Entry {
-        is_cancel: true,
-        send_dont_have: false,
-        ..entry(b"hello", WantKind::Block)
-    };
+    let cancel =
+        Entry { is_cancel: true, send_dont_have: false, ..entry(b"hello", WantKind::Block) };
     let entries = vec![entry(b"hello", WantKind::Block), entry(b"", WantKind::Have), cancel];
     Message { is_full: true, entries, ..Message::default() }
 }

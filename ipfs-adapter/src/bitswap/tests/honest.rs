@@ -7,7 +7,8 @@ use futures::future::join_all;
 
 use super::network::{Bare, LONG, Node, Peer, pair, say, soon, until, want, wants};
 use crate::{
-    AlreadyRunning, BLOCK_BYTES_MAX, Bitswap, BitswapLimits, Content, ContentId, FetchError, Memory,
+    AlreadyRunning, BLOCK_BYTES_MAX, Bitswap, BitswapLimits, Content, ContentId, FetchError,
+    Memory,
     bitswap::message::{Block, Entry, Message, Presence, WantKind, prefix_of},
 };
 
@@ -136,9 +137,8 @@ async fn calls_made_together_go_out_together_and_once() {
     let peer = bare.peer.id;
     let contents: Vec<[u8; 1]> = (0..50_u8).map(|byte| [byte]).collect();
     let twice = contents.iter().chain(&contents);
-    let fetches = join_all(
-        twice.map(|content| node.bitswap.fetch(peer, ContentId::of(content), LONG)),
-    );
+    let fetches =
+        join_all(twice.map(|content| node.bitswap.fetch(peer, ContentId::of(content), LONG)));
     let serve = async {
         let mut asked = bare.accept().await;
         let (mut message_count, mut entry_count) = (0, 0);

@@ -10,10 +10,7 @@ fn data(number: usize) -> Bytes {
     Bytes::copy_from_slice(&number.to_be_bytes())
 }
 
-fn fetch(
-    wants: &mut Wants,
-    number: usize,
-) -> oneshot::Receiver<Result<Content, FetchError>> {
+fn fetch(wants: &mut Wants, number: usize) -> oneshot::Receiver<Result<Content, FetchError>> {
     let (reply, answer) = oneshot::channel();
     wants.want_block(id(number), reply);
     answer

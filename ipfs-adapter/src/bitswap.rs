@@ -40,16 +40,16 @@ use tokio::{
     time::timeout,
 };
 
+pub use self::{
+    counters::BitswapStats,
+    error::{AlreadyRunning, FetchError},
+    limits::{BitswapLimits, MESSAGE_BYTES_MAX},
+};
 use self::{
     counters::Counters,
     hub::{Command, Hub},
     limits::{EVENTS_WAITING_MAX, NOTICES_WAITING_MAX},
     link::Event,
-};
-pub use self::{
-    counters::BitswapStats,
-    error::{AlreadyRunning, FetchError},
-    limits::{BitswapLimits, MESSAGE_BYTES_MAX},
 };
 use crate::{Blocks, Content, ContentId};
 

@@ -17,6 +17,8 @@ pub struct BitswapStats {
     pub unwanted: u64,
     /// Wants, streams, calls and list items over a limit.
     pub refused: u64,
+    /// Messages given up, because the peer could not be reached or did not read.
+    pub unsent: u64,
     /// Streams dropped because of a message that was too long, malformed or too slow.
     pub malformed: u64,
 }
@@ -30,6 +32,7 @@ pub(super) struct Counters {
     pub bytes_received: Counter,
     pub unwanted: Counter,
     pub refused: Counter,
+    pub unsent: Counter,
     pub malformed: Counter,
 }
 
@@ -57,6 +60,7 @@ impl Counters {
             bytes_received: self.bytes_received.value(),
             unwanted: self.unwanted.value(),
             refused: self.refused.value(),
+            unsent: self.unsent.value(),
             malformed: self.malformed.value(),
         }
     }

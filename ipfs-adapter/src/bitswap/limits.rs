@@ -124,6 +124,8 @@ impl BitswapLimits {
             inbound_bytes_max: self.inbound_bytes_max.clamp(MESSAGE_BYTES_MAX, budget_max),
             outbound_bytes_max: self.outbound_bytes_max.clamp(BATCH_BYTES_MAX, budget_max),
             reads_max: self.reads_max.clamp(1, 64),
+            // A task that has not even looked at its first call is not idle.
+            idle: self.idle.max(TICK),
             ..self
         }
     }

@@ -155,7 +155,7 @@ impl Link {
                     None => break,
                 },
                 notice = self.notices.recv() => self.on_notice(notice),
-                Some(frame) = self.frames.recv() => self.on_frame(&frame),
+                Some(frame) = self.frames.recv() => self.on_frame(frame),
                 Some(end) = self.readers.join_next() => self.on_reader_end(end),
                 progress = self.outbound.progress() => self.on_progress(progress),
                 Some(found) = wait(&mut self.looking_up) => {
@@ -223,13 +223,11 @@ impl Link {
         }
     }
 
-    fn on_frame(&mut self, frame: &Frame) {
+    fn on_frame(&mut self, Frame { bytes, share }: Frame) {
         let now = Instant::now();
         self.active_at = now;
-        let Ok(message) = Message::decode(&frame.bytes) else {
-            self.shared.counters.malformed.add(1);
-            self.wants.fail_all(FetchError::Corrupt);
-            return;
+        let Ok(message) = Message::decode(&bytes) else {
+            return self.cut_off();
         };
         self.wants.heard(now);
         self.break_count = 0;
@@ -241,6 +239,18 @@ impl Link {
         }
         let refused = self.wantlist.apply(&message, now) + message.left_out;
         self.shared.counters.refused.add(refused);
+        drop(share);
+    }
+
+    /// The peer breaks the protocol: its streams are dropped, and whoever waits for it is told.
+    fn cut_off(&mut self) {
+        tracing::debug!(peer = %self.peer, "a Bitswap message makes no sense");
+        self.shared.counters.malformed.add(1);
+        self.readers = JoinSet::new();
+        self.inbound_count = 0;
+        self.outbound.abandon();
+        self.wants.fail_all(FetchError::Corrupt);
+        self.wantlist.clear();
     }
 
     fn on_block(&mut self, prefix: &[u8], data: &Bytes, now: Instant) {
@@ -280,10 +290,7 @@ impl Link {
             self.inbound_count = self.inbound_count.saturating_sub(1);
         }
         match &result {
-            Err(FrameError::Oversized) => {
-                self.shared.counters.malformed.add(1);
-                self.wants.fail_all(FetchError::Corrupt);
-            }
+            Err(FrameError::Oversized) => return self.cut_off(),
             Err(FrameError::Slow) => self.shared.counters.malformed.add(1),
             Ok(()) | Err(FrameError::Stream(_)) => {}
         }
@@ -296,6 +303,9 @@ impl Link {
     /// not use, and then it can still be written. So an end without an error is believed only a
     /// few times.
     fn on_break(&mut self, is_error: bool) {
+        if self.wants.is_empty() {
+            return self.outbound.abandon();
+        }
         self.break_count += 1;
         if self.break_count < ATTEMPTS_MAX {
             self.outbound.abandon();
@@ -328,6 +338,7 @@ impl Link {
                 self.looked_up = None;
                 self.wants.fail_all(FetchError::Unreachable);
                 self.wantlist.clear();
+                self.shared.counters.unsent.add(1);
             }
         }
     }

@@ -32,8 +32,9 @@ pub(super) struct HaveReply {
 
 impl HaveReply {
     fn send(self, answer: Result<bool, FetchError>) {
-        // A caller that is gone, or was answered twice, does not want it.
-        drop(self.to.try_send((self.index, answer)));
+        if let Err(error) = self.to.try_send((self.index, answer)) {
+            tracing::trace!(%error, "a caller has gone");
+        }
     }
 }
 

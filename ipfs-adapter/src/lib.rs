@@ -31,6 +31,7 @@
 //! so block; an asynchronous caller makes them from its I/O pool.
 
 mod blockstore;
+pub mod chunks;
 mod cid;
 pub mod dag;
 mod disk;

@@ -33,6 +33,7 @@
 pub mod batch;
 mod bitswap;
 mod blockstore;
+pub mod chunks;
 mod cid;
 pub mod dag;
 mod disk;

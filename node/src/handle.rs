@@ -7,6 +7,8 @@ use crate::config::NodeConfig;
 use crate::driver::Command;
 use crate::error::{Failure, NO_QUORUM, OVERLOADED, STORE_FAILED};
 use crate::events::Events;
+use crate::ipfs::IpfsNode;
+use crate::ipfs::foreign::ForeignReceipts;
 use crate::metrics::Metrics;
 use crate::store::{Store, StoreError};
 use consensus::{AppliedBatch, Evidence, Validator};
@@ -58,6 +60,10 @@ pub struct Shared {
     pub failed: RwLock<Option<String>>,
     /// Bytes of clients' transfers that wait for the driver.
     pub queued_bytes: AtomicUsize,
+    /// The embedded IPFS node; `None` where it is switched off.
+    pub ipfs: Option<IpfsNode>,
+    /// Receipts that others showed for what is not applied here.
+    pub foreign: ForeignReceipts,
     /// Set when the node is to end.
     pub is_stopping: AtomicBool,
     /// Where the API listens.
@@ -166,7 +172,8 @@ impl Handle {
     /// # Errors
     /// A damaged or unreadable store.
     pub fn receipt(&self, id: &TransferId) -> Result<Option<Receipt>, StoreError> {
-        self.shared.store.receipt(id)
+        let own = self.shared.store.receipt(id)?;
+        Ok(own.or_else(|| self.shared.foreign.get(id)))
     }
 
     /// A batch with its Commit certificate.

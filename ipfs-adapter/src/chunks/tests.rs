@@ -5,7 +5,7 @@ use std::{io, io::Read, sync::Arc, time::Duration};
 use tokio::time::{Instant, timeout};
 
 use super::{
-    simulated::{Manner, Simulated, peer},
+    simulated::{Manner, Simulated},
     *,
 };
 use crate::{
@@ -441,5 +441,4 @@ fn stat_knows_what_is_missing() {
     assert_eq!(known(&local), (None, 0, 1, false));
     let chunk = stat(&local, ContentId::of(&file(2)[CHUNK..])).expect("sound");
     assert_eq!((chunk.bytes, chunk.is_complete), (Some(64), true), "a file of one chunk");
-    assert_eq!(peer(0), peer(0));
 }

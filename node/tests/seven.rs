@@ -7,6 +7,7 @@ use ledger::{
 use node::board::Status;
 use node::config::{ApiConfig, LogConfig, QuicConfig, StoreConfig, ValidationConfig};
 use node::node::{RunOptions, run_with};
+use node::store::first_start;
 use node::{Handle, NodeConfig};
 use std::path::Path;
 use std::sync::mpsc;
@@ -88,6 +89,9 @@ fn start(tokens: u64) -> Network7 {
     let network = genesis.network().expect("a good genesis");
     let mut seven = Network7 { nodes: Vec::new(), network, folder };
     for index in 0..NODES {
+        let home = seven.folder.path().join(format!("v{index}"));
+        let key = Keypair::from_seed([index + 1; 32]);
+        first_start::permit(&home, &seven.network.id, &key).expect("permitted");
         let running = seven.run(index);
         seven.nodes.push(Some(running));
     }

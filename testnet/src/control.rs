@@ -200,9 +200,7 @@ pub async fn reset(args: &DirArgs, output: Output) -> Result<(), Failure> {
     let mut stop = StopSignals::listen()?;
     stop_with_keeper(&folder).await?;
     let hold = Hold::take(&folder)?;
-    for member in folder.network()?.committee.members() {
-        folder.wipe(member.name.as_str())?;
-    }
+    folder.wipe_all(&folder.network()?)?;
     let launched = hold.launch(&plan, 0, None, &mut stop).await?;
     let document = serde_json::to_value(&launched.file).expect("strings and numbers only");
     let count = launched.file.validators.len();

@@ -31,8 +31,9 @@ impl Validator {
             Phase::Lock => &open.locked,
             Phase::Commit => &open.accepted,
         };
-        let is_own =
-            |group: &&ledger::certificate::Group| group.votes.iter().any(|v| v.member == self.member);
+        let is_own = |group: &&ledger::certificate::Group| {
+            group.votes.iter().any(|v| v.member == self.member)
+        };
         let own = certificate.groups.iter().filter(is_own);
         // Almost always all that it voted for is remembered, and nothing has to be looked up.
         let unknown = own.filter(|group| !kept.covers(&group.bitmap));

@@ -176,11 +176,12 @@ impl Folder {
         (0..plan.accounts).map(read).collect()
     }
 
-    /// Writes a validator's configuration.
+    /// Writes a validator's configuration; what it says about the store stays.
     ///
     /// # Errors
     /// The file can't be written.
     pub fn configure(&self, name: &str, listen: Listen) -> Result<(), Failure> {
+        let old = NodeConfig::load(&self.config(name)).ok();
         let config = NodeConfig {
             name: name.into(),
             home: ".".into(),
@@ -190,7 +191,7 @@ impl Folder {
             quic: QuicConfig { listen: listen.quic, ..QuicConfig::default() },
             api: ApiConfig { listen: listen.api, ..ApiConfig::default() },
             validation: ValidationConfig { trusted_network: true, threads: listen.threads },
-            store: StoreConfig::default(),
+            store: old.map_or_else(StoreConfig::default, |old| old.store),
             log: node::config::LogConfig::default(),
         };
         write_whole(&self.config(name), &config.to_toml())

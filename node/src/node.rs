@@ -236,6 +236,9 @@ async fn open_store(
         Failure::new(CONFIG, format!("the store in {}: {error}", config.home.display()))
             .help(format!("quorate store verify --home {}", config.home.display()))
     })?;
+    if config.store.vote_after_damage {
+        tracing::warn!("store.vote_after_damage is on: a lost store may lead to a double vote");
+    }
     if let Some(silence) = &opened.silence {
         tracing::error!(%silence, "this node does not vote");
     }

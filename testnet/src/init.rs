@@ -117,8 +117,8 @@ fn next_steps(out: &Path, names: &[&str]) -> String {
         "Wrote genesis, configurations and keys for {count} validators to {out}; \
          nothing was started.\n\
          1. Put the validators' real addresses into peers.toml, the same in every folder.\n\
-         2. Move each folder ({out}/{first} …) to its machine, over a safe way: it has a key, and\n   \
-         the permission for one first start (first-start). Keep no copy of that.\n\
+         2. Move each folder ({out}/{first} …) to its machine, over a safe way: it has a key,\n   \
+         and the permission for one first start (first-start). Keep no copy of that.\n\
          3. On each machine: quorate run --config node.toml\n\
          The keys of the first accounts are in {out}/accounts; keep them safe."
     )

@@ -151,8 +151,8 @@ impl Driver {
         }
     }
 
-    /// No vote leaves this node any more, also not after a restart; it goes on serving and applying.
-    /// What already waits for the journal may be a vote, and does not leave either.
+    /// No vote leaves this node any more, also not after a restart; it goes on serving and
+    /// applying. What already waits for the journal may be a vote, and does not leave either.
     fn silence(&mut self, silence: Silence) {
         for gated in &mut self.gated {
             gated.after.clear();

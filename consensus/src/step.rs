@@ -55,8 +55,8 @@ pub struct Step {
     pub evidence: Vec<Evidence>,
     /// Two certified transfers of one state: the node must stop voting and say so.
     pub fork: Option<TokenState>,
-    /// A transfer that this member has voted for and knows nothing of: it has forgotten promises and
-    /// must stop voting.
+    /// A transfer that this member has voted for and knows nothing of: it has forgotten promises
+    /// and must stop voting.
     pub forgotten: Option<TransferId>,
 }
 

@@ -127,7 +127,9 @@ impl Default for ValidationConfig {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct StoreConfig {
-    /// Vote although the store was found damaged. Risks a double vote; see PROTOCOL.md section 5.
+    /// Vote although the store was lost, rolled back or found damaged, or a fork was found: what
+    /// this member promised may be forgotten. Risks a double vote, and with it everybody's safety;
+    /// see PROTOCOL.md section 5. One start with it is enough.
     pub vote_after_damage: bool,
 }
 

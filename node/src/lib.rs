@@ -26,6 +26,7 @@ pub mod cli;
 pub mod client;
 pub mod config;
 pub mod driver;
+pub mod durable;
 pub mod error;
 pub mod events;
 pub mod handle;

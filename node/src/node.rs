@@ -17,7 +17,7 @@ use crate::store::{self, Opened};
 use crate::store_lock::{LockError, StoreLock};
 use crate::sync::{FETCHED_MAX, Sync};
 use crate::transport::{Member, Timings, Transport, TransportConfig, TransportError};
-use consensus::{Mode, Proposer};
+use consensus::Proposer;
 use ledger::{Genesis, Keypair, Network};
 use parking_lot::RwLock;
 use std::io::Read;
@@ -240,13 +240,15 @@ async fn open_store(
     let opened =
         tokio::task::spawn_blocking(move || store::open(&home, &network, member, &keypair, accept));
     let opened = opened.await.map_err(|error| Failure::new(INTERNAL, error.to_string()))?;
-    let mut opened = opened.map_err(|error| {
+    let opened = opened.map_err(|error| {
         Failure::new(CONFIG, format!("the store in {}: {error}", config.home.display()))
             .help(format!("quorate store verify --home {}", config.home.display()))
     })?;
-    if let Some(damage) = &opened.damage {
-        tracing::error!(%damage, "the store is damaged: this node serves and does not vote");
-        opened.validator.set_mode(Mode::Silent);
+    if config.store.vote_after_damage {
+        tracing::warn!("store.vote_after_damage is on: a lost store may lead to a double vote");
+    }
+    if let Some(silence) = &opened.silence {
+        tracing::error!(%silence, "this node does not vote");
     }
     Ok(opened)
 }
@@ -292,6 +294,7 @@ fn share(
         metrics: Metrics::default(),
         peers: RwLock::new(peers.collect()),
         failed: RwLock::new(failed),
+        silence: RwLock::new(opened.silence),
         queued_bytes: AtomicUsize::new(0),
         ipfs,
         foreign: ForeignReceipts::default(),

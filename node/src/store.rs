@@ -18,8 +18,10 @@
 //! That a state is spent, and by whom, follows from the tip and the transfers (a pin needs no row
 //! of its own here). Locks are rebuilt from the journal's live records.
 
+pub mod first_start;
 mod open;
 mod row;
+mod silence;
 mod verify;
 
 use crate::index::{Checkpoint, CheckpointJob, Index, IndexError};
@@ -32,6 +34,7 @@ use std::collections::HashMap;
 use std::time::Instant;
 
 pub use open::{OpenError, Opened, open};
+pub use silence::{Cause, Silence};
 pub use verify::{StoreReport, verify};
 
 /// Kind of the journal's checkpoint records; the consensus' kinds are 1 to 5.

@@ -179,8 +179,7 @@ impl EventLoop {
         let Some(lookup) = self.lookups.get(&id) else { return };
         let key = lookup.key;
         if let QueryResult::GetProviders(Ok(kad::GetProvidersOk::FoundProviders {
-            providers,
-            ..
+            providers, ..
         })) = result
             && !providers.is_empty()
             && !lookup.is_ended

@@ -1,8 +1,8 @@
 //! Blocks: bytes that are stored under their own hash. The trait, its types, and blocks on sled.
 
 use crate::{
-    BlockError, ContentError, ContentId, Sled,
-    disk::{block_key, pin_key},
+    BlockError, Codec, ContentError, ContentId, Sled,
+    disk::{block_key, id_of_pin_key, pins_prefix},
 };
 
 /// The most bytes one block may have: 1 MiB, what IPFS peers accept from each other (the Bitswap
@@ -12,22 +12,31 @@ pub const BLOCK_BYTES_MAX: usize = 1 << 20;
 /// Bytes together with the id that they hash to; nothing else can be put into a store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Content {
-    /// Always the hash of `bytes`. Written by `of` and `claimed` only.
+    /// Always the hash of `bytes`. Written by `of_codec`, `claimed` and `verified` only.
     id: ContentId,
     bytes: Vec<u8>,
 }
 
 impl Content {
-    /// Bytes of our own. Cost: one hash.
+    /// Raw bytes of our own. Cost: one hash.
     ///
     /// # Errors
     /// [`ContentError::TooLarge`] over [`BLOCK_BYTES_MAX`].
     pub fn of(bytes: impl Into<Vec<u8>>) -> Result<Self, ContentError> {
+        Self::of_codec(Codec::Raw, bytes)
+    }
+
+    /// Bytes of our own, to be read by this codec; whether they can be is not looked at. Cost: one
+    /// hash.
+    ///
+    /// # Errors
+    /// As [`Content::of`].
+    pub fn of_codec(codec: Codec, bytes: impl Into<Vec<u8>>) -> Result<Self, ContentError> {
         let bytes = bytes.into();
         if bytes.len() > BLOCK_BYTES_MAX {
             return Err(ContentError::TooLarge { bytes: bytes.len() });
         }
-        Ok(Self { id: ContentId::of(&bytes), bytes })
+        Ok(Self { id: ContentId::of_codec(codec, &bytes), bytes })
     }
 
     /// Bytes that came from elsewhere under a name. Cost: one hash.
@@ -35,7 +44,7 @@ impl Content {
     /// # Errors
     /// [`ContentError::Mismatch`] when the name is not theirs; as [`Content::of`].
     pub fn claimed(id: ContentId, bytes: impl Into<Vec<u8>>) -> Result<Self, ContentError> {
-        let content = Self::of(bytes)?;
+        let content = Self::of_codec(id.codec(), bytes)?;
         if content.id == id {
             Ok(content)
         } else {
@@ -60,6 +69,8 @@ impl Content {
 }
 
 /// A store of blocks; the contract stands in the crate's documentation.
+///
+/// Blocks are held by their digest, as Kubo does: the same bytes under two codecs are one block.
 pub trait Blocks: Send + Sync {
     /// Stores a block; one that is held already costs nothing, one that is corrupt is healed.
     ///
@@ -79,7 +90,7 @@ pub trait Blocks: Send + Sync {
     /// Removes a block; says whether it was held.
     ///
     /// # Errors
-    /// [`BlockError::Pinned`] while it is pinned.
+    /// [`BlockError::Pinned`] while it is pinned, under whatever codec.
     fn remove(&self, id: ContentId) -> Result<bool, BlockError>;
 
     /// How much is held, and how much may be.
@@ -132,7 +143,7 @@ pub(crate) fn size_of(bytes: &[u8]) -> u64 {
 
 /// What was read for `id`, hashed again: the one way out of every store.
 pub(crate) fn verified(id: ContentId, bytes: Vec<u8>) -> Result<Content, BlockError> {
-    let found = ContentId::of(&bytes);
+    let found = ContentId::of_codec(id.codec(), &bytes);
     if found == id { Ok(Content { id, bytes }) } else { Err(BlockError::Corrupt { id, found }) }
 }
 
@@ -167,8 +178,9 @@ impl Blocks for Sled {
         let key = block_key(id);
         let mut usage = self.writer();
         // A damaged pin counts as one: what it says is not known, and not known is not no.
-        if self.on_tree(|tree| tree.contains_key(pin_key(id)))? {
-            return Err(BlockError::Pinned { id });
+        let pins = self.on_tree(|tree| tree.scan_prefix(pins_prefix(id)).next().transpose())?;
+        if let Some((pin, _label)) = pins {
+            return Err(BlockError::Pinned { id: id_of_pin_key(&pin).unwrap_or(id) });
         }
         let Some(old) = self.on_tree(|tree| tree.get(key))? else {
             return Ok(false);

@@ -1,7 +1,8 @@
-//! The one kind of CID used here: CIDv1, raw codec, sha2-256.
+//! The two kinds of CID used here: CIDv1, sha2-256, of raw bytes or of a dag-pb node.
 //!
-//! Only the digest is kept: everything else is constant. Other codecs, other hashes and CIDv0 are
-//! refused at the door, and so is any second spelling of the same id.
+//! Only the codec and the digest are kept: everything else is constant. Other codecs, other hashes
+//! and CIDv0 are refused at the door, and so is any second spelling of the same id. What the bytes
+//! of a dag-pb node say is not looked at here.
 
 use std::{fmt, str::FromStr};
 
@@ -13,24 +14,68 @@ use crate::CidError;
 
 /// Multicodec "raw": the content is the bytes themselves (multiformats/multicodec, table.csv).
 const RAW: u64 = 0x55;
+/// Multicodec "dag-pb": the content is a node with links (same table).
+const DAG_PB: u64 = 0x70;
 /// Multihash code of sha2-256 (same table).
 const SHA2_256: u64 = 0x12;
 
-/// The name of some bytes: their sha2-256 digest, shown as a CIDv1 (`bafkrei…`).
+/// How the bytes under an id are to be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Codec {
+    /// The bytes themselves.
+    Raw,
+    /// A node with links (dag-pb), as UnixFS files of more than one chunk have them.
+    DagPb,
+}
+
+impl Codec {
+    /// The number in the multicodec table; one byte for both.
+    pub(crate) const fn byte(self) -> u8 {
+        match self {
+            Codec::Raw => 0x55,
+            Codec::DagPb => 0x70,
+        }
+    }
+
+    /// The codec of this number, if it is one of the two.
+    pub(crate) fn of_number(number: u64) -> Option<Self> {
+        match number {
+            RAW => Some(Codec::Raw),
+            DAG_PB => Some(Codec::DagPb),
+            _ => None,
+        }
+    }
+}
+
+/// The name of some bytes: a codec and their sha2-256 digest, shown as a CIDv1 (`bafkrei…` for raw
+/// bytes, `bafybei…` for a dag-pb node).
 ///
-/// Ordered by digest, so that lists of ids are in the same order everywhere.
+/// Ordered by digest, then codec, so that lists of ids are in the same order everywhere.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ContentId([u8; 32]);
+pub struct ContentId {
+    digest: [u8; 32],
+    codec: Codec,
+}
 
 impl ContentId {
-    /// The id of these bytes. Cost: one hash.
+    /// The id of these bytes, raw. Cost: one hash.
     pub fn of(bytes: &[u8]) -> Self {
-        Self(Sha256::digest(bytes).into())
+        Self::of_codec(Codec::Raw, bytes)
+    }
+
+    /// The id of these bytes, read by this codec. Cost: one hash.
+    pub fn of_codec(codec: Codec, bytes: &[u8]) -> Self {
+        Self::new(codec, Sha256::digest(bytes).into())
+    }
+
+    /// The id of raw bytes whose digest was computed elsewhere.
+    pub const fn from_digest(digest: [u8; 32]) -> Self {
+        Self::new(Codec::Raw, digest)
     }
 
     /// The id whose digest was computed elsewhere.
-    pub const fn from_digest(digest: [u8; 32]) -> Self {
-        Self(digest)
+    pub const fn new(codec: Codec, digest: [u8; 32]) -> Self {
+        Self { digest, codec }
     }
 
     /// The id in its 36 bytes: version, codec, hash code, length, digest.
@@ -47,7 +92,12 @@ impl ContentId {
 
     /// The sha2-256 digest.
     pub const fn digest(&self) -> &[u8; 32] {
-        &self.0
+        &self.digest
+    }
+
+    /// How the bytes are to be read.
+    pub const fn codec(&self) -> Codec {
+        self.codec
     }
 
     /// The 36 bytes that [`ContentId::from_bytes`] reads.
@@ -57,14 +107,15 @@ impl ContentId {
 
     /// Whether these bytes are what the id names. Cost: one hash.
     pub fn verify(&self, bytes: &[u8]) -> bool {
-        Self::of(bytes) == *self
+        Self::of_codec(self.codec, bytes) == *self
     }
 }
 
 impl From<ContentId> for Cid {
     fn from(id: ContentId) -> Cid {
-        let hash = Multihash::wrap(SHA2_256, &id.0).expect("32 bytes fit into a multihash of 64");
-        Cid::new_v1(RAW, hash)
+        let hash =
+            Multihash::wrap(SHA2_256, &id.digest).expect("32 bytes fit into a multihash of 64");
+        Cid::new_v1(u64::from(id.codec.byte()), hash)
     }
 }
 
@@ -72,13 +123,16 @@ impl TryFrom<Cid> for ContentId {
     type Error = CidError;
 
     fn try_from(cid: Cid) -> Result<Self, CidError> {
-        let is_ours = cid.version() == cid::Version::V1
-            && cid.codec() == RAW
-            && cid.hash().code() == SHA2_256;
-        if !is_ours {
+        let codec = Codec::of_number(cid.codec()).ok_or(CidError::OtherKind)?;
+        if cid.hash().code() != SHA2_256 {
             return Err(CidError::OtherKind);
         }
-        cid.hash().digest().try_into().map(Self).map_err(|_| CidError::OtherKind)
+        let digest = cid.hash().digest().try_into().map_err(|_| CidError::OtherKind)?;
+        let id = Self::new(codec, digest);
+        match cid.version() {
+            cid::Version::V1 => Ok(id),
+            cid::Version::V0 => Err(CidError::Version0 { id }),
+        }
     }
 }
 
@@ -156,11 +210,42 @@ mod tests {
         let check =
             |text: &str| assert_eq!(text.parse::<ContentId>(), Err(CidError::OtherKind), "{text}");
         let hash = *Cid::from(ContentId::of(b"hello")).hash();
-        check("QmUuygbKAbS7RMfyuVcqUzd1CFw5wqyXBKXEo7UAUoTest"); // CIDv0, dag-pb
         check(&Cid::new_v1(0x71, hash).to_string()); // dag-cbor
         let sha512 = Multihash::wrap(0x13, &[7; 64]).expect("64 bytes fit");
         check(&Cid::new_v1(RAW, sha512).to_string());
         let short = Multihash::wrap(SHA2_256, &[7; 20]).expect("20 bytes fit");
         check(&Cid::new_v1(RAW, short).to_string());
+    }
+
+    /// The empty directory, whose CIDs every Kubo knows (`ipfs files stat /` of a new repository).
+    const EMPTY_V0: &str = "QmUNLLsPACCz1vLxQVkXqqLX5R1X345qqfHbsf67hvA3Nn";
+    const EMPTY_V1: &str = "bafybeiczsscdsbs7ffqz55asqdf3smv6klcw3gofszvwlyarci47bgf354";
+
+    #[test]
+    fn a_node_has_a_cid_of_its_own() {
+        let bytes = [0x0a, 0x02, 0x08, 0x01];
+        let id = ContentId::of_codec(Codec::DagPb, &bytes);
+        assert_eq!(id.to_string(), EMPTY_V1);
+        assert_eq!(EMPTY_V1.parse(), Ok(id));
+        assert_eq!(&id.to_bytes()[..4], &[1, 0x70, 0x12, 32]);
+        assert_eq!(ContentId::from_bytes(&id.to_bytes()), Ok(id));
+        assert!(id.verify(&bytes));
+        let raw = ContentId::of(&bytes);
+        assert_ne!(raw, id);
+        assert_eq!(
+            (raw.digest(), raw.codec(), id.codec()),
+            (id.digest(), Codec::Raw, Codec::DagPb)
+        );
+        assert!(raw < id, "ordered by digest, then codec");
+    }
+
+    #[test]
+    fn the_old_spelling_of_a_node_is_refused_with_the_new_one() {
+        let id = EMPTY_V1.parse().expect("a CID of ours");
+        let refusal = EMPTY_V0.parse::<ContentId>().expect_err("CIDv0");
+        assert_eq!(refusal, CidError::Version0 { id });
+        assert!(refusal.to_string().contains(EMPTY_V1), "{refusal}");
+        let bytes = Cid::try_from(EMPTY_V0).expect("a sound CID").to_bytes();
+        assert_eq!(ContentId::from_bytes(&bytes), Err(refusal));
     }
 }

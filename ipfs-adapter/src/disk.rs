@@ -3,11 +3,12 @@
 //! | key | row |
 //! |---|---|
 //! | `b` + digest (32) | the block's bytes; their check is the key |
-//! | `p` + digest (32) | label, then the first 8 bytes of sha2-256(`pin` + digest + label) |
+//! | `p` + digest (32) + codec (1) | label, then its check (8) |
 //! | `u` | count and bytes of all blocks, two u64, big-endian |
 //! | `v` | the format number, one byte |
 //!
-//! Pins carry their own check because a flipped bit in sled's files is silent. A pin that is
+//! A pin's check is the first 8 bytes of sha2-256(`pin` + digest + codec + label); the codec is its
+//! number in the multicodec table. Pins carry their own check because a flipped bit in sled's files is silent. A pin that is
 //! *lost* to such a bit cannot be seen from here: whoever needs to know compares with its journal.
 
 use std::{
@@ -19,14 +20,14 @@ use std::{
 use parking_lot::{Mutex, MutexGuard};
 use sha2::{Digest, Sha256};
 
-use crate::{ContentId, Label, StoreError, Usage};
+use crate::{Codec, ContentId, Label, StoreError, Usage};
 
 /// Behind the last key of a pin.
 pub(crate) const PIN_END: &[u8] = b"q";
 
 const USAGE_KEY: &[u8] = b"u";
 const FORMAT_KEY: &[u8] = b"v";
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 /// Of a pin's hash: enough to see a flipped bit, short enough for a row per spent state.
 const CHECK_BYTES: usize = 8;
 /// What sled may keep in memory. Its default is 1 GiB, a whole node has 100 MB.
@@ -133,7 +134,15 @@ pub(crate) fn block_key(id: ContentId) -> [u8; 33] {
     key(b'b', id)
 }
 
-pub(crate) fn pin_key(id: ContentId) -> [u8; 33] {
+/// Ordered as the ids are.
+pub(crate) fn pin_key(id: ContentId) -> [u8; 34] {
+    let mut key = [id.codec().byte(); 34];
+    key[..33].copy_from_slice(&pins_prefix(id));
+    key
+}
+
+/// What the keys of all pins of the same bytes begin with, whatever the codec.
+pub(crate) fn pins_prefix(id: ContentId) -> [u8; 33] {
     key(b'p', id)
 }
 
@@ -143,9 +152,10 @@ fn key(kind: u8, id: ContentId) -> [u8; 33] {
     key
 }
 
-/// The id in a block's or pin's key.
-pub(crate) fn id_of_key(key: &[u8]) -> Option<ContentId> {
-    key.get(1..)?.try_into().ok().map(ContentId::from_digest)
+/// The id in a pin's key.
+pub(crate) fn id_of_pin_key(key: &[u8]) -> Option<ContentId> {
+    let (codec, digest) = key.get(1..)?.split_last()?;
+    Some(ContentId::new(Codec::of_number(u64::from(*codec))?, digest.try_into().ok()?))
 }
 
 /// A pin's row: the label under its check.
@@ -160,7 +170,11 @@ pub(crate) fn open_pin(id: ContentId, row: &[u8]) -> Option<Label> {
 }
 
 fn pin_check(id: ContentId, label: &[u8]) -> [u8; CHECK_BYTES] {
-    let hash = Sha256::new().chain_update("pin").chain_update(id.digest()).chain_update(label);
+    let hash = Sha256::new()
+        .chain_update("pin")
+        .chain_update(id.digest())
+        .chain_update([id.codec().byte()])
+        .chain_update(label);
     *hash.finalize().first_chunk().expect("a digest has 32 bytes")
 }
 

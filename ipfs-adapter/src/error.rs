@@ -10,9 +10,15 @@ pub enum CidError {
     /// Not a CID in the one form that this crate writes.
     #[error("not a CID in canonical form")]
     Malformed,
-    /// A sound CID, but not CIDv1, raw, sha2-256; another IPFS peer may know it.
-    #[error("a CID of another kind than CIDv1, raw, sha2-256")]
+    /// A sound CID, but not CIDv1, raw or dag-pb, sha2-256; another IPFS peer may know it.
+    #[error("a CID of another kind than CIDv1, raw or dag-pb, sha2-256")]
     OtherKind,
+    /// A CIDv0 (`Qm…`): the same content has a CIDv1, and only that is read.
+    #[error("a CIDv0; write it as {id}")]
+    Version0 {
+        /// What to write instead.
+        id: ContentId,
+    },
 }
 
 /// Why bytes are no [`Content`](crate::Content).

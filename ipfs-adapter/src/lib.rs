@@ -42,7 +42,7 @@ pub mod query;
 mod suite;
 
 pub use blockstore::{BLOCK_BYTES_MAX, Blocks, Content, Usage};
-pub use cid::ContentId;
+pub use cid::{Codec, ContentId};
 pub use disk::Sled;
 pub use error::{
     BlockError, CidError, ContentError, IpfsError, LabelTooLong, PinError, StoreError,

@@ -5,7 +5,8 @@ use std::{collections::BTreeMap, ops::Bound};
 use parking_lot::Mutex;
 
 use crate::{
-    BlockError, Blocks, Content, ContentId, LIST_COUNT_MAX, Label, Pin, PinError, Pins, Usage,
+    BlockError, Blocks, Codec, Content, ContentId, LIST_COUNT_MAX, Label, Pin, PinError, Pins,
+    Usage,
     blockstore::{size_of, verified},
     pins::missing,
 };
@@ -16,7 +17,8 @@ pub struct Memory {
 }
 
 struct Held {
-    blocks: BTreeMap<ContentId, Vec<u8>>,
+    /// By digest: the same bytes under two codecs are one block.
+    blocks: BTreeMap<[u8; 32], Vec<u8>>,
     pins: BTreeMap<ContentId, Label>,
     /// Always the count and sum of `blocks`. Written by `put` and `remove`.
     usage: Usage,
@@ -34,27 +36,29 @@ impl Memory {
 impl Blocks for Memory {
     fn put(&self, content: &Content) -> Result<(), BlockError> {
         let mut held = self.held.lock();
-        let old = held.blocks.get(&content.id()).map(|old| size_of(old));
+        let old = held.blocks.get(content.id().digest()).map(|old| size_of(old));
         held.usage = held.usage.after_put(old, size_of(content.bytes()))?;
-        held.blocks.insert(content.id(), content.bytes().to_vec());
+        held.blocks.insert(*content.id().digest(), content.bytes().to_vec());
         Ok(())
     }
 
     fn get(&self, id: ContentId) -> Result<Option<Content>, BlockError> {
-        let bytes = self.held.lock().blocks.get(&id).cloned();
+        let bytes = self.held.lock().blocks.get(id.digest()).cloned();
         bytes.map(|bytes| verified(id, bytes)).transpose()
     }
 
     fn size(&self, id: ContentId) -> Result<Option<u64>, BlockError> {
-        Ok(self.held.lock().blocks.get(&id).map(|bytes| size_of(bytes)))
+        Ok(self.held.lock().blocks.get(id.digest()).map(|bytes| size_of(bytes)))
     }
 
     fn remove(&self, id: ContentId) -> Result<bool, BlockError> {
         let mut held = self.held.lock();
-        if held.pins.contains_key(&id) {
-            return Err(BlockError::Pinned { id });
+        let under = |codec| ContentId::new(codec, *id.digest());
+        let pins = held.pins.range(under(Codec::Raw)..=under(Codec::DagPb)).next();
+        if let Some((id, _label)) = pins {
+            return Err(BlockError::Pinned { id: *id });
         }
-        let old = held.blocks.remove(&id);
+        let old = held.blocks.remove(id.digest());
         held.usage = held.usage.after_remove(old.as_deref().map(size_of));
         Ok(old.is_some())
     }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt, ops::Bound};
 
 use crate::{
     ContentId, LabelTooLong, PinError, Sled, StoreError,
-    disk::{PIN_END, id_of_key, open_pin, pin_key, sealed_pin},
+    disk::{PIN_END, id_of_pin_key, open_pin, pin_key, sealed_pin},
 };
 
 /// The most bytes of a label: twice a 32-byte id, so that a caller can keep an id and some more.
@@ -170,7 +170,7 @@ impl Pins for Sled {
         })?;
         rows.iter()
             .map(|(key, row)| {
-                let id = id_of_key(key).ok_or(PinError::Store(StoreError::Damaged))?;
+                let id = id_of_pin_key(key).ok_or(PinError::Store(StoreError::Damaged))?;
                 let label = open_pin(id, row).ok_or(PinError::Corrupt { id })?;
                 Ok(Pin { id, label })
             })

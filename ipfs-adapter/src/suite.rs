@@ -3,8 +3,8 @@
 use tempfile::TempDir;
 
 use crate::{
-    BlockError, Blocks, Content, ContentId, LIST_COUNT_MAX, Label, Memory, Pin, PinError, Pins,
-    Sled,
+    BlockError, Blocks, Codec, Content, ContentId, LIST_COUNT_MAX, Label, Memory, Pin, PinError,
+    Pins, Sled,
 };
 
 const QUOTA: u64 = 100;
@@ -30,6 +30,7 @@ fn check_all<S: Blocks + Pins>(mut make: impl FnMut() -> S) {
     blocks_come_back_as_they_were(&make());
     the_quota_is_held_to_the_byte(&make());
     a_pinned_block_is_not_removed(&make());
+    one_block_has_two_names_and_each_its_pin(&make());
     pins_are_answered_in_order(&make());
     the_first_label_stays(&make());
     a_refused_call_writes_nothing(&make());
@@ -77,6 +78,30 @@ fn a_pinned_block_is_not_removed<S: Blocks + Pins>(store: &S) {
     assert_eq!(store.get(hello.id()), Ok(Some(hello.clone())));
     assert_eq!(store.unpin(&[hello.id()]), Ok(()));
     assert_eq!(store.remove(hello.id()), Ok(true));
+}
+
+fn one_block_has_two_names_and_each_its_pin<S: Blocks + Pins>(store: &S) {
+    let raw = content(b"hello");
+    let node = Content::of_codec(Codec::DagPb, b"hello").expect("short content");
+    assert_eq!(store.put(&raw), Ok(()));
+    assert_eq!(store.put(&node), Ok(()));
+    assert_eq!((store.usage().count, store.usage().bytes), (1, 5));
+    assert_eq!(store.get(node.id()), Ok(Some(node.clone())));
+    assert_eq!(store.get(raw.id()), Ok(Some(raw.clone())));
+    let why = pin(b"hello", b"why");
+    let other = Pin { id: node.id(), label: label(b"another why") };
+    assert_eq!(store.pin(std::slice::from_ref(&other)), Ok(()));
+    assert_eq!(store.are_pinned(&[raw.id(), node.id()]), Ok(vec![false, true]));
+    assert_eq!(store.remove(raw.id()), Err(BlockError::Pinned { id: node.id() }));
+    assert_eq!(store.pin(std::slice::from_ref(&why)), Ok(()));
+    assert_eq!(store.list(None, 9), Ok(vec![why.clone(), other.clone()]));
+    assert_eq!(store.list(Some(raw.id()), 9), Ok(vec![other]));
+    assert_eq!(store.unpin(&[node.id()]), Ok(()));
+    assert_eq!(store.list(None, 9), Ok(vec![why]));
+    assert_eq!(store.remove(node.id()), Err(BlockError::Pinned { id: raw.id() }));
+    assert_eq!(store.unpin(&[raw.id()]), Ok(()));
+    assert_eq!(store.remove(node.id()), Ok(true));
+    assert_eq!(store.get(raw.id()), Ok(None));
 }
 
 fn pins_are_answered_in_order(store: &impl Pins) {

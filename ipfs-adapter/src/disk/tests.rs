@@ -64,9 +64,9 @@ fn rows_are_as_documented() {
     let digest = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
     let expected = [
         format!("62{digest} 68656c6c6f"),
-        format!("70{digest} 776879a84d595b37731d18"),
+        format!("70{digest}55 7768795b96652fca706d23"),
         String::from("75 00000000000000010000000000000005"),
-        String::from("76 01"),
+        String::from("76 02"),
     ];
     assert_eq!(rows, expected);
 }
@@ -120,6 +120,7 @@ fn a_store_of_another_format_is_refused() {
         drop(store);
         assert_eq!(Sled::open(&path, QUOTA).err(), Some(expected));
     };
+    check(FORMAT_KEY, Some(&[1]), StoreError::Format { found: 1 });
     check(FORMAT_KEY, Some(&[9]), StoreError::Format { found: 9 });
     check(FORMAT_KEY, Some(&[1, 1]), StoreError::Damaged);
     check(FORMAT_KEY, None, StoreError::Damaged);

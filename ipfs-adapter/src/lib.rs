@@ -35,6 +35,7 @@ mod cid;
 mod disk;
 mod error;
 mod ipfs;
+mod kubo;
 mod memory;
 mod pins;
 pub mod query;
@@ -48,6 +49,7 @@ pub use error::{
     BlockError, CidError, ContentError, IpfsError, LabelTooLong, PinError, StoreError,
 };
 pub use ipfs::{BlockStat, Ipfs, NodeInfo, Provided};
+pub use kubo::{Kubo, KuboConfig, Version};
 pub use libp2p::{Multiaddr, PeerId};
 pub use memory::Memory;
 pub use pins::{LABEL_BYTES_MAX, LIST_COUNT_MAX, Label, Pin, Pins};

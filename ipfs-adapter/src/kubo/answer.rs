@@ -186,7 +186,8 @@ pub(super) fn says(error: &IpfsError, words: &str) -> bool {
     matches!(error, IpfsError::Refused { message, .. } if message.contains(words))
 }
 
-fn refusal(status: StatusCode, message: &str) -> IpfsError {
+/// A refusal in the daemon's words, cut.
+pub(super) fn refusal(status: StatusCode, message: &str) -> IpfsError {
     let message = message.trim().chars().take(MESSAGE_CHARS_MAX).collect();
     IpfsError::Refused { status: status.as_u16(), message }
 }

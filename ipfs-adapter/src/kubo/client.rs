@@ -114,7 +114,7 @@ impl Client {
         let response = request.send().await.map_err(|error| self.failure(&error, call.name))?;
         let status = response.status();
         let headers = response.headers();
-        // Else nobody could tell an answer from one that was cut: the end of the connection is none.
+        // Else nobody could tell an answer from one that was cut: its end would prove nothing.
         let has_end =
             headers.contains_key(CONTENT_LENGTH) || headers.contains_key(TRANSFER_ENCODING);
         let answer = Answer::new(call.name, self.base.clone(), response.into(), permit);

@@ -1,9 +1,11 @@
 //! The events that a daemon streams while it looks something up in its DHT: libp2p's
 //! `routing.QueryEvent` as JSON. The numbers are go-libp2p's (core/routing/query.go).
 
+use reqwest::StatusCode;
 use serde::Deserialize;
 
-use crate::{Multiaddr, PeerId, Provider};
+use super::answer::refusal;
+use crate::{IpfsError, Multiaddr, PeerId, Provider};
 
 /// A peer has answered.
 pub(super) const REPLY: u64 = 1;
@@ -24,6 +26,8 @@ pub(super) struct Event {
     peer: Option<String>,
     #[serde(rename = "Responses")]
     responses: Option<Vec<Response>>,
+    #[serde(rename = "Extra")]
+    extra: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -38,6 +42,11 @@ impl Event {
     /// Whether it is about one peer, and not about the whole look-up.
     pub(super) fn is_about_a_peer(&self) -> bool {
         self.peer.as_ref().is_some_and(|peer| !peer.is_empty())
+    }
+
+    /// Why the look-up has failed.
+    pub(super) fn into_error(self) -> IpfsError {
+        refusal(StatusCode::OK, &self.extra.unwrap_or_default())
     }
 
     /// The providers that it names; those without a peer id that can be read are left out.

@@ -167,7 +167,7 @@ struct LookUp<'a> {
 
 enum State<'a> {
     New,
-    Reading(Reading<'a>),
+    Reading(Box<Reading<'a>>),
     Ended,
 }
 
@@ -186,7 +186,7 @@ impl<'a> LookUp<'a> {
             State::Ended => return None,
             State::Reading(reading) => reading,
             State::New => match self.open().await {
-                Ok(reading) => reading,
+                Ok(reading) => Box::new(reading),
                 Err(error) => return Some((News::End(Err(error)), self)),
             },
         };
@@ -225,7 +225,7 @@ impl Reading<'_> {
             match event.kind {
                 REPLY => return News::Reply,
                 ERROR if event.is_about_a_peer() => return News::Failure,
-                ERROR => return News::End(Err(IpfsError::Nonsense { call: "findprovs" })),
+                ERROR => return News::End(Err(event.into_error())),
                 PROVIDER => {
                     let room = providers_max - self.seen.len();
                     let new = event.into_providers().filter(|new| self.seen.insert(new.peer));

@@ -1,4 +1,4 @@
-//! A foreign program that runs as long as the test does, and the few RPC calls that only tests make.
+//! A foreign program that runs as long as the test does, and how two of them are connected.
 
 use std::{path::Path, process::Stdio, time::Duration};
 

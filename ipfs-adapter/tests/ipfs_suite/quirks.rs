@@ -17,7 +17,7 @@ use tokio::{
 };
 
 /// How long js-ipfs searches when it is not to search at all; its own store answers in 2 ms.
-const BLOCK_SEARCH: &str = "timeout=1000ms";
+const BLOCK_SEARCH: &str = "timeout=500ms";
 /// Pins are made one after the other, in about 16 ms each.
 const PIN_SEARCH: &str = "timeout=15000ms";
 

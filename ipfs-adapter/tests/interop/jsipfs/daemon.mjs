@@ -19,5 +19,9 @@ const daemon = new Daemon({
 
 await daemon.start()
 const [server] = daemon._httpApi._apiServers
+// Else a block of 1 MiB, the largest that IPFS exchanges, does not fit with its multipart frame.
+for (const { settings } of server.table()) {
+  if (settings.payload) settings.payload.maxBytes = 2 ** 21
+}
 console.log(JSON.stringify({ ready: `http://127.0.0.1:${server.info.port}` }))
 process.stdin.on('end', () => process.exit(0)).resume()

@@ -156,6 +156,11 @@ impl Reporter {
         self.outcome.is_closed()
     }
 
+    /// Waits until nobody waits any more.
+    pub async fn gone(&mut self) {
+        self.outcome.closed().await;
+    }
+
     /// Passes one find on, if there is room.
     pub fn found(&mut self, found: Found) {
         // A closed stream with an open outcome is an asker who only wants the outcome.

@@ -71,7 +71,7 @@ async fn we_find_and_fetch_what_helia_holds() {
     let Some(installed) = installed("QUORATE_HELIA") else { return };
     let folder = tempfile::tempdir().expect("a folder");
     let mut meeting = Foreign::helia(&installed, folder.path(), "meeting").await;
-    let mut holder = Foreign::helia(&installed, folder.path(), "holder").await;
+    let mut holder = Foreign::helia_client(&installed, folder.path(), "holder").await;
     holder.dial(&meeting.address).await;
     // A client keeps no records for others, so it must ask; and it knows `meeting` only.
     let ours = Ours::client(folder.path(), "ours", &[meeting.address.clone()]).await;

@@ -56,8 +56,19 @@ pub struct Foreign {
 }
 
 impl Foreign {
-    /// Helia on Node.js, out of the folder with its `node_modules`. `folder` is for its files.
+    /// Helia on Node.js, out of the folder with its `node_modules`, serving Kademlia. `folder` is
+    /// for its files.
     pub async fn helia(installed: &Path, folder: &Path, name: &str) -> Self {
+        Self::helia_as("server", installed, folder, name).await
+    }
+
+    /// The same as a client of Kademlia: it stands in nobody's table, so that only its records'
+    /// addresses lead to it.
+    pub async fn helia_client(installed: &Path, folder: &Path, name: &str) -> Self {
+        Self::helia_as("client", installed, folder, name).await
+    }
+
+    async fn helia_as(mode: &str, installed: &Path, folder: &Path, name: &str) -> Self {
         let folder = made(folder, name);
         // Modules are looked for beside the script: so it runs beside a link to them.
         let modules = installed.join("node_modules");
@@ -65,7 +76,7 @@ impl Foreign {
         let script = folder.join("peer.mjs");
         fs::write(&script, include_str!("helia/peer.mjs")).expect("the folder is ours");
         let mut command = Command::new(modules.join(".bin/node"));
-        command.arg(script).arg(KAD_PROTOCOL);
+        command.arg(script).args([KAD_PROTOCOL, mode]);
         Self::start(command, folder, name).await
     }
 

@@ -3,7 +3,9 @@
 // {"id", "ok": {…}} or {"id", "error": "…"}. The first line is {"ready": {"peer", "addresses"}}.
 // Contents go through files, so that no line is long. It ends with its stdin.
 //
-//   node peer.mjs /ipfs/kad/1.0.0
+//   node peer.mjs /ipfs/kad/1.0.0 server|client
+//
+// A client of Kademlia stands in nobody's table: it is only found by the records' addresses.
 //
 // Blocks come by Bitswap only: no gateway and no delegated routing is set up, so whatever arrives
 // has crossed libp2p.
@@ -29,7 +31,7 @@ import { sha256 } from 'multiformats/hashes/sha2'
 const CALL_MS_MAX = 20_000
 const POLL_MS = 20
 
-const [, , protocol] = process.argv
+const [, , protocol, mode] = process.argv
 const helia = withBitswap(withLibp2pLight(createHeliaLight(), {
   addresses: { listen: ['/ip4/127.0.0.1/tcp/0'] },
   transports: [tcp()],
@@ -39,7 +41,7 @@ const helia = withBitswap(withLibp2pLight(createHeliaLight(), {
     identify: identify(),
     ping: ping(),
     // The default mapper removes loopback addresses, and here are no others.
-    dht: kadDHT({ protocol, clientMode: false, peerInfoMapper: passthroughMapper })
+    dht: kadDHT({ protocol, clientMode: mode === 'client', peerInfoMapper: passthroughMapper })
   },
   connectionGater: { denyDialMultiaddr: async () => false }
 }))

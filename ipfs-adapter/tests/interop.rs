@@ -50,7 +50,7 @@ async fn theirs_fetches_from_ours(theirs: &mut Foreign, folder: &Path) -> (Ours,
     (meeting, holder)
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn helia_finds_and_fetches_what_we_hold() {
     let Some(installed) = installed("QUORATE_HELIA") else { return };
     let folder = tempfile::tempdir().expect("a folder");
@@ -66,7 +66,7 @@ async fn helia_finds_and_fetches_what_we_hold() {
     meeting.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn we_find_and_fetch_what_helia_holds() {
     let Some(installed) = installed("QUORATE_HELIA") else { return };
     let folder = tempfile::tempdir().expect("a folder");
@@ -94,7 +94,7 @@ async fn we_find_and_fetch_what_helia_holds() {
 }
 
 /// Our announcement over plain Kademlia is kept by a foreign server and given to a third peer.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn helia_keeps_our_announcement_for_others() {
     let Some(installed) = installed("QUORATE_HELIA") else { return };
     let folder = tempfile::tempdir().expect("a folder");
@@ -109,7 +109,7 @@ async fn helia_keeps_our_announcement_for_others() {
     ours.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn py_libp2p_finds_and_fetches_what_we_hold() {
     let Some(installed) = installed("QUORATE_PYLIBP2P") else { return };
     let folder = tempfile::tempdir().expect("a folder");
@@ -119,7 +119,7 @@ async fn py_libp2p_finds_and_fetches_what_we_hold() {
     meeting.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn we_find_and_fetch_what_py_libp2p_holds() {
     let Some(installed) = installed("QUORATE_PYLIBP2P") else { return };
     let folder = tempfile::tempdir().expect("a folder");

@@ -218,7 +218,8 @@ pub async fn read_frame(
     let ended = BatchError::Stream(io::ErrorKind::UnexpectedEof);
     let length = u32::from_be_bytes(length.try_into().map_err(|_| ended)?);
     let bytes = usize::try_from(length).unwrap_or(usize::MAX);
-    if bytes > bytes_max.min(FRAME_BYTES_MAX) {
+    let bytes_max = bytes_max.min(FRAME_BYTES_MAX);
+    if bytes > bytes_max {
         return Err(BatchError::TooLong { bytes, bytes_max });
     }
     let mut body = Vec::new();

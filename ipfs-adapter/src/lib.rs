@@ -31,10 +31,13 @@
 //! so block; an asynchronous caller makes them from its I/O pool.
 
 pub mod batch;
+mod bitswap;
 mod blockstore;
+pub mod chunks;
 mod cid;
 pub mod dag;
 mod disk;
+pub mod embedded;
 mod encoding;
 mod error;
 mod ipfs;
@@ -44,10 +47,16 @@ pub mod query;
 pub mod records;
 #[cfg(test)]
 mod suite;
+pub mod swarm;
 
+pub use bitswap::{
+    AlreadyRunning, Bitswap, BitswapLimits, BitswapStats, FetchError, MESSAGE_BYTES_MAX,
+    PROTOCOL as BITSWAP_PROTOCOL,
+};
 pub use blockstore::{BLOCK_BYTES_MAX, Blocks, Content, Usage};
 pub use cid::{Codec, ContentId};
 pub use disk::Sled;
+pub use embedded::{Embedded, EmbeddedConfig};
 pub use encoding::{ADDRESS_BYTES_MAX, ADDRESSES_MAX, PEER_ID_BYTES_MAX};
 pub use error::{
     BlockError, CidError, ContentError, IpfsError, LabelTooLong, PinError, StoreError,
@@ -57,7 +66,7 @@ pub use libp2p::{Multiaddr, PeerId};
 pub use memory::Memory;
 pub use pins::{LABEL_BYTES_MAX, LIST_COUNT_MAX, Label, Pin, Pins};
 pub use query::{
-    Completion, FindOptions, FindOutcome, Found, KEYS_PER_QUERY_MAX, KeyAnswer, Provider, Query,
-    QueryId, Reporter,
+    Completion, FindOptions, FindOutcome, Found, KEYS_PER_QUERY_MAX, KeyAnswer, PeerScore, Preset,
+    Provider, Query, QueryId, QueryMetrics, Reporter,
 };
 pub use records::{Answer, KadRecords, Records, RecordsConfig};

@@ -32,6 +32,13 @@ impl Memory {
         Self { held: Mutex::new(held) }
     }
 
+    /// Flips a bit of a block behind the store's back.
+    #[cfg(test)]
+    pub(crate) fn flip(&self, id: ContentId) {
+        let mut held = self.held.lock();
+        held.blocks.get_mut(id.digest()).expect("held")[0] ^= 4;
+    }
+
     /// The digests of all blocks, as raw ids.
     #[cfg(test)]
     pub(crate) fn ids(&self) -> Vec<ContentId> {

@@ -301,9 +301,11 @@ impl Records {
     fn load(&self, now: u64, group: Group) {
         if group.is_removal {
             group.keys.iter().for_each(|key| self.remove(key, &group.provider.peer));
-        } else if u64::from(group.expires) > now {
-            self.offer(now, &group.provider, group.expires, &group.keys);
+            return;
         }
+        // What has expired still tells newer addresses.
+        let keys = if u64::from(group.expires) > now { group.keys } else { Vec::new() };
+        self.offer(now, &group.provider, group.expires, &keys);
     }
 
     /// The indices of the keys that are our own. The pin set is asked without a lock held, so a

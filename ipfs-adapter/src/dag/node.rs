@@ -117,3 +117,13 @@ fn link_id(link: &[u8]) -> Result<ContentId, Malformed> {
     }
     ContentId::from_bytes(hash).map_err(|_| Malformed)
 }
+
+/// A node over these ids and bytes below them, for tests of what reads it.
+#[cfg(test)]
+pub(crate) fn of(below: &[(ContentId, u64)]) -> Content {
+    let links: Vec<NewLink> = below
+        .iter()
+        .map(|(id, bytes)| NewLink { branch: Branch { id: *id, bytes: *bytes }, bytes_total: 1 })
+        .collect();
+    Content::of_codec(Codec::DagPb, encode(&links)).expect("a block's size")
+}

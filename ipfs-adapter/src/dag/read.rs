@@ -43,13 +43,9 @@ impl Place {
         Self { id, said: None, depth: 1 }
     }
 
-    /// What stands at this place: parsed, its size compared, its links counted. The one check that
-    /// every walk goes through.
-    pub(crate) fn open(
-        &self,
-        content: &Content,
-        links: &mut LinkCount,
-    ) -> Result<FileNode, DagError> {
+    /// What stands at this place: parsed, its size and depth checked. Every walk goes through here
+    /// and counts its links.
+    pub(crate) fn open(&self, content: &Content) -> Result<FileNode, DagError> {
         let id = self.id;
         let node = FileNode::of(content)?;
         let found = node.bytes;
@@ -58,7 +54,6 @@ impl Place {
             None if found > FILE_BYTES_MAX => return Err(DagError::TooLarge { bytes: found }),
             _ => {}
         }
-        links.add(node.branches.len())?;
         match node.branches.first() {
             Some(branch) if self.depth == DEPTH_MAX => Err(DagError::TooDeep { id: branch.id }),
             _ => Ok(node),
@@ -75,7 +70,7 @@ impl Place {
 pub(crate) struct LinkCount(usize);
 
 impl LinkCount {
-    fn add(&mut self, count: usize) -> Result<(), DagError> {
+    pub(crate) fn add(&mut self, count: usize) -> Result<(), DagError> {
         self.0 = self.0.saturating_add(count);
         if self.0 > LINK_COUNT_MAX { Err(DagError::TooManyLinks) } else { Ok(()) }
     }
@@ -103,7 +98,8 @@ impl<'a> FileReader<'a> {
         while let Some(place) = self.rest.pop() {
             let id = place.id;
             let content = self.local.get(id)?.ok_or(ReadError::NotHeld { id })?;
-            let node = place.open(&content, &mut self.links)?;
+            let node = place.open(&content)?;
+            self.links.add(node.branches.len())?;
             self.rest.extend(node.branches.iter().rev().map(|branch| place.below(branch)));
             if !node.data.is_empty() {
                 let mut bytes = content.into_bytes();

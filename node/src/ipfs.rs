@@ -1,0 +1,150 @@
+//! The node's part in the peer-to-peer network: the embedded IPFS node on a thread of its own, the
+//! proofs that it shows, and the pinner that announces what is spent.
+//!
+//! ```text
+//!  pipeline ──find──▶ ┌ "dht" thread: tokio, current thread ┐ ◀──proof/1── other networks' nodes
+//!  content API ─────▶ │ Embedded: swarm, streams, Bitswap   │
+//!  store ◀─receipts── │ pinner: applied log ▶ pins, records │
+//!                     └─────────────────────────────────────┘
+//! ```
+//!
+//! Nothing here is on a vote's path but [`pipeline::dht_check`](crate::pipeline::dht_check), and
+//! that only in an untrusted network.
+
+pub mod config;
+pub mod foreign;
+pub mod pinner;
+pub mod proofs;
+
+use crate::error::{BUSY, CONFIG, Code, Failure, INTERNAL};
+use crate::handle::Shared;
+use crate::peers_file::follow_lines;
+use config::IpfsConfig;
+use ipfs_adapter::embedded::{Embedded, EmbeddedConfig, StartError};
+use ipfs_adapter::swarm::SwarmError;
+use ipfs_adapter::{ContentId, Multiaddr};
+use ledger::TokenState;
+use proofs::ProofSource;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{oneshot, watch};
+
+/// How long the thread may take to end.
+const STOP_MAX: Duration = Duration::from_secs(2);
+
+/// The key under which a state is looked up and announced: its CID.
+pub fn key_of(state: &TokenState) -> ContentId {
+    ContentId::from_digest(state.hash().0)
+}
+
+/// The embedded node and its thread.
+pub struct IpfsNode {
+    /// For content, look-ups and figures.
+    pub embedded: Arc<Embedded>,
+    /// The runtime of its thread: who starts queries spawns their end here.
+    pub runtime: tokio::runtime::Handle,
+    /// Where it listens, `/p2p/…` at the end.
+    pub addresses: Vec<Multiaddr>,
+    proofs: ProofSource,
+    stop: watch::Sender<bool>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl IpfsNode {
+    /// Starts it; it listens when this returns. It shows no proofs and announces nothing until
+    /// [`IpfsNode::serve`].
+    ///
+    /// # Errors
+    /// A [`Failure`] of code `config` or `busy`.
+    pub async fn start(config: &IpfsConfig, home: &Path) -> Result<Self, Failure> {
+        let embedded_config = config.embedded(&home.join("ipfs"))?;
+        let proofs = ProofSource::default();
+        let (stop, stopped) = watch::channel(false);
+        let (started_in, started) = oneshot::channel();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .max_blocking_threads(4)
+            .thread_keep_alive(Duration::from_secs(60))
+            .build()
+            .map_err(|error| Failure::new(INTERNAL, format!("no runtime: {error}")))?;
+        let handle = runtime.handle().clone();
+        let (source, bootstrap_file) = (proofs.clone(), config.bootstrap_file.clone());
+        let body = move || {
+            runtime.block_on(run(embedded_config, source, bootstrap_file, started_in, stopped));
+            runtime.shutdown_timeout(Duration::from_millis(500));
+        };
+        let thread = std::thread::Builder::new().name("dht".into()).spawn(body);
+        let thread =
+            thread.map_err(|error| Failure::new(INTERNAL, format!("no thread: {error}")))?;
+        let gone = |_| Failure::new(INTERNAL, "the IPFS node's thread has died");
+        let embedded = started.await.map_err(gone)?.map_err(|error| failure(&error))?;
+        let status = embedded.status().await;
+        let status = status.map_err(|error| Failure::new(INTERNAL, error.to_string()))?;
+        let peer = status.info.peer;
+        let named = |address: Multiaddr| address.with_p2p(peer).unwrap_or_else(|address| address);
+        let addresses: Vec<Multiaddr> = status.info.addresses.into_iter().map(named).collect();
+        Ok(Self { embedded, runtime: handle, addresses, proofs, stop, thread: Some(thread) })
+    }
+
+    /// Shows proofs from the node's store from now on and, where it is asked for, announces what is
+    /// spent.
+    pub fn serve(&self, shared: &Arc<Shared>) {
+        self.proofs.set(Arc::downgrade(shared));
+        if shared.config.ipfs.announces(&shared.config.validation) {
+            let pinner = pinner::Pinner::new(Arc::downgrade(shared), self.embedded.clone());
+            self.runtime.spawn(pinner.run());
+        }
+    }
+
+    /// Ends it and waits shortly.
+    pub async fn stop(&mut self) {
+        self.stop.send_replace(true);
+        let Some(thread) = self.thread.take() else { return };
+        let joined = tokio::task::spawn_blocking(move || thread.join().is_ok());
+        let joined = tokio::time::timeout(STOP_MAX, joined).await;
+        if !matches!(joined, Ok(Ok(true))) {
+            tracing::warn!("the IPFS node's thread did not end in time");
+        }
+    }
+}
+
+/// The thread's life.
+async fn run(
+    config: EmbeddedConfig,
+    proofs: ProofSource,
+    bootstrap_file: Option<std::path::PathBuf>,
+    started: oneshot::Sender<Result<Arc<Embedded>, StartError>>,
+    mut stopped: watch::Receiver<bool>,
+) {
+    let embedded = match Embedded::start(config, Arc::new(proofs)).await {
+        Ok(embedded) => Arc::new(embedded),
+        // The receiver is gone only when the node ends.
+        Err(error) => return drop(started.send(Err(error))),
+    };
+    // As above.
+    drop(started.send(Ok(embedded.clone())));
+    let follow = async {
+        let Some(path) = bootstrap_file else { return std::future::pending().await };
+        follow_lines(&path, |lines| {
+            let addresses = lines.iter().filter_map(|line| line.parse().ok()).collect();
+            embedded.add_bootstrap(addresses)
+        })
+        .await;
+    };
+    tokio::select! {
+        // The sender is gone only when the node ends.
+        ended = stopped.wait_for(|stopped| *stopped) => drop(ended),
+        () = follow => {}
+    }
+    embedded.stop().await;
+}
+
+fn failure(error: &StartError) -> Failure {
+    let code: Code = match error {
+        StartError::Swarm(SwarmError::Listen { .. }) => BUSY,
+        _ => CONFIG,
+    };
+    Failure::new(code, format!("the IPFS node: {error}; nothing was started"))
+        .help("see [ipfs] in the configuration file")
+}

@@ -1,0 +1,250 @@
+//! The pinner: reads the applied log behind the node, pins what was spent under the id of the
+//! transfer that spent it, and announces it.
+//!
+//! It has no queue. Its place in the applied log is a cursor on disk, so it can fall behind under
+//! load, catches up afterwards, and goes on where it was after a restart; a vote never waits for
+//! it. Pinning or announcing the same twice changes nothing, so the cursor may be too old, and it
+//! is written only after the pins before it are on the disk.
+//!
+//! What peers did not acknowledge, and what they have forgotten, comes with the next sweep over all
+//! pins, every `republish_hours`.
+
+use crate::handle::Shared;
+use crate::ipfs::key_of;
+use ipfs_adapter::embedded::Embedded;
+use ipfs_adapter::{ContentId, Ipfs, KEYS_PER_QUERY_MAX, Label, Pin, PinError, Pins};
+use ledger::{TokenState, TransferId};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+/// How often it looks for news when there are none.
+const LOOK: Duration = Duration::from_millis(20);
+/// How often the cursor is saved, at most: each time costs a sync.
+const SAVE: Duration = Duration::from_secs(5);
+/// Pause after an announcement that reached nobody; doubles up to the second.
+const ALONE_MIN: Duration = Duration::from_millis(250);
+const ALONE_MAX: Duration = Duration::from_secs(4);
+/// How many times one group is announced before it is left to the sweep.
+const TRIES_MAX: u32 = 5;
+
+/// Announces what is spent, group by group.
+pub struct Pinner {
+    shared: Weak<Shared>,
+    embedded: Arc<Embedded>,
+    cursor_file: PathBuf,
+    content: PathBuf,
+    /// The next line of the applied log.
+    cursor: u64,
+    saved: (u64, Instant),
+    next_sweep: Instant,
+}
+
+/// What one look at the log gave.
+struct Group {
+    pins: Vec<Pin>,
+    next: u64,
+}
+
+impl Pinner {
+    /// A pinner that goes on from the cursor on disk.
+    pub fn new(shared: Weak<Shared>, embedded: Arc<Embedded>) -> Self {
+        let config = shared.upgrade().map(|shared| shared.config.clone());
+        let home = config.as_ref().map_or_else(PathBuf::new, |config| config.home.join("ipfs"));
+        let cursor_file = home.join("pinned");
+        let cursor = read_cursor(&cursor_file);
+        let hours = config.map_or(12, |config| config.ipfs.republish_hours);
+        let now = Instant::now();
+        Self {
+            shared,
+            embedded,
+            content: home.join("content").join("db"),
+            cursor_file,
+            cursor,
+            saved: (cursor, now),
+            next_sweep: now + Duration::from_secs(3_600) * hours.max(1),
+        }
+    }
+
+    /// Runs until the node ends.
+    pub async fn run(mut self) {
+        while let Some(shared) = self.shared.upgrade() {
+            let group = self.read(&shared).await;
+            drop(shared);
+            let is_idle = group.pins.is_empty() && group.next == self.cursor;
+            if !self.pin(group).await {
+                tracing::error!("spent states are not announced any more; restart the node");
+                return;
+            }
+            self.save().await;
+            if Instant::now() >= self.next_sweep {
+                self.sweep().await;
+            }
+            if is_idle {
+                tokio::time::sleep(LOOK).await;
+            }
+        }
+    }
+
+    /// The next lines of the applied log, up to a message full of spent states.
+    async fn read(&self, shared: &Arc<Shared>) -> Group {
+        let (shared, from) = (shared.clone(), self.cursor);
+        let read = tokio::task::spawn_blocking(move || {
+            let mut group = Group { pins: Vec::new(), next: from };
+            while group.pins.len() < KEYS_PER_QUERY_MAX && group.next < shared.store.line_count() {
+                match shared.store.spent_by(group.next) {
+                    Ok(spent) => group.pins.extend(spent.iter().map(pin)),
+                    Err(error) => {
+                        tracing::error!(line = group.next, %error, "an applied line is unreadable");
+                    }
+                }
+                group.next += 1;
+            }
+            group
+        });
+        read.await.unwrap_or(Group { pins: Vec::new(), next: self.cursor })
+    }
+
+    /// Pins and announces a group; `false` when the pins' disk has failed.
+    async fn pin(&mut self, group: Group) -> bool {
+        let ids: Vec<ContentId> = group.pins.iter().map(|pin| pin.id).collect();
+        let store = self.embedded.store().clone();
+        let pinned = tokio::task::spawn_blocking(move || pin_all(&*store, &group.pins));
+        match pinned.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::error!(%error, "spent states can't be pinned");
+                return false;
+            }
+            Err(_) => return false,
+        }
+        self.embedded.records().add_own(&ids);
+        self.cursor = group.next;
+        for keys in ids.chunks(KEYS_PER_QUERY_MAX) {
+            self.announce(keys).await;
+        }
+        true
+    }
+
+    async fn announce(&self, keys: &[ContentId]) {
+        let mut pause = ALONE_MIN;
+        for _ in 0..TRIES_MAX {
+            let provided = self.embedded.provide(keys.to_vec()).await;
+            if let Some(shared) = self.shared.upgrade() {
+                shared.metrics.announced(keys.len(), provided.as_ref().ok());
+            }
+            match provided {
+                Ok(provided) if provided.stored > 0 || keys.is_empty() => return,
+                Ok(_) => tokio::time::sleep(pause).await,
+                Err(_) => return,
+            }
+            pause = (pause * 2).min(ALONE_MAX);
+        }
+    }
+
+    /// Announces all pins again, in the order of their ids: neighbours go to the same peers.
+    async fn sweep(&mut self) {
+        let Some(shared) = self.shared.upgrade() else { return };
+        let hours = shared.config.ipfs.republish_hours.max(1);
+        self.next_sweep = Instant::now() + Duration::from_secs(3_600) * hours;
+        drop(shared);
+        let mut after = None;
+        loop {
+            let store = self.embedded.store().clone();
+            let page = tokio::task::spawn_blocking(move || store.list(after, 1_000)).await;
+            let Ok(Ok(page)) = page else { return };
+            let ids: Vec<ContentId> = page.iter().map(|pin| pin.id).collect();
+            let Some(last) = ids.last() else { return };
+            after = Some(*last);
+            self.announce(&ids).await;
+        }
+    }
+
+    async fn save(&mut self) {
+        let (saved, at) = self.saved;
+        if saved == self.cursor || at.elapsed() < SAVE {
+            return;
+        }
+        self.saved = (self.cursor, Instant::now());
+        let (store, cursor) = (self.embedded.store().clone(), self.cursor);
+        let (content, file) = (self.content.clone(), self.cursor_file.clone());
+        let written = tokio::task::spawn_blocking(move || {
+            store.flush().map_err(std::io::Error::other)?;
+            // sled's flush is no fsync (shared/TESTING.md).
+            std::fs::File::open(&content)?.sync_data()?;
+            write_cursor(&file, cursor)
+        });
+        if let Ok(Err(error)) = written.await {
+            tracing::warn!(%error, "the pinner's place is not saved; it will do work twice");
+        }
+    }
+}
+
+fn pin((state, spender): &(TokenState, TransferId)) -> Pin {
+    let label = Label::new(spender.bytes()).expect("32 bytes fit");
+    Pin { id: key_of(state), label }
+}
+
+/// Pins what can be pinned. A state that is pinned under another transfer would be a double spend:
+/// it is shouted about and left as it was.
+fn pin_all(store: &dyn Pins, pins: &[Pin]) -> Result<(), PinError> {
+    match store.pin(pins) {
+        Err(PinError::Held { .. }) => {}
+        other => return other,
+    }
+    for pin in pins {
+        match store.pin(std::slice::from_ref(pin)) {
+            Err(PinError::Held { id, held, wanted }) => {
+                tracing::error!(%id, %held, %wanted, "one state, two final transfers");
+            }
+            other => other?,
+        }
+    }
+    Ok(())
+}
+
+/// 0 for a file that is missing or makes no sense: everything is pinned again, which changes
+/// nothing.
+fn read_cursor(path: &Path) -> u64 {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    text.trim().parse().unwrap_or(0)
+}
+
+fn write_cursor(path: &Path, cursor: u64) -> std::io::Result<()> {
+    let new = path.with_extension("new");
+    std::fs::write(&new, format!("{cursor}\n"))?;
+    std::fs::rename(&new, path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ipfs_adapter::Memory;
+
+    #[test]
+    fn a_second_spender_changes_nothing_and_stops_nothing() {
+        let store = Memory::new(0);
+        let pin = |what: &[u8], why: &[u8]| Pin {
+            id: ContentId::of(what),
+            label: Label::new(why).expect("short"),
+        };
+        let pins = [pin(b"a", b"1"), pin(b"b", b"1")];
+        assert_eq!(pin_all(&store, &pins), Ok(()));
+        assert_eq!(pin_all(&store, &[pin(b"a", b"2"), pin(b"c", b"2")]), Ok(()));
+        let labels = store.labels(&[b"a", b"b", b"c"].map(|bytes| ContentId::of(bytes)));
+        let texts: Vec<_> =
+            labels.expect("it is sound").into_iter().map(|l| l.map(|l| l.to_string())).collect();
+        assert_eq!(texts, [Some("31".into()), Some("31".into()), Some("32".into())]);
+    }
+
+    #[test]
+    fn the_cursor_comes_back_or_begins_anew() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("pinned");
+        assert_eq!(read_cursor(&path), 0);
+        write_cursor(&path, 1_234).expect("it can be written");
+        assert_eq!(read_cursor(&path), 1_234);
+        std::fs::write(&path, "garbage").expect("it can be written");
+        assert_eq!(read_cursor(&path), 0);
+    }
+}

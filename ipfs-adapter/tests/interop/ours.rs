@@ -137,7 +137,7 @@ impl Ours {
         assert_eq!((provided.stored, provided.failed), (1, 0), "somebody keeps the record");
     }
 
-    /// Looks until it sees that this peer provides the key; then the record has addresses.
+    /// Looks until it sees that this peer provides the key, and where it is.
     pub async fn finds(&self, key: &ContentId, provider: &PeerId) {
         let options = FindOptions {
             deadline: CALL_MAX,
@@ -145,12 +145,17 @@ impl Ours {
             providers_max: 20,
             use_cache: false,
         };
+        let mut found = None;
         until("we find the foreign record", async || {
             let query = self.node.find(vec![*key], options).expect("one key");
-            let outcome = query.outcome().await.expect("it runs");
-            outcome.answers[0].providers.iter().any(|one| one.peer == *provider)
+            let mut outcome = query.outcome().await.expect("it runs");
+            let providers = std::mem::take(&mut outcome.answers[0].providers);
+            found = providers.into_iter().find(|one| one.peer == *provider);
+            found.is_some()
         })
         .await;
+        let addresses = found.map(|one| one.addresses).unwrap_or_default();
+        assert!(!addresses.is_empty(), "the record tells where its provider is");
     }
 
     /// A block that is not here yet, from whoever has it.

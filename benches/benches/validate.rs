@@ -50,6 +50,9 @@ impl Bench {
         let (proposal, _) = fixture.propose(fixture.transfers(fixture.coins.len()));
         let folder = tempfile::tempdir().expect("a folder");
         let own = MEMBERS - 1;
+        let permitted =
+            store::first_start::permit(folder.path(), &fixture.network.id, &member_key(own));
+        permitted.expect("a first start");
         let opened = store::open(folder.path(), &fixture.network, own, &member_key(own), false);
         let opened = opened.expect("an empty store opens");
         Self { fixture, job: Judge { proposal, only: None }, opened, folder }

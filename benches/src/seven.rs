@@ -6,6 +6,7 @@ use ledger::{Address, SignedTransfer, TransferId};
 use node::board::{Entry, Status};
 use node::config::{ApiConfig, LogConfig, QuicConfig, StoreConfig, ValidationConfig};
 use node::node::{RunOptions, run_with};
+use node::store::first_start;
 use node::{Handle, NodeConfig};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -37,6 +38,11 @@ impl Seven {
         let folder = tempfile::tempdir().expect("a folder");
         let genesis = fixture.genesis.to_json();
         std::fs::write(folder.path().join("genesis.json"), genesis).expect("the genesis file");
+        for member in 0..MEMBERS {
+            let home = folder.path().join(format!("v{member}"));
+            let permitted = first_start::permit(&home, &fixture.network.id, &member_key(member));
+            permitted.expect("a first start");
+        }
         let (sender, receiver) = mpsc::sync_channel(MEMBERS.into());
         let run = |member| {
             let config = config(folder.path(), member);

@@ -55,6 +55,9 @@ pub struct Step {
     pub evidence: Vec<Evidence>,
     /// Two certified transfers of one state: the node must stop voting and say so.
     pub fork: Option<TokenState>,
+    /// A transfer that this member has voted for and knows nothing of: it has forgotten promises
+    /// and must stop voting.
+    pub forgotten: Option<TransferId>,
 }
 
 impl Step {
@@ -72,6 +75,7 @@ impl Step {
         self.blame.extend(other.blame);
         self.evidence.extend(other.evidence);
         self.fork = self.fork.or(other.fork);
+        self.forgotten = self.forgotten.or(other.forgotten);
     }
 }
 

@@ -8,6 +8,7 @@
 //! | `validator/accept.rs` | R6, R7: accepting and the Commit vote; certificates that must wait |
 //! | `validator/apply.rs` | R7, R8: applying |
 //! | `validator/closed.rs` | R10: votes that are forgotten are never contradicted |
+//! | `validator/recall.rs` | §5: own votes that are not remembered |
 //! | `validator/replay.rs` | being rebuilt from records |
 //!
 //! It owns the tips and the locks of one member. Time comes in as microseconds of any clock that
@@ -17,6 +18,7 @@
 mod accept;
 mod apply;
 mod closed;
+mod recall;
 mod replay;
 mod vote;
 
@@ -43,9 +45,8 @@ pub enum Mode {
     Voting,
     /// It answers `Unknown` until it has what a quorum has applied.
     CatchingUp,
-    /// It serves and applies and never votes: its store was lost or found damaged (protocol §5), or
-    /// it
-    /// found a fork.
+    /// It serves and applies and never votes: its store was lost, rolled back or found damaged
+    /// (protocol §5), or it found a fork.
     Silent,
 }
 
@@ -80,6 +81,8 @@ pub struct Validator {
     member: u16,
     keypair: Keypair,
     mode: Mode,
+    /// Whether the operator lets it vote although promises may be forgotten.
+    is_amnesia_accepted: bool,
     tips: Tips,
     locks: Locks,
     open: HashMap<BatchId, Open>,
@@ -118,6 +121,7 @@ impl Validator {
             member,
             keypair,
             mode: Mode::CatchingUp,
+            is_amnesia_accepted: false,
             tips,
             locks: Locks::default(),
             open: HashMap::new(),

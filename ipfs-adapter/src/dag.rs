@@ -9,7 +9,7 @@
 //!   chunk  chunk  chunk      chunk                             raw blocks of 256 KiB
 //! ```
 //!
-//! [`build`]: bytes to blocks, with exactly the CIDs of `ipfs add --cid-version 1 --raw-leaves
+//! [`mod@build`]: bytes to blocks, with exactly the CIDs of `ipfs add --cid-version 1 --raw-leaves
 //! --chunker size-262144 --max-file-links 174`. [`node`]: one block to links and sizes, strictly.
 //! [`read`]: blocks to bytes. Directories, symbolic links and shards are refused by name.
 //!
@@ -24,7 +24,7 @@ mod unixfs;
 
 pub use build::{Builder, Layout, build};
 pub use node::{Branch, FileNode};
-pub use read::FileReader;
+pub use read::{FileReader, ReadError, write_to};
 
 use crate::ContentId;
 

@@ -8,8 +8,9 @@
 //! | `v` | the format number, one byte |
 //!
 //! A pin's check is the first 8 bytes of sha2-256(`pin` + digest + codec + label); the codec is its
-//! number in the multicodec table. Pins carry their own check because a flipped bit in sled's files is silent. A pin that is
-//! *lost* to such a bit cannot be seen from here: whoever needs to know compares with its journal.
+//! number in the multicodec table. Pins carry their own check because a flipped bit in sled's files
+//! is silent. A pin that is *lost* to such a bit cannot be seen from here: whoever needs to know
+//! compares with its journal.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},

@@ -58,7 +58,7 @@ async fn a_node_that_lost_all_its_peers_is_back_soon_after_they_return() {
     let mut config = nodes::config(&folder, &[]);
     let (listen, _) = ipfs_adapter::swarm::pool::split(address);
     config.listen = vec![listen];
-    let again = nodes::start(config, folder, std::sync::Arc::new(ipfs_adapter::swarm::proof::NoProofs)).await;
+    let again = nodes::start_again(config, folder).await;
     let took = until(&second, |status| status.batch_peers == 1).await;
     assert!(took < Duration::from_secs(5), "{took:?}");
     drop(again);

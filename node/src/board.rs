@@ -1,6 +1,7 @@
 //! The board: what became of the transfers of late, for answers and waiting clients. Bounded: the
 //! oldest ended ones go first; what is final can be read from the store for ever.
 
+use crate::pipeline::dht_check::DhtMark;
 use consensus::{Outcome, TransferReport};
 use ledger::{Certificate, Receipt, SignedTransfer, TransferId};
 use parking_lot::Mutex;
@@ -56,6 +57,8 @@ pub struct Entry {
     pub report: Option<TransferReport>,
     /// The Commit certificate's voters when it was read from the store; empty otherwise.
     pub commit: Vec<u16>,
+    /// How the check with the DHT went, in an untrusted network.
+    pub dht: Option<DhtMark>,
 }
 
 impl Entry {
@@ -67,6 +70,7 @@ impl Entry {
             signed: Arc::new(receipt.entry.signed.clone()),
             report: None,
             commit: voters(&receipt.certificate),
+            dht: None,
         }
     }
 }
@@ -122,6 +126,7 @@ impl Board {
             signed: Arc::new(signed.clone()),
             report: None,
             commit: Vec::new(),
+            dht: None,
         };
         inner.entries.insert(id, Slot { entry, bytes, ended: None });
         inner.order.push_back(id);
@@ -140,6 +145,13 @@ impl Board {
         slot.entry.report = Some(report);
         if let Some(ended) = slot.ended.take() {
             ended.send_replace(true);
+        }
+    }
+
+    /// How the check with the DHT went.
+    pub fn mark(&self, id: &TransferId, mark: DhtMark) {
+        if let Some(slot) = self.inner.lock().entries.get_mut(id) {
+            slot.entry.dht = Some(mark);
         }
     }
 

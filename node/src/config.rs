@@ -2,6 +2,8 @@
 //! relative paths are taken from the file's folder.
 
 use crate::error::{CONFIG, Failure};
+use crate::ipfs::config::IpfsConfig;
+use ipfs_adapter::chunks::ChunkConfig;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -33,6 +35,12 @@ pub struct NodeConfig {
     /// The store.
     #[serde(default)]
     pub store: StoreConfig,
+    /// The node's part in the peer-to-peer network.
+    #[serde(default)]
+    pub ipfs: IpfsConfig,
+    /// How work is spread.
+    #[serde(default)]
+    pub performance: PerformanceConfig,
     /// Logging.
     #[serde(default)]
     pub log: LogConfig,
@@ -78,11 +86,40 @@ pub struct ValidationConfig {
     pub trusted_network: bool,
     /// Threads of the CPU pool; 0 takes one a core.
     pub threads: usize,
+    /// What the DHT's silence means: `proceed`, the verdict of the other stages stands, or
+    /// `unknown`, the transfer waits (strict).
+    pub dht_silence: DhtSilence,
+    /// How long the DHT stage waits for answers and proofs, ms.
+    pub dht_deadline_ms: u64,
+}
+
+/// What silence of the DHT means for a transfer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DhtSilence {
+    /// No veto: the verdict of the other stages stands, marked.
+    #[default]
+    Proceed,
+    /// Not known: neither a lock nor a vote.
+    Unknown,
+}
+
+/// How work is spread.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PerformanceConfig {
+    /// Content in chunks.
+    pub chunks: ChunkConfig,
 }
 
 impl Default for ValidationConfig {
     fn default() -> Self {
-        Self { trusted_network: true, threads: 0 }
+        Self {
+            trusted_network: true,
+            threads: 0,
+            dht_silence: DhtSilence::default(),
+            dht_deadline_ms: 250,
+        }
     }
 }
 
@@ -90,7 +127,9 @@ impl Default for ValidationConfig {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct StoreConfig {
-    /// Vote although the store was found damaged. Risks a double vote; see PROTOCOL.md section 5.
+    /// Vote although the store was lost, rolled back or found damaged, or a fork was found: what
+    /// this member promised may be forgotten. Risks a double vote, and with it everybody's safety;
+    /// see PROTOCOL.md section 5. One start with it is enough.
     pub vote_after_damage: bool,
 }
 
@@ -126,8 +165,32 @@ const KEYS: &[&str] = &[
     "validation",
     "validation.trusted_network",
     "validation.threads",
+    "validation.dht_silence",
+    "validation.dht_deadline_ms",
     "store",
     "store.vote_after_damage",
+    "ipfs",
+    "ipfs.enabled",
+    "ipfs.listen",
+    "ipfs.bootstrap",
+    "ipfs.bootstrap_file",
+    "ipfs.kad_protocol",
+    "ipfs.mode",
+    "ipfs.allow_private",
+    "ipfs.preset",
+    "ipfs.announce",
+    "ipfs.republish_hours",
+    "ipfs.content_bytes_max",
+    "ipfs.records_max",
+    "ipfs.kubo",
+    "performance",
+    "performance.chunks",
+    "performance.chunks.max_concurrent_retrievals",
+    "performance.chunks.max_concurrent_uploads",
+    "performance.chunks.chunk_timeout_secs",
+    "performance.chunks.retry_failed_chunks",
+    "performance.chunks.prefer_fast_peers",
+    "performance.chunks.peer_response_timeout_secs",
     "log",
     "log.level",
     "log.format",
@@ -157,6 +220,15 @@ impl NodeConfig {
         let folder = path.parent().unwrap_or(Path::new("."));
         for path in [&mut config.home, &mut config.genesis, &mut config.key, &mut config.peers] {
             *path = folder.join(&*path);
+        }
+        if let Some(path) = &mut config.ipfs.bootstrap_file {
+            *path = folder.join(&*path);
+        }
+        let needs_ipfs = !config.validation.trusted_network;
+        if needs_ipfs && !config.ipfs.enabled {
+            return Err(failed(
+                "validation.trusted_network = false asks the DHT, and ipfs.enabled = false".into(),
+            ));
         }
         Ok(config)
     }

@@ -7,8 +7,10 @@ use crate::config::NodeConfig;
 use crate::driver::Command;
 use crate::error::{Failure, NO_QUORUM, OVERLOADED, STORE_FAILED};
 use crate::events::Events;
+use crate::ipfs::IpfsNode;
+use crate::ipfs::foreign::ForeignReceipts;
 use crate::metrics::Metrics;
-use crate::store::{Store, StoreError};
+use crate::store::{Silence, Store, StoreError};
 use consensus::{AppliedBatch, Evidence, Validator};
 use ledger::{BatchId, Canonical, Name, Network, Receipt, SignedTransfer, TransferId};
 use parking_lot::RwLock;
@@ -56,8 +58,14 @@ pub struct Shared {
     pub peers: RwLock<Vec<PeerView>>,
     /// Why the node does not vote, when its store has failed.
     pub failed: RwLock<Option<String>>,
+    /// Why the node never votes, when it may have forgotten promises or has found a fork.
+    pub silence: RwLock<Option<Silence>>,
     /// Bytes of clients' transfers that wait for the driver.
     pub queued_bytes: AtomicUsize,
+    /// The embedded IPFS node; `None` where it is switched off.
+    pub ipfs: Option<IpfsNode>,
+    /// Receipts that others showed for what is not applied here.
+    pub foreign: ForeignReceipts,
     /// Set when the node is to end.
     pub is_stopping: AtomicBool,
     /// Where the API listens.
@@ -126,7 +134,7 @@ impl Handle {
             let what = "the node is stopping; nothing was proposed";
             return Err(Failure::new(OVERLOADED, what).help("send it to another validator"));
         }
-        if let Some(why) = &*self.shared.failed.read() {
+        if let Some(why) = self.shared.why_silent() {
             let what = format!("this node does not vote: {why}; nothing was proposed");
             return Err(Failure::new(STORE_FAILED, what).help("send it to another validator"));
         }
@@ -166,7 +174,8 @@ impl Handle {
     /// # Errors
     /// A damaged or unreadable store.
     pub fn receipt(&self, id: &TransferId) -> Result<Option<Receipt>, StoreError> {
-        self.shared.store.receipt(id)
+        let own = self.shared.store.receipt(id)?;
+        Ok(own.or_else(|| self.shared.foreign.get(id)))
     }
 
     /// A batch with its Commit certificate.
@@ -210,6 +219,13 @@ impl Shared {
     pub fn name_of(&self, member: u16) -> String {
         let member = self.network.committee.member(member);
         member.map_or_else(|| "?".into(), |member| member.name.to_string())
+    }
+
+    /// Why this node does not vote, if it is not only catching up: its store has failed, or it is
+    /// silent for good.
+    pub fn why_silent(&self) -> Option<String> {
+        let silence = || self.silence.read().as_ref().map(Silence::to_string);
+        self.failed.read().clone().or_else(silence)
     }
 
     /// Whether this node is caught up, votes, and reaches a quorum.

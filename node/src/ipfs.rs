@@ -18,18 +18,20 @@ pub mod proofs;
 
 use crate::error::{BUSY, CONFIG, Code, Failure, INTERNAL};
 use crate::handle::Shared;
-use crate::peers_file::follow_lines;
 use config::IpfsConfig;
 use ipfs_adapter::embedded::{Embedded, EmbeddedConfig, StartError};
 use ipfs_adapter::swarm::SwarmError;
-use ipfs_adapter::{ContentId, Multiaddr};
+use ipfs_adapter::{ContentId, Ipfs, Multiaddr, PeerId};
 use ledger::TokenState;
+use parking_lot::Mutex;
 use proofs::ProofSource;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 
+/// How often the file of bootstrap peers is looked at.
+const FOLLOW: Duration = Duration::from_millis(250);
 /// How long the thread may take to end.
 const STOP_MAX: Duration = Duration::from_secs(2);
 
@@ -46,9 +48,11 @@ pub struct IpfsNode {
     pub runtime: tokio::runtime::Handle,
     /// Where it listens, `/p2p/…` at the end.
     pub addresses: Vec<Multiaddr>,
+    /// Its name there.
+    pub peer: PeerId,
     proofs: ProofSource,
     stop: watch::Sender<bool>,
-    thread: Option<std::thread::JoinHandle<()>>,
+    thread: Mutex<Option<std::thread::JoinHandle<()>>>,
 }
 
 impl IpfsNode {
@@ -84,7 +88,8 @@ impl IpfsNode {
         let peer = status.info.peer;
         let named = |address: Multiaddr| address.with_p2p(peer).unwrap_or_else(|address| address);
         let addresses: Vec<Multiaddr> = status.info.addresses.into_iter().map(named).collect();
-        Ok(Self { embedded, runtime: handle, addresses, proofs, stop, thread: Some(thread) })
+        let thread = Mutex::new(Some(thread));
+        Ok(Self { embedded, runtime: handle, addresses, peer, proofs, stop, thread })
     }
 
     /// Shows proofs from the node's store from now on and, where it is asked for, announces what is
@@ -97,10 +102,15 @@ impl IpfsNode {
         }
     }
 
+    /// Who can be asked who provides what.
+    pub fn sources(&self) -> Vec<Arc<dyn Ipfs>> {
+        vec![self.embedded.clone()]
+    }
+
     /// Ends it and waits shortly.
-    pub async fn stop(&mut self) {
+    pub async fn stop(&self) {
         self.stop.send_replace(true);
-        let Some(thread) = self.thread.take() else { return };
+        let Some(thread) = self.thread.lock().take() else { return };
         let joined = tokio::task::spawn_blocking(move || thread.join().is_ok());
         let joined = tokio::time::timeout(STOP_MAX, joined).await;
         if !matches!(joined, Ok(Ok(true))) {
@@ -126,11 +136,7 @@ async fn run(
     drop(started.send(Ok(embedded.clone())));
     let follow = async {
         let Some(path) = bootstrap_file else { return std::future::pending().await };
-        follow_lines(&path, |lines| {
-            let addresses = lines.iter().filter_map(|line| line.parse().ok()).collect();
-            embedded.add_bootstrap(addresses)
-        })
-        .await;
+        follow(&path, &embedded).await;
     };
     tokio::select! {
         // The sender is gone only when the node ends.
@@ -138,6 +144,22 @@ async fn run(
         () = follow => {}
     }
     embedded.stop().await;
+}
+
+/// Reads the file of bootstrap peers again whenever it changes. Lines that are no address are
+/// skipped.
+async fn follow(path: &Path, embedded: &Embedded) {
+    let mut looks = tokio::time::interval(FOLLOW);
+    let mut known = String::new();
+    loop {
+        looks.tick().await;
+        let Ok(text) = tokio::fs::read_to_string(path).await else { continue };
+        if text != known {
+            let addresses = text.lines().filter_map(|line| line.trim().parse().ok()).collect();
+            embedded.add_bootstrap(addresses).await;
+            known = text;
+        }
+    }
 }
 
 fn failure(error: &StartError) -> Failure {

@@ -19,8 +19,8 @@
 //!
 //! **What is not.** The head trails the newest group by one sync until the journal has been quiet
 //! for 50 ms: damage *and* a crash within that time can take the last group unnoticed. An older
-//! copy of the whole directory is a valid journal. A directory that is wholly gone looks new: open
-//! with `create: false` once the node is set up.
+//! copy of the whole directory is a valid journal. A directory that is wholly gone looks new: who
+//! opens with `create: true` has to know that it is (`store/first_start`).
 //!
 //! **Measured** (2 vCPU, virtual disk, ext4): append + fdatasync of 256 B, p50 / p99: growing file
 //! 110-135 / 160-240 µs; fallocate 91 / 156; zero-filled 98 / 138, but 25-160 ms for each segment.

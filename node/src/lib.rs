@@ -14,6 +14,7 @@
 //!    "cpu" pool: rayon, the pipeline ──────Done, 1,024────┤
 //!    "journal" thread: write, fdatasync ───watch──────────┘
 //!    "checkpoint" thread: sled, now and then
+//!    "dht" thread: tokio, current thread: the embedded IPFS node, its pinner (see `ipfs`)
 //! ```
 //!
 //! One owner a datum: the driver alone writes the validator's state (others read it under a lock
@@ -25,10 +26,12 @@ pub mod cli;
 pub mod client;
 pub mod config;
 pub mod driver;
+pub mod durable;
 pub mod error;
 pub mod events;
 pub mod handle;
 pub mod index;
+pub mod ipfs;
 pub mod journal;
 pub mod keyfile;
 pub mod metrics;

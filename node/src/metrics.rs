@@ -1,7 +1,9 @@
 //! Counters and timings, in the Prometheus text format at `GET /metrics`. Base units, bounded
 //! labels.
 
+use crate::pipeline::dht_check::DhtMark;
 use consensus::{Outcome, TransferReport};
+use ipfs_adapter::Provided;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -42,6 +44,9 @@ pub struct Metrics {
     pub dropped: Gauge,
     /// 1 while this node votes.
     pub voting: Gauge,
+    dht_checks: Family<Labels, Counter>,
+    dht_proofs: Family<Labels, Counter>,
+    announced: Family<Labels, Counter>,
 }
 
 fn timing() -> Histogram {
@@ -65,6 +70,9 @@ impl Default for Metrics {
             queued: Gauge::default(),
             dropped: Gauge::default(),
             voting: Gauge::default(),
+            dht_checks: Family::default(),
+            dht_proofs: Family::default(),
+            announced: Family::default(),
         };
         metrics.register();
         metrics
@@ -89,6 +97,9 @@ impl Metrics {
         r.register("reachable_validators", "Members heard from lately", self.reachable.clone());
         r.register("queued_transfers", "Transfers that wait for a batch", self.queued.clone());
         r.register("dropped_messages", "Messages not sent to slow peers", self.dropped.clone());
+        r.register("dht_checks", "Transfers checked with the DHT", self.dht_checks.clone());
+        r.register("dht_proofs", "Providers asked for proofs", self.dht_proofs.clone());
+        r.register("announced_keys", "Spent states announced", self.announced.clone());
         r.register("voting", "1 while this node votes", self.voting.clone());
     }
 
@@ -114,6 +125,30 @@ impl Metrics {
         ] {
             self.stages.get_or_create(&[("stage", stage)]).observe(seconds(time_us));
         }
+    }
+
+    /// Counts transfers that were checked with the DHT.
+    pub fn dht_checked<'a>(&self, marks: impl Iterator<Item = &'a DhtMark>) {
+        for mark in marks {
+            self.dht_checks.get_or_create(&[("result", mark.word())]).inc();
+        }
+    }
+
+    /// Counts a provider that was asked for proofs.
+    pub fn proof_shown(&self, is_good: bool) {
+        let result = if is_good { "valid" } else { "none" };
+        self.dht_proofs.get_or_create(&[("result", result)]).inc();
+    }
+
+    /// Counts announced keys; `None`: the network could not be asked.
+    pub fn announced(&self, keys: usize, provided: Option<&Provided>) {
+        let count = |result, count: usize| {
+            let count = u64::try_from(count).expect("a message's keys");
+            self.announced.get_or_create(&[("result", result)]).inc_by(count);
+        };
+        let stored = provided.map_or(0, |provided| provided.stored.min(keys));
+        count("stored", stored);
+        count("failed", keys - stored);
     }
 
     /// Counts one pass of a stage of the pipeline.

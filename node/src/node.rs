@@ -7,6 +7,8 @@ use crate::driver::{COMMANDS_MAX, Driver, INBOUND_MAX, Inputs};
 use crate::error::{BUSY, CONFIG, Code, Failure, GENESIS, INTERNAL, STORE_FAILED};
 use crate::events::Events;
 use crate::handle::{Handle, PeerView, Shared};
+use crate::ipfs::IpfsNode;
+use crate::ipfs::foreign::ForeignReceipts;
 use crate::keyfile;
 use crate::metrics::Metrics;
 use crate::peers_file::PeersFile;
@@ -15,7 +17,7 @@ use crate::store::{self, Opened};
 use crate::store_lock::{LockError, StoreLock};
 use crate::sync::{FETCHED_MAX, Sync};
 use crate::transport::{Member, Timings, Transport, TransportConfig, TransportError};
-use consensus::{Mode, Proposer};
+use consensus::Proposer;
 use ledger::{Genesis, Keypair, Network};
 use parking_lot::RwLock;
 use std::io::Read;
@@ -84,7 +86,15 @@ async fn run_inside(
     let listener = listen(config.api.listen)?;
     let api_address = listener.local_addr().map_err(|error| port(config.api.listen, &error))?;
     let opened = open_store(&config, &network, member, &keypair).await?;
-    let shared = share(&config, &network, member, opened, &transport, api_address);
+    let ipfs = match config.ipfs.enabled {
+        true => Some(IpfsNode::start(&config.ipfs, &config.home).await?),
+        false => None,
+    };
+    let places = Places { api: api_address, quic: transport.local_address() };
+    let shared = share(&config, &network, member, (opened, ipfs), places);
+    if let Some(ipfs) = &shared.ipfs {
+        ipfs.serve(&shared);
+    }
     let ready = config.home.join("ready.json");
     let (commands_in, commands) = mpsc::channel(COMMANDS_MAX);
     let handle = Handle { shared: shared.clone(), commands: commands_in };
@@ -96,7 +106,7 @@ async fn run_inside(
     let sync = Sync::new(member, network.committee.members().len(), fetched_in);
     let driver = Driver::new(shared.clone(), transport.clone(), pipeline, proposer, sync);
     let (api_stop, api_thread) = start_api(handle.clone(), listener)?;
-    write_ready(&ready, &config.name, api_address, shared.quic_address)?;
+    write_ready(&ready, &shared)?;
     tracing::info!(api = %api_address, quic = %shared.quic_address, "listening");
     listening(handle.clone());
     let watch = tokio::spawn(peers_file.follow(transport.clone(), shared.clone()));
@@ -107,6 +117,9 @@ async fn run_inside(
     api_stop.send_replace(true);
     join_api(api_thread).await;
     transport.close().await;
+    if let Some(ipfs) = &shared.ipfs {
+        ipfs.stop().await;
+    }
     if let Err(error) = std::fs::remove_file(&ready) {
         tracing::debug!(%error, "the ready file was gone already");
     }
@@ -125,11 +138,6 @@ async fn run_inside(
 /// # Errors
 /// A [`Failure`] of code `genesis`, `key_file` or `config`.
 pub fn identity(config: &NodeConfig) -> Result<(Arc<Network>, Keypair, u16), Failure> {
-    if !config.validation.trusted_network {
-        let what = "validation.trusted_network = false needs the DHT, which this version has not; \
-                    nothing was started";
-        return Err(Failure::new(CONFIG, what).help("set it to true"));
-    }
     let network = Arc::new(load_network(&config.genesis)?);
     let keypair = keyfile::load(&config.key)?;
     let Some(member) = network.committee.index_of(&keypair.public()) else {
@@ -232,24 +240,32 @@ async fn open_store(
     let opened =
         tokio::task::spawn_blocking(move || store::open(&home, &network, member, &keypair, accept));
     let opened = opened.await.map_err(|error| Failure::new(INTERNAL, error.to_string()))?;
-    let mut opened = opened.map_err(|error| {
+    let opened = opened.map_err(|error| {
         Failure::new(CONFIG, format!("the store in {}: {error}", config.home.display()))
             .help(format!("quorate store verify --home {}", config.home.display()))
     })?;
-    if let Some(damage) = &opened.damage {
-        tracing::error!(%damage, "the store is damaged: this node serves and does not vote");
-        opened.validator.set_mode(Mode::Silent);
+    if config.store.vote_after_damage {
+        tracing::warn!("store.vote_after_damage is on: a lost store may lead to a double vote");
+    }
+    if let Some(silence) = &opened.silence {
+        tracing::error!(%silence, "this node does not vote");
     }
     Ok(opened)
+}
+
+/// Where a node listens.
+#[derive(Clone, Copy)]
+struct Places {
+    api: SocketAddr,
+    quic: SocketAddr,
 }
 
 fn share(
     config: &NodeConfig,
     network: &Arc<Network>,
     member: u16,
-    opened: Opened,
-    transport: &Transport,
-    api_address: SocketAddr,
+    (opened, ipfs): (Opened, Option<IpfsNode>),
+    places: Places,
 ) -> Arc<Shared> {
     let (records, is_rebuilt) = opened.replayed;
     tracing::info!(records, is_rebuilt, "the store is open");
@@ -278,10 +294,13 @@ fn share(
         metrics: Metrics::default(),
         peers: RwLock::new(peers.collect()),
         failed: RwLock::new(failed),
+        silence: RwLock::new(opened.silence),
         queued_bytes: AtomicUsize::new(0),
+        ipfs,
+        foreign: ForeignReceipts::default(),
         is_stopping: AtomicBool::new(false),
-        api_address,
-        quic_address: transport.local_address(),
+        api_address: places.api,
+        quic_address: places.quic,
         started: Instant::now(),
     })
 }
@@ -326,12 +345,15 @@ async fn join_api(thread: ApiThread) {
     }
 }
 
-fn write_ready(path: &Path, name: &str, api: SocketAddr, quic: SocketAddr) -> Result<(), Failure> {
+fn write_ready(path: &Path, shared: &Shared) -> Result<(), Failure> {
+    let addresses = shared.ipfs.iter().flat_map(|ipfs| &ipfs.addresses);
+    let ipfs: Vec<String> = addresses.map(|address| address.to_string()).collect();
     let document = serde_json::json!({
-        "name": name,
+        "name": shared.config.name,
         "pid": std::process::id(),
-        "api": format!("http://{api}"),
-        "quic": quic.to_string(),
+        "api": format!("http://{}", shared.api_address),
+        "quic": shared.quic_address.to_string(),
+        "ipfs": ipfs,
     });
     let temporary = path.with_extension("new");
     let written = std::fs::write(&temporary, format!("{document}\n"))

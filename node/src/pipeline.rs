@@ -8,7 +8,8 @@
 //! ```
 //!
 //! Each batch is one job of the CPU pool and its stages use the pool's threads inside, so while one
-//! batch waits in a later stage the next is hashed in an earlier one. `verdicts[i]` belongs to
+//! batch waits in a later stage the next is hashed in an earlier one. The DHT stage's look-up
+//! begins with prefetch and is waited for on another thread. `verdicts[i]` belongs to
 //! `transfers[i]`, always all of them; what fails early skips the dear signature check. Small
 //! batches are judged on the caller's thread: waking the pool costs more than it saves below
 //! [`INLINE_ENTRIES_MAX`].
@@ -48,6 +49,12 @@ pub struct Pipeline {
     done: mpsc::Sender<Done>,
 }
 
+/// What the DHT stage still has to do for a batch.
+struct Open {
+    checked: pin_check::PinChecked,
+    question: dht_check::Question,
+}
+
 impl Pipeline {
     /// A pool of `threads` threads; 0 takes one a core.
     ///
@@ -70,13 +77,19 @@ impl Pipeline {
         let inputs: usize =
             job.proposal.entries.iter().map(|e| e.signed.transfer.inputs.len()).sum();
         if job.proposal.entries.len() <= INLINE_ENTRIES_MAX && inputs <= 64 {
-            return Some(run(shared, job));
+            return match run(shared, job) {
+                Ok(judged) => Some(judged),
+                Err(open) => {
+                    finish(shared, open, self.done.clone());
+                    None
+                }
+            };
         }
         let (shared, done) = (shared.clone(), self.done.clone());
-        self.pool.spawn(move || {
-            let judged = run(&shared, job);
+        self.pool.spawn(move || match run(&shared, job) {
             // The driver is gone only when the node ends.
-            drop(done.blocking_send(Done::Judged(judged)));
+            Ok(judged) => drop(done.blocking_send(Done::Judged(judged))),
+            Err(open) => finish(&shared, open, done),
         });
         None
     }
@@ -84,33 +97,52 @@ impl Pipeline {
     /// Judges clients' transfers: at once when they are few, else in the pool.
     pub fn admit(&self, shared: &Arc<Shared>, group: Vec<Admission>) -> Option<Vec<Admitted>> {
         if group.len() < INLINE_ENTRIES_MAX {
-            return Some(admit::admit(shared, group));
+            let (admitted, question) = admit::admit(shared, group);
+            let Some(question) = question else { return Some(admitted) };
+            admit::finish(shared, admitted, question, self.done.clone());
+            return None;
         }
         let (shared, done) = (shared.clone(), self.done.clone());
-        self.pool.spawn(move || {
-            let admitted = admit::admit(&shared, group);
+        self.pool.spawn(move || match admit::admit(&shared, group) {
             // As above.
-            drop(done.blocking_send(Done::Admitted(admitted)));
+            (admitted, None) => drop(done.blocking_send(Done::Admitted(admitted))),
+            (admitted, Some(question)) => admit::finish(&shared, admitted, question, done),
         });
         None
     }
 }
 
-/// All four stages over one batch, each timed.
-pub fn run(shared: &Shared, job: Judge) -> Judged {
+/// Waits for the DHT's answers on the IPFS node's thread, so that neither the driver nor the pool
+/// waits; then the batch is judged.
+fn finish(shared: &Arc<Shared>, open: Open, done: mpsc::Sender<Done>) {
+    let ipfs = shared.ipfs.as_ref().expect("there was somebody to ask");
+    let shared = shared.clone();
+    ipfs.runtime.spawn(async move {
+        let findings = open.question.answer(&shared).await;
+        let is_strict = dht_check::is_strict(&shared);
+        let judged = dht_check::dht_check(open.checked, Some(&findings), is_strict);
+        // The driver is gone only when the node ends.
+        drop(done.send(Done::Judged(judged)).await);
+    });
+}
+
+/// The stages over one batch, each timed. In an untrusted network the last one is left to
+/// [`finish`]: its look-up has been under way since the first.
+fn run(shared: &Shared, job: Judge) -> Result<Judged, Open> {
     let start = Instant::now();
     let prefetched = prefetch::prefetch(&shared.validator.read(), job);
     shared.metrics.stage("prefetch", start.elapsed());
+    let question = dht_check::ask(shared, prefetched.open_states());
     let start = Instant::now();
     let hashed = hash::hash(&shared.network, prefetched);
     shared.metrics.stage("hash", start.elapsed());
     let start = Instant::now();
     let checked = pin_check::pin_check(&shared.store, hashed);
     shared.metrics.stage("pin_check", start.elapsed());
-    let start = Instant::now();
-    let judged = dht_check::dht_check(shared.config.validation.trusted_network, checked);
-    shared.metrics.stage("dht_check", start.elapsed());
-    judged
+    match question {
+        Some(question) => Err(Open { checked, question }),
+        None => Ok(dht_check::dht_check(checked, None, false)),
+    }
 }
 
 #[cfg(test)]

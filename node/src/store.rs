@@ -18,20 +18,23 @@
 //! That a state is spent, and by whom, follows from the tip and the transfers (a pin needs no row
 //! of its own here). Locks are rebuilt from the journal's live records.
 
+pub mod first_start;
 mod open;
 mod row;
+mod silence;
 mod verify;
 
 use crate::index::{Checkpoint, CheckpointJob, Index, IndexError};
 use crate::journal::{Journal, JournalError, Location};
 use consensus::{Applied, AppliedBatch, AppliedLine, Batch, Evidence, Proposal, Record, Tips};
-use ledger::{BatchId, Bitmap, DecodeError, Receipt, TransferId};
+use ledger::{BatchId, Bitmap, DecodeError, Receipt, TokenState, TransferId};
 use parking_lot::{Mutex, RwLock};
 use row::{Line, TransferRow};
 use std::collections::HashMap;
 use std::time::Instant;
 
 pub use open::{OpenError, Opened, open};
+pub use silence::{Cause, Silence};
 pub use verify::{StoreReport, verify};
 
 /// Kind of the journal's checkpoint records; the consensus' kinds are 1 to 5.
@@ -226,6 +229,24 @@ impl Store {
     /// Every [`StoreError`].
     pub fn read_place(&self, place: (Location, Location)) -> Result<AppliedBatch, StoreError> {
         self.read_applied(place.0, place.1)
+    }
+
+    /// What a line of the applied log spent: each input state with the transfer that spent it.
+    /// Empty behind the end of the log.
+    ///
+    /// # Errors
+    /// Every [`StoreError`].
+    pub fn spent_by(&self, line: u64) -> Result<Vec<(TokenState, TransferId)>, StoreError> {
+        let line = usize::try_from(line).unwrap_or(usize::MAX);
+        let Some(line) = self.lines.read().get(line).cloned() else { return Ok(Vec::new()) };
+        let proposal = self.read_batch(line.batch_at)?;
+        let applied = proposal.entries.iter().enumerate().filter(|(i, _)| line.bitmap.has(*i));
+        let transfers = applied.map(|(_, entry)| &entry.signed.transfer);
+        let spent = transfers.flat_map(|transfer| {
+            let id = transfer.id();
+            transfer.inputs.iter().map(move |input| (input.state, id))
+        });
+        Ok(spent.collect())
     }
 
     /// Whether this node has applied a transfer. An unreadable index answers no; the receipt is

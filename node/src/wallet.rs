@@ -10,7 +10,6 @@
 //! A transfer is stored, then promised its tokens, then sent. After a crash between any two steps
 //! the bytes are there to be sent again, or were never promised anything. Keys are not kept here.
 
-pub mod disk;
 pub mod process;
 pub mod promises;
 pub mod record;
@@ -23,6 +22,7 @@ pub use record::{Progress, Record};
 pub use select::{Chosen, SelectError, Wanted, choose};
 pub use testnet::{Registered, Registry, TestnetAccount, TestnetFile, TestnetValidator};
 
+use crate::durable;
 use crate::error::{CONFIG, Failure};
 use ledger::{Canonical, Input, NetworkId, SignedTransfer, TransferId};
 use std::fs::DirBuilder;
@@ -81,7 +81,8 @@ impl Wallet {
             return Ok(());
         }
         // Syncing the folder after the bytes makes the record durable, too.
-        disk::replace(&path, &signed.to_bytes()).map_err(|error| damaged(&path, &error.to_string()))
+        durable::replace(&path, &signed.to_bytes())
+            .map_err(|error| damaged(&path, &error.to_string()))
     }
 
     /// Notes how far a transfer is, in its record and in the list. One that the wallet does not
@@ -165,7 +166,7 @@ impl Wallet {
     fn write_record(&self, record: &Record) -> Result<(), Failure> {
         let path = self.path(&record.id, "json");
         let bytes = serde_json::to_vec(record).expect("strings and numbers only");
-        disk::replace_soon(&path, &bytes).map_err(|error| damaged(&path, &error.to_string()))
+        durable::replace_soon(&path, &bytes).map_err(|error| damaged(&path, &error.to_string()))
     }
 
     fn inputs_of(&self, id: &TransferId) -> Result<Vec<Input>, Failure> {

@@ -7,6 +7,7 @@ use ledger::{
 use node::board::Status;
 use node::config::{ApiConfig, LogConfig, QuicConfig, StoreConfig, ValidationConfig};
 use node::node::{RunOptions, run_with};
+use node::store::first_start;
 use node::{Handle, NodeConfig};
 use std::path::Path;
 use std::sync::mpsc;
@@ -88,6 +89,9 @@ fn start(tokens: u64) -> Network7 {
     let network = genesis.network().expect("a good genesis");
     let mut seven = Network7 { nodes: Vec::new(), network, folder };
     for index in 0..NODES {
+        let home = seven.folder.path().join(format!("v{index}"));
+        let key = Keypair::from_seed([index + 1; 32]);
+        first_start::permit(&home, &seven.network.id, &key).expect("permitted");
         let running = seven.run(index);
         seven.nodes.push(Some(running));
     }
@@ -327,5 +331,46 @@ fn a_node_that_was_down_catches_up_and_votes_again() {
     wait("it is noticed", || seven.handle(0).can_propose().is_err());
     let refused = block_on(seven.handle(0).submit(moves(&seven.network, 200, 1, bob)));
     assert_eq!(refused.expect_err("four are no quorum").code, node::error::NO_QUORUM);
+    seven.stop();
+}
+
+#[test]
+fn a_node_with_an_older_copy_of_its_journal_meets_its_own_votes_and_is_silent() {
+    let mut seven = start(100);
+    let bob = Address(Keypair::from_seed([201; 32]).public());
+    let pay_some = |seven: &Network7, from: usize, count: usize| {
+        block_on(async {
+            for index in from..from + count {
+                let signed = moves(&seven.network, index, 1, bob);
+                assert_eq!(pay(seven.handle(0), signed).await, Status::Final, "{index}");
+            }
+        });
+    };
+    pay_some(&seven, 0, 5);
+    seven.stop_one(3);
+    let journal = seven.folder.path().join("v3/journal");
+    let older = seven.folder.path().join("older");
+    std::fs::create_dir(&older).expect("a folder");
+    for entry in std::fs::read_dir(&journal).expect("readable").flatten() {
+        std::fs::copy(entry.path(), older.join(entry.file_name())).expect("copied");
+    }
+    seven.start_one(3);
+    wait("it votes", || seven.handle(3).shared.is_ready());
+    // Its votes are needed now, so they are in the certificates.
+    seven.stop_one(5);
+    seven.stop_one(6);
+    pay_some(&seven, 5, 5);
+    seven.stop_one(3);
+    std::fs::remove_dir_all(&journal).expect("removed");
+    std::fs::rename(&older, &journal).expect("rolled back");
+    for _ in 0..2 {
+        seven.start_one(3);
+        wait("it is silent", || seven.handle(3).shared.why_silent().is_some());
+        wait("it catches up", || seven.applied(3) == 10);
+        let why = seven.handle(3).shared.why_silent().expect("it is silent");
+        assert!(why.contains("rolled back"), "{why}");
+        assert!(!seven.handle(3).shared.is_ready());
+        seven.stop_one(3);
+    }
     seven.stop();
 }

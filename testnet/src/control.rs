@@ -2,7 +2,7 @@
 
 use crate::args::{DirArgs, LogsArgs, NamesArgs};
 use crate::folder::{Folder, Listen};
-use crate::launch::{StopSignals, listens, ready};
+use crate::launch::{Readiness, StopSignals, listens, ready};
 use crate::output::{Output, io_failure};
 use crate::probe;
 use crate::process::{State, kill_all, stop_all, until};
@@ -200,9 +200,7 @@ pub async fn reset(args: &DirArgs, output: Output) -> Result<(), Failure> {
     let mut stop = StopSignals::listen()?;
     stop_with_keeper(&folder).await?;
     let hold = Hold::take(&folder)?;
-    for member in folder.network()?.committee.members() {
-        folder.wipe(member.name.as_str())?;
-    }
+    folder.wipe_all(&folder.network()?)?;
     let launched = hold.launch(&plan, 0, None, &mut stop).await?;
     let document = serde_json::to_value(&launched.file).expect("strings and numbers only");
     let count = launched.file.validators.len();
@@ -313,9 +311,9 @@ pub async fn start(args: &NamesArgs, output: Output) -> Result<(), Failure> {
     let mut done = Vec::new();
     for name in &args.names {
         let validator = file.validator(name)?;
-        let is_ready = ready(&folder, &mut nodes, &validator.api, deadline).await?;
+        let readiness = ready(&folder, &mut nodes, &validator.api, deadline).await?;
         let mut document = of_validator(validator);
-        document["ready"] = json!(is_ready);
+        document["ready"] = json!(readiness == Readiness::Ready);
         done.push(document);
     }
     answer(output, "started", &args.names, done)

@@ -3,15 +3,16 @@
 //! ```text
 //! DIR/plan.json  genesis.json  peers.toml  testnet.json  lock (up)  control (who changes it now)
 //! DIR/accounts/alice … judy
-//! DIR/v0/node.toml  key  log  ready.json, and the node's store
+//! DIR/v0/node.toml  key  first-start (until then)  log  ready.json, and the node's store
 //! ```
 
 use crate::output::io_failure;
 use crate::plan::{Drawn, Plan};
 use crate::registry::{Account, remove_if_there, write_whole};
-use ledger::{Genesis, Network};
+use ledger::{Genesis, Keypair, Network};
 use node::config::{ApiConfig, QuicConfig, StoreConfig, ValidationConfig};
 use node::error::{CONFIG, GENESIS, KEY_FILE};
+use node::store::first_start;
 use node::{Failure, NodeConfig, keyfile};
 use serde::Deserialize;
 use std::fs;
@@ -139,6 +140,7 @@ impl Folder {
         for (name, key) in &drawn.validators {
             made(self.home(name))?;
             keyfile::create(&self.home(name).join("key"), key)?;
+            self.permit(name, &drawn.network, key)?;
         }
         let text = serde_json::to_string(plan).expect("numbers only");
         write_whole(&self.dir.join("plan.json"), &text)
@@ -174,11 +176,12 @@ impl Folder {
         (0..plan.accounts).map(read).collect()
     }
 
-    /// Writes a validator's configuration.
+    /// Writes a validator's configuration; what it says about the store stays.
     ///
     /// # Errors
     /// The file can't be written.
     pub fn configure(&self, name: &str, listen: Listen) -> Result<(), Failure> {
+        let old = NodeConfig::load(&self.config(name)).ok();
         let config = NodeConfig {
             name: name.into(),
             home: ".".into(),
@@ -188,7 +191,7 @@ impl Folder {
             quic: QuicConfig { listen: listen.quic, ..QuicConfig::default() },
             api: ApiConfig { listen: listen.api, ..ApiConfig::default() },
             validation: ValidationConfig { trusted_network: true, threads: listen.threads },
-            store: StoreConfig::default(),
+            store: old.map_or_else(StoreConfig::default, |old| old.store),
             log: node::config::LogConfig::default(),
         };
         write_whole(&self.config(name), &config.to_toml())
@@ -208,11 +211,22 @@ impl Folder {
         write_whole(&self.peers(), &text)
     }
 
-    /// Removes everything of a validator but its key and configuration.
+    /// Removes everything of all validators but keys and configurations, then permits their first
+    /// starts. In this order, each step durable: one that forgets while others remember may vote
+    /// twice.
     ///
     /// # Errors
-    /// Something can't be removed.
-    pub fn wipe(&self, name: &str) -> Result<(), Failure> {
+    /// Something can't be removed or written; start over.
+    pub fn wipe_all(&self, network: &Network) -> Result<(), Failure> {
+        let names = || network.committee.members().iter().map(|member| member.name.as_str());
+        names().try_for_each(|name| self.wipe(name))?;
+        names().try_for_each(|name| {
+            let key = keyfile::load(&self.home(name).join("key"))?;
+            self.permit(name, network, &key)
+        })
+    }
+
+    fn wipe(&self, name: &str) -> Result<(), Failure> {
         let home = self.home(name);
         let failed = |error| io_failure(CONFIG, "wiping", &home, &error);
         for entry in fs::read_dir(&home).map_err(failed)? {
@@ -226,7 +240,13 @@ impl Folder {
                 remove_if_there(&entry.path())?;
             }
         }
-        Ok(())
+        fs::File::open(&home).and_then(|folder| folder.sync_all()).map_err(failed)
+    }
+
+    fn permit(&self, name: &str, network: &Network, key: &Keypair) -> Result<(), Failure> {
+        let home = self.home(name);
+        let failed = |error| io_failure(CONFIG, "permitting the first start of", &home, &error);
+        first_start::permit(&home, &network.id, key).map_err(failed)
     }
 }
 

@@ -5,6 +5,7 @@ use crate::output::{Output, io_failure};
 use crate::plan::Plan;
 use crate::registry::write_whole;
 use node::error::CONFIG;
+use node::store::first_start;
 use node::{Failure, keyfile};
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -42,6 +43,7 @@ pub fn init(args: &InitArgs, output: Output) -> Result<(), Failure> {
         let home = out.join(name);
         make(&home)?;
         keyfile::create(&home.join("key"), key)?;
+        first_start::permit(&home, &drawn.network.id, key).map_err(failed)?;
         write_whole(&home.join("genesis.json"), &genesis)?;
         write_whole(&home.join("peers.toml"), &peers(&names))?;
         write_whole(&home.join("node.toml"), &config(name))?;
@@ -115,7 +117,8 @@ fn next_steps(out: &Path, names: &[&str]) -> String {
         "Wrote genesis, configurations and keys for {count} validators to {out}; \
          nothing was started.\n\
          1. Put the validators' real addresses into peers.toml, the same in every folder.\n\
-         2. Copy each folder ({out}/{first} …) to its machine, over a safe way: it has a key.\n\
+         2. Move each folder ({out}/{first} …) to its machine, over a safe way: it has a key,\n   \
+         and the permission for one first start (first-start). Keep no copy of that.\n\
          3. On each machine: quorate run --config node.toml\n\
          The keys of the first accounts are in {out}/accounts; keep them safe."
     )

@@ -1,8 +1,9 @@
 //! Starting all validators of a folder: spawn, wait until each listens, tell each where the others
-//! are, wait until all are ready. All or nothing: when one fails, the others are stopped.
+//! are, wait until all are ready. All or nothing: when one fails, the others are stopped. One that
+//! is silent for good is no failure: it serves, and is named.
 
 use crate::folder::{Folder, Listen};
-use crate::output::io_failure;
+use crate::output::{io_failure, tell};
 use crate::plan::Plan;
 use crate::probe;
 use crate::process::{POLL, Process, stop_all};
@@ -178,10 +179,9 @@ async fn start(
     }
     folder.write_peers(validators.iter().map(|v| (v.name.as_str(), v.quic.as_str())))?;
     for (index, validator) in validators.iter().enumerate() {
-        ready(folder, nodes, &validator.api, deadline)
-            .await?
-            .then_some(())
-            .ok_or_else(|| late(folder, &nodes[index], "ready"))?;
+        if ready(folder, nodes, &validator.api, deadline).await? == Readiness::Late {
+            return Err(late(folder, &nodes[index], "ready"));
+        }
     }
     Ok(validators)
 }
@@ -212,22 +212,37 @@ async fn listening(
     }
 }
 
-/// Waits until the node at `api` is ready, while none of them ends; `false` when the time is over.
+/// How the wait for a node to be ready ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readiness {
+    /// It is ready.
+    Ready,
+    /// It never will be, as was told on standard error: it serves and does not vote.
+    Silent,
+    /// The time is over.
+    Late,
+}
+
+/// Waits until the node at `api` is ready, or known never to be, while none of them ends.
 pub async fn ready(
     folder: &Folder,
     nodes: &mut [Node],
     api: &str,
     deadline: Instant,
-) -> Result<bool, Failure> {
+) -> Result<Readiness, Failure> {
     let mut ticks = ticks();
     loop {
         ticks.tick().await;
         if probe::is_ready(api).await {
-            return Ok(true);
+            return Ok(Readiness::Ready);
+        }
+        if let Some(why) = probe::silence(api).await {
+            tell(&format!("the validator at {api} does not vote: {why}"));
+            return Ok(Readiness::Silent);
         }
         nodes.iter_mut().try_for_each(|node| node.check(folder))?;
         if Instant::now() >= deadline {
-            return Ok(false);
+            return Ok(Readiness::Late);
         }
     }
 }

@@ -16,6 +16,14 @@ pub async fn is_ready(api: &str) -> bool {
     matches!(get(api, "/v1/health/ready").await, Ok((200, _)))
 }
 
+/// Why the node at `api` will never be ready: it is silent. `None` when it may yet be, or when it
+/// does not answer.
+pub async fn silence(api: &str) -> Option<String> {
+    let (_, body) = get(api, "/v1/health/ready").await.ok()?;
+    let health: Value = serde_json::from_slice(&body).ok()?;
+    (health["mode"] == "silent").then(|| health["failed"].as_str().unwrap_or_default().to_string())
+}
+
 /// A node's JSON document; `None` when it does not answer with one.
 pub async fn document(api: &str, path: &str) -> Option<Value> {
     let (status, body) = get(api, path).await.ok()?;

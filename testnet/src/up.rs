@@ -183,7 +183,7 @@ pub async fn watch(nodes: &mut Vec<Node>, stop: &mut StopSignals) -> Result<(), 
 fn summary(file: &TestnetFile, is_detached: bool) -> String {
     let dir = file.dir.display();
     let mut lines = vec![format!(
-        "{}: {} validators are ready, {} of them are a quorum",
+        "{}: {} validators run, {} of them are a quorum",
         file.name,
         file.validators.len(),
         file.quorum

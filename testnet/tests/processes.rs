@@ -1,5 +1,7 @@
 //! `quorate-testnet` with real processes: what it starts, it also ends.
 
+#[path = "processes/amnesia.rs"]
+mod amnesia;
 #[path = "processes/crashes.rs"]
 mod crashes;
 #[path = "processes/running.rs"]
@@ -173,7 +175,14 @@ fn init_writes_for_real_machines_and_overwrites_nothing() {
     let out = place.path("out").display().to_string();
     let document = place.run(["init", "-n", "7", "--out", &out]).ok();
     assert_eq!(document["homes"].as_array().map(Vec::len), Some(7));
-    for name in ["genesis.json", "peers.toml", "v6/node.toml", "v6/key", "v6/genesis.json"] {
+    for name in [
+        "genesis.json",
+        "peers.toml",
+        "v6/node.toml",
+        "v6/key",
+        "v6/genesis.json",
+        "v6/first-start",
+    ] {
         assert!(Path::new(&out).join(name).exists(), "{name}");
     }
     let genesis = std::fs::read(Path::new(&out).join("genesis.json")).expect("a genesis");

@@ -94,6 +94,7 @@ impl Validator {
         let id = checked.certificate().batch;
         let open = self.open.get_mut(&id).expect("the caller looked");
         open.touched_us = now_us;
+        self.recall(&checked, step);
         match checked.certificate().phase {
             Phase::Lock => self.accept(now_us, id, checked, step),
             Phase::Commit => self.apply(now_us, id, checked, step),

@@ -4,6 +4,7 @@
 
 mod bounds;
 mod certificates;
+mod recall;
 mod repeats;
 mod restart;
 
@@ -17,6 +18,26 @@ use ledger::{Certificate, Entry, Phase, Signature, TransferError, TransferId};
 use std::sync::Arc;
 
 const PROPOSER: u16 = 0;
+/// Members enough for a quorum, without member 1, which is looked at: a certificate must not hold
+/// votes that it has not given.
+const QUORUM: [u16; 5] = [0, 2, 3, 4, 5];
+
+/// A certificate of [`QUORUM`] for these entries.
+fn certificate(phase: Phase, batch: &crate::Batch, text: &str) -> CheckedCertificate {
+    certificate_of(QUORUM, phase, batch, text)
+}
+
+fn certificate_of(
+    members: [u16; 5],
+    phase: Phase,
+    batch: &crate::Batch,
+    text: &str,
+) -> CheckedCertificate {
+    let votes: Vec<_> = members.iter().map(|member| vote(*member, phase, batch, text)).collect();
+    let votes: Vec<_> = votes.iter().collect();
+    CheckedCertificate::check(Certificate::from_votes(&votes), &network(), &mut rng())
+        .expect("a quorum of good votes")
+}
 
 /// The rows without the batches that they came in: one transfer may be in two.
 fn locks_of(validator: &Validator) -> Vec<crate::lock::Lock> {

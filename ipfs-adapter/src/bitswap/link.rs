@@ -154,7 +154,10 @@ impl Link {
                     Some(event) => self.on_events(event),
                     None => break,
                 },
-                notice = self.notices.recv() => self.on_notice(notice),
+                // What comes while nobody wants anything is skipped as lag.
+                notice = self.notices.recv(), if !self.wantlist.is_empty() => {
+                    self.on_notice(notice);
+                }
                 Some(frame) = self.frames.recv() => self.on_frame(frame),
                 Some(end) = self.readers.join_next() => self.on_reader_end(end),
                 progress = self.outbound.progress() => self.on_progress(progress),

@@ -1,6 +1,7 @@
 //! The stream that this node opens to one peer, and the one message on its way.
 //!
-//! One stream is used for all messages; when it breaks, the same message is tried on a new one.
+//! One stream is used for all messages; when it breaks, the same message is tried on a new one. A
+//! peer that is too slow to take a message gets no second try: it would hold the room of others.
 //! What is in the message is `link`'s business; what the peer says on the stream comes out as
 //! [`Progress::Opened`], for a reader.
 
@@ -130,6 +131,9 @@ impl Outbound {
                     }
                     (_, Err(error)) => {
                         tracing::debug!(peer = %self.peer, %error, "a message was not written");
+                        if error.kind() == io::ErrorKind::TimedOut {
+                            self.attempts = ATTEMPTS_MAX;
+                        }
                         if let Some(failed) = self.try_again() {
                             return failed;
                         }

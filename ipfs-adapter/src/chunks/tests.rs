@@ -5,7 +5,7 @@ use std::{io, io::Read, sync::Arc, time::Duration};
 use tokio::time::{Instant, timeout};
 
 use super::{
-    simulated::{Manner, Simulated, peer},
+    simulated::{Manner, Simulated},
     *,
 };
 use crate::{
@@ -45,7 +45,7 @@ async fn fetch(
     config: &ChunkConfig,
 ) -> Result<GetReport, GetError> {
     let (progress, _watcher) = Progress::channel();
-    get(Arc::clone(local) as _, Arc::clone(source) as _, root, config, &progress).await
+    get(local.clone(), source.clone(), root, config, &progress).await
 }
 
 fn bytes_of(local: &Memory, root: ContentId) -> Vec<u8> {
@@ -284,9 +284,8 @@ async fn the_same_chunk_is_fetched_once_and_counted_as_often_as_it_stands_there(
     let (source, root) = simulated(&[SOUND], &bytes);
     let (progress, mut watcher) = Progress::channel();
     let local = local();
-    let report = get(Arc::clone(&local) as _, Arc::clone(&source) as _, root, &config(), &progress)
-        .await
-        .expect("all is there");
+    let report =
+        get(local.clone(), source.clone(), root, &config(), &progress).await.expect("all is there");
     // Root, a full node, the last node, a full chunk, the last chunk.
     assert_eq!((report.chunks, source.total().requests), (5, 5));
     assert!(source.asked().values().all(|count| *count == 1));
@@ -390,8 +389,7 @@ async fn put_gives_the_same_blocks_as_the_sequential_builder() {
             let local = local();
             let (progress, watcher) = Progress::channel();
             let reader = Stuttering { rest: io::Cursor::new(bytes.clone()), end: None };
-            let report =
-                put(Arc::clone(&local) as _, reader, &config, &progress).await.expect("stored");
+            let report = put(local.clone(), reader, &config, &progress).await.expect("stored");
             let total = u64::try_from(length).expect("small");
             assert_eq!((report.root, report.bytes), (root, total));
             assert_eq!(local.ids(), expected.held.ids());
@@ -418,7 +416,7 @@ async fn a_put_that_cannot_go_on_says_why() {
     let refusal = put(local(), reader, &config(), &progress).await;
     assert_eq!(refusal, Err(PutError::Read(kind)));
     let small = Arc::new(Memory::new(1_000_000));
-    let refusal = put(Arc::clone(&small) as _, io::Cursor::new(bytes), &config(), &progress).await;
+    let refusal = put(small.clone(), io::Cursor::new(bytes), &config(), &progress).await;
     assert!(matches!(refusal, Err(PutError::Store(BlockError::Full { .. }))));
     assert_eq!(small.usage().count, 3);
 }
@@ -443,5 +441,4 @@ fn stat_knows_what_is_missing() {
     assert_eq!(known(&local), (None, 0, 1, false));
     let chunk = stat(&local, ContentId::of(&file(2)[CHUNK..])).expect("sound");
     assert_eq!((chunk.bytes, chunk.is_complete), (Some(64), true), "a file of one chunk");
-    assert_eq!(peer(0), peer(0));
 }

@@ -263,10 +263,10 @@ impl Announcement {
     }
 
     fn tell(&mut self) {
-        if let Some(reply) = self.reply.take() {
-            if reply.send(self.so_far).is_err() {
-                tracing::trace!("who announced did not wait for the outcome");
-            }
+        if let Some(reply) = self.reply.take()
+            && reply.send(self.so_far).is_err()
+        {
+            tracing::trace!("who announced did not wait for the outcome");
         }
     }
 }

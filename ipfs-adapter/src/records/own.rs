@@ -1,7 +1,7 @@
 //! What this node provides itself: the pin set, with a filter in memory before it.
 //!
-//! The filter is the set of the first 8 bytes of every pinned digest, 10 to 20 bytes a key. It never
-//! misses a pin; on a hit the pin set is asked, so that what comes out is exact.
+//! The filter is the set of the first 8 bytes of every pinned digest, 10 to 20 bytes a key. It
+//! never misses a pin; on a hit the pin set is asked, so that what comes out is exact.
 
 use std::collections::HashSet;
 
@@ -61,8 +61,8 @@ impl Own {
 }
 
 /// Whether the keys are pinned: `is_own[i]` is for `keys[i]`; and how many could not be looked up.
-/// A pin whose row is damaged is one: only its label is lost. When the store fails, it is not known,
-/// and this node does not name itself.
+/// A pin whose row is damaged is one: only its label is lost. When the store fails, it is not
+/// known, and this node does not name itself.
 pub(super) fn are_own(pins: &dyn Pins, keys: &[ContentId]) -> (Vec<bool>, usize) {
     if keys.is_empty() {
         return (Vec::new(), 0);

@@ -291,7 +291,8 @@ async fn listen(swarm: &mut Swarm<Behaviour>, addresses: &[Multiaddr]) -> Result
     let mut open = Vec::new();
     for address in addresses {
         let failed = |why: String| SwarmError::Listen { address: address.clone(), why };
-        let id = swarm.listen_on(address.clone()).map_err(|error| failed(error.to_string()))?;
+        let id =
+            swarm.listen_on(address.clone()).map_err(|error| failed(format!("{error:?}")))?;
         open.push((id, address.clone()));
     }
     let deadline = tokio::time::Instant::now() + LISTEN_MAX;
@@ -305,7 +306,7 @@ async fn listen(swarm: &mut Swarm<Behaviour>, addresses: &[Multiaddr]) -> Result
             SwarmEvent::ListenerClosed { listener_id, reason: Err(error), .. }
                 if open.iter().any(|(id, _)| *id == listener_id) =>
             {
-                return Err(failed(error.to_string()));
+                return Err(failed(format!("{error:?}")));
             }
             _ => {}
         }

@@ -47,6 +47,22 @@ pub fn config(folder: &TempDir, bootstrap: &[Multiaddr]) -> EmbeddedConfig {
 /// Starts one node.
 pub async fn start(config: EmbeddedConfig, folder: Arc<TempDir>, proofs: Arc<dyn Proofs>) -> Node {
     let embedded = Embedded::start(config, proofs).await.expect("it starts");
+    described(embedded, folder).await
+}
+
+/// Starts a node where another has just ended: its port is free a moment later.
+pub async fn start_again(config: EmbeddedConfig, folder: Arc<TempDir>) -> Node {
+    let start = Instant::now();
+    loop {
+        match Embedded::start(config.clone(), Arc::new(NoProofs)).await {
+            Ok(embedded) => return described(embedded, folder).await,
+            Err(error) => assert!(start.elapsed() < WAIT, "not in time: {error}"),
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+async fn described(embedded: Embedded, folder: Arc<TempDir>) -> Node {
     let info = embedded.info().await.expect("it runs");
     let address = info.addresses.first().expect("it listens").clone();
     let address = address.with_p2p(info.peer).expect("no other peer in it");

@@ -282,6 +282,19 @@ pub enum StoreCommand {
     Info(StoreArgs),
     /// Read all of it and check every record and certificate
     Verify(StoreArgs),
+    /// Permit a node's first start: without it, a node that finds no journal never votes
+    Init(StoreInitArgs),
+}
+
+/// Arguments of `store init`.
+#[derive(Debug, Args)]
+pub struct StoreInitArgs {
+    /// Genesis and key.
+    #[command(flatten)]
+    pub files: StoreArgs,
+    /// Affirm that this key has never voted in this network: if it has, a double vote is possible
+    #[arg(long, required = true)]
+    pub key_never_voted: bool,
 }
 
 /// Arguments of `store`.

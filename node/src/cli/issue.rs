@@ -8,8 +8,9 @@ use super::context::Context;
 use super::send::{ReceiptOrder, Sender};
 use super::signer::{Draft, Need, Signer};
 use super::transfer::{dry_run, finish};
+use crate::durable;
 use crate::error::{CONFIG, Failure, USAGE};
-use crate::wallet::{Wallet, Wanted, disk};
+use crate::wallet::{Wallet, Wanted};
 use ledger::asset::issued_asset_id;
 use ledger::state::raw_cid;
 use ledger::{AssetDefinition, AssetKind, Output, cid_text, format_amount};
@@ -99,7 +100,7 @@ fn keep_content(wallet: &Wallet, bytes: &[u8]) -> Result<String, Failure> {
     let cid = cid_text(&raw_cid(bytes));
     let folder = wallet.folder().join("content");
     let kept = DirBuilder::new().recursive(true).mode(0o700).create(&folder);
-    kept.and_then(|()| disk::replace(&folder.join(&cid), bytes)).map_err(|error| {
+    kept.and_then(|()| durable::replace(&folder.join(&cid), bytes)).map_err(|error| {
         let what = format!("{}: {error}; nothing was sent", folder.display());
         Failure::new(CONFIG, what).help("use another --home")
     })?;

@@ -36,6 +36,7 @@ pub async fn status(context: &Context) -> Result<Answer, Failure> {
         .unwrap_or((Value::Null, Vec::new()));
     let mut table = Table::new(&["validator", "up", "ready", "applied", "lag", "version"]);
     let mut rows = Vec::new();
+    let mut silent = String::new();
     for (address, node) in nodes.iter().zip(&found) {
         let node = node.as_ref().map(|(node, _)| node);
         let name = node.map(|node| node.name.clone()).or(address.name.clone());
@@ -47,6 +48,9 @@ pub async fn status(context: &Context) -> Result<Answer, Failure> {
             "version": node.map(|node| &node.version), "url": address.url,
             "mode": node.map(|node| &node.mode), "failed": node.and_then(|n| n.failed.as_ref()),
         }));
+        if let Some(why) = node.and_then(|node| node.failed.as_ref()) {
+            silent.push_str(&format!("{name} does not vote: {why}\n"));
+        }
         let yes = |is: bool| if is { "yes" } else { "no" }.to_string();
         let number = |number: Option<u64>| number.map_or("-".into(), |number| number.to_string());
         table.row([
@@ -67,7 +71,7 @@ pub async fn status(context: &Context) -> Result<Answer, Failure> {
         "schema": "quorate.status/1", "ok": true, "network": network,
         "validators": rows, "supply": supply,
     });
-    Ok(Answer::new(document, format!("{}\n{}", table.render(), sums.render())))
+    Ok(Answer::new(document, format!("{}{silent}\n{}", table.render(), sums.render())))
 }
 
 /// `found[i]` is for `nodes[i]`; `None` for one that does not answer.

@@ -6,9 +6,10 @@ use super::args::Until;
 use super::context::Context;
 use super::tracker::{outcome, unknown, with_transfer};
 use crate::client::{Client, SubmitOutcome, Wait};
+use crate::durable;
 use crate::error::{CONFIG, Failure};
 use crate::view::{ReceiptDocument, TransferDocument, verify_bytes};
-use crate::wallet::{Progress, Wallet, disk};
+use crate::wallet::{Progress, Wallet};
 use ledger::{Canonical, Network, SignedTransfer, TransferId};
 use serde_json::Value;
 use std::path::PathBuf;
@@ -127,7 +128,7 @@ impl Sender<'_> {
         let bytes = client.receipt(id).await?;
         let verified = verify_bytes(&bytes, &order.network)?;
         let text = ReceiptDocument::of(order.network.id, verified.receipt()).to_text();
-        disk::replace(&order.file, text.as_bytes()).map_err(|error| {
+        durable::replace(&order.file, text.as_bytes()).map_err(|error| {
             let file = order.file.display();
             let what = format!("transfer {id} is final; its receipt can't be written: {file}");
             Failure::new(CONFIG, format!("{what}: {error}"))

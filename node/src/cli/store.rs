@@ -1,12 +1,13 @@
-//! `store info`, `store verify`: a node's store while the node is stopped.
+//! `store info`, `store verify`, `store init`: a node's store while the node is stopped.
 
 use super::answer::Answer;
 use super::args::{Global, StoreArgs, StoreCommand};
 use crate::config::NodeConfig;
 use crate::error::{BUSY, CONFIG, Failure, GENESIS, USAGE, VERIFICATION_FAILED};
 use crate::keyfile;
-use crate::store::{StoreReport, verify};
+use crate::store::{StoreReport, first_start, verify};
 use crate::store_lock::{LockError, StoreLock};
+use ledger::{Keypair, Network};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,13 +17,14 @@ const SHOWN_MAX: usize = 20;
 
 /// `store …`.
 pub fn store(global: &Global, command: &StoreCommand) -> Result<Answer, Failure> {
-    let (args, is_deep) = match command {
-        StoreCommand::Info(args) => (args, false),
-        StoreCommand::Verify(args) => (args, true),
-    };
     let Some(home) = &global.home else {
         let what = "which store? Nothing was read";
         return Err(Failure::new(USAGE, what).help("quorate store verify --home DIR"));
+    };
+    let (args, is_deep) = match command {
+        StoreCommand::Info(args) => (args, false),
+        StoreCommand::Verify(args) => (args, true),
+        StoreCommand::Init(args) => return init(global, &args.files, home),
     };
     if !home.join("journal").is_dir() {
         let what = format!("{} holds no store (no journal in it)", home.display());
@@ -33,8 +35,45 @@ pub fn store(global: &Global, command: &StoreCommand) -> Result<Answer, Failure>
     Ok(answer(&report, is_deep))
 }
 
+/// Permits a first start. What shows that there was one already refuses it.
+fn init(global: &Global, args: &StoreArgs, home: &Path) -> Result<Answer, Failure> {
+    let refused = |what: String| Failure::new(CONFIG, what + "; nothing was written");
+    for name in ["journal", "index", "silent", "silent.overridden"] {
+        if home.join(name).symlink_metadata().is_ok() {
+            let home = home.display();
+            let what = format!("{home} has {name:?}: a node was started there before");
+            return Err(refused(what).help("a first start has an empty home"));
+        }
+    }
+    let (network, keypair, _) = member(global, args, home)?;
+    let failed = |error: std::io::Error| refused(format!("{}: {error}", home.display()));
+    std::fs::create_dir_all(home).map_err(failed)?;
+    let held = StoreLock::acquire(home).map_err(busy)?;
+    first_start::permit(home, &network.id, &keypair).map_err(failed)?;
+    drop(held);
+    let path = first_start::path(home);
+    let document = json!({"schema": "quorate.store-init/1", "ok": true, "permission": path});
+    let text = format!("{} may be started for the first time, once\n", home.display());
+    Ok(Answer::new(document, text))
+}
+
 /// Both commands read all of it: what has been applied stands nowhere else but in the journal.
 fn read(global: &Global, args: &StoreArgs, home: &Path) -> Result<StoreReport, Failure> {
+    let (network, keypair, member) = member(global, args, home)?;
+    let checked = verify(home, &network, member, &keypair);
+    checked.map_err(|error| {
+        let what = format!("the store in {} can't be read: {error}", home.display());
+        Failure::new(VERIFICATION_FAILED, what + "; nothing was changed")
+            .help("restore the folder; a node that starts without it catches up and never votes")
+    })
+}
+
+/// The network, the key, and which member it is.
+fn member(
+    global: &Global,
+    args: &StoreArgs,
+    home: &Path,
+) -> Result<(Arc<Network>, Keypair, u16), Failure> {
     let (genesis, key) = files(global, args, home)?;
     let network = Arc::new(crate::node::load_network(&genesis)?);
     let keypair = keyfile::load(&key)?;
@@ -43,12 +82,7 @@ fn read(global: &Global, args: &StoreArgs, home: &Path) -> Result<StoreReport, F
         Failure::new(GENESIS, what + "; nothing was read")
             .help("name both with --genesis and --key")
     })?;
-    let checked = verify(home, &network, member, &keypair);
-    checked.map_err(|error| {
-        let what = format!("the store in {} can't be read: {error}", home.display());
-        Failure::new(VERIFICATION_FAILED, what + "; nothing was changed")
-            .help("restore the folder, or start the node with an empty one to catch up again")
-    })
+    Ok((network, keypair, member))
 }
 
 /// Genesis and key file: flags, then the node's configuration.
@@ -92,6 +126,7 @@ fn answer(report: &StoreReport, is_deep: bool) -> Answer {
         "index_bytes": report.index_bytes,
         "records": report.records,
         "torn_bytes": report.torn_bytes,
+        "silence": report.silence,
         "problems": report.problems,
     });
     let (journal, index) = (report.journal_bytes, report.index_bytes);
@@ -101,6 +136,9 @@ fn answer(report: &StoreReport, is_deep: bool) -> Answer {
     if report.torn_bytes > 0 {
         let torn = report.torn_bytes;
         text.push_str(&format!("{torn} bytes that a crash left; the next start cuts them\n"));
+    }
+    if let Some(silence) = &report.silence {
+        text.push_str(&format!("this validator does not vote: {silence}\n"));
     }
     for problem in report.problems.iter().take(SHOWN_MAX) {
         text.push_str(&format!("problem: {problem}\n"));

@@ -185,3 +185,27 @@ fn a_store_that_is_in_use_names_its_holder() {
     assert_eq!((failure.code, failure.code.exit), (BUSY, 10));
     assert_eq!(failure.details["pid"], std::process::id());
 }
+
+#[test]
+fn a_first_start_is_permitted_in_an_empty_home_only_and_by_who_affirms_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    testnet(folder.path());
+    let home = folder.path().join("home");
+    let (genesis, key) = (folder.path().join("genesis.json"), folder.path().join("v0.key"));
+    let line = ["store", "init", "--home", path(&home), "--genesis", path(&genesis), "--key"];
+    let line = [&line[..], &[path(&key)]].concat();
+    let permission = home.join("first-start");
+    let failure = answer(&line).expect_err("refused");
+    assert_eq!(failure.code.slug, "usage", "not by mistake");
+    assert!(!permission.exists());
+    let line = [&line[..], &["--key-never-voted"]].concat();
+    let answered = answer(&line).expect("permitted");
+    assert_eq!(answered.document["permission"], path(&permission));
+    assert!(std::fs::read_to_string(&permission).expect("there").contains("did:key:"));
+    answer(&line).expect("again, as nothing was started");
+    for name in ["journal", "index", "silent", "silent.overridden"] {
+        std::fs::create_dir(home.join(name)).expect("made");
+        assert_eq!(slug(&line), CONFIG.slug, "{name}");
+        std::fs::remove_dir(home.join(name)).expect("removed");
+    }
+}

@@ -8,8 +8,9 @@ use super::send::{ReceiptOrder, Sender};
 use super::shortage;
 use super::signer::{Draft, Need, Signer};
 use crate::client::Client;
+use crate::durable;
 use crate::error::{CONFIG, Failure, MALFORMED, USAGE};
-use crate::wallet::{Chosen, Progress, Record, Wallet, Wanted, disk};
+use crate::wallet::{Chosen, Progress, Record, Wallet, Wanted};
 use ledger::{Canonical, Output, SignedTransfer, TokenId};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -148,7 +149,7 @@ fn sign_only(
     file: &Path,
 ) -> Result<Answer, Failure> {
     let id = signed.transfer.id();
-    disk::replace(file, &signed.to_bytes()).map_err(|error| {
+    durable::replace(file, &signed.to_bytes()).map_err(|error| {
         let what = format!("{}: {error}; nothing was sent", file.display());
         Failure::new(CONFIG, what).help("choose another file for --sign-only")
     })?;

@@ -3,11 +3,11 @@
 
 use super::Driver;
 use crate::journal::JournalError;
-use crate::store::{Persisted, StoreError};
+use crate::store::{Cause, Persisted, Silence, StoreError};
 use bytes::Bytes;
 use consensus::{
-    CheckedCertificate, Judged, Message, Outgoing, Refusal, Step, To, TransferReport, Verdict,
-    codec,
+    CheckedCertificate, Judged, Message, Mode, Outgoing, Refusal, Step, To, TransferReport,
+    Verdict, codec,
 };
 use ledger::{Phase, TransferId};
 use std::collections::BTreeSet;
@@ -30,6 +30,16 @@ impl Driver {
     /// Hands a step's records to the journal at once, in the order in which the state machines
     /// changed, and queues the rest for [`Driver::settle`].
     pub(super) fn take(&mut self, mut step: Step) {
+        if let Some(state) = step.fork {
+            step.after.clear();
+            let token = state.token;
+            self.silence(Silence::new(Cause::Fork, &format!("of token {token}")));
+            self.fail(&format!("two certified transfers spend one state of token {token}"));
+        }
+        if let Some(id) = step.forgotten {
+            step.after.clear();
+            self.silence(Silence::new(Cause::VoteForgotten, &format!("for transfer {id}")));
+        }
         if !step.persist.is_empty() {
             match self.persist(&step) {
                 Ok(persisted) => {
@@ -139,9 +149,24 @@ impl Driver {
         for blame in step.blame {
             self.blame(blame.member, &blame.what);
         }
-        if let Some(state) = step.fork {
-            let token = state.token;
-            self.fail(&format!("two certified transfers spend one state of token {token}"));
+    }
+
+    /// No vote leaves this node any more, also not after a restart; it goes on serving and
+    /// applying. What already waits for the journal may be a vote, and does not leave either.
+    fn silence(&mut self, silence: Silence) {
+        for gated in &mut self.gated {
+            gated.after.clear();
+        }
+        for step in &mut self.steps {
+            step.after.clear();
+        }
+        self.shared.validator.write().set_mode(Mode::Silent);
+        self.shared.metrics.voting.set(0);
+        tracing::error!(%silence, "this node does not vote any more");
+        let kept = silence.keep(&self.shared.config.home);
+        self.shared.silence.write().get_or_insert(silence);
+        if let Err(error) = kept {
+            self.fail(&format!("the mark `silent` can't be written: {error}"));
         }
     }
 

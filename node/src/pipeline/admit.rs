@@ -1,11 +1,20 @@
 //! Clients' transfers on their way to the proposer: the same checks as a batch's, over whatever has
 //! come in together.
 
+use super::Done;
+use super::dht_check::{self, Findings, Question};
 use super::hash::verify;
 use crate::handle::Shared;
 use consensus::{Refusal, Verdict};
 use ledger::{SignedTransfer, TransferError, TransferId, VerifiedTransfer};
-use std::time::Instant;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
+
+/// How long a client's transfer is asked about again while the DHT is silent, in strict mode.
+const SILENT_MAX: Duration = Duration::from_secs(2);
+/// Pause between two such questions.
+const SILENT_PAUSE: Duration = Duration::from_millis(100);
 
 /// A transfer that a client has sent.
 #[derive(Debug)]
@@ -29,8 +38,9 @@ pub struct Admitted {
     pub verified: Option<VerifiedTransfer>,
 }
 
-/// Judges a group: `admitted[i]` is for `group[i]`. All signatures in one batch.
-pub fn admit(shared: &Shared, group: Vec<Admission>) -> Vec<Admitted> {
+/// Judges a group: `admitted[i]` is for `group[i]`. All signatures in one batch. In an untrusted
+/// network the question to the DHT comes with it, under way already.
+pub fn admit(shared: &Shared, group: Vec<Admission>) -> (Vec<Admitted>, Option<Question>) {
     let mut verdicts: Vec<Verdict> = {
         let validator = shared.validator.read();
         let tips = validator.tips();
@@ -38,6 +48,11 @@ pub fn admit(shared: &Shared, group: Vec<Admission>) -> Vec<Admitted> {
     };
     let open: Vec<usize> =
         (0..group.len()).filter(|index| verdicts[*index] == Verdict::Valid).collect();
+    let states = open.iter().flat_map(|index| {
+        let inputs = &group[*index].signed.transfer.inputs;
+        inputs.iter().map(|input| (*index, input.state))
+    });
+    let question = dht_check::ask(shared, states);
     let transfers: Vec<&SignedTransfer> = open.iter().map(|index| &group[*index].signed).collect();
     let ids: Vec<TransferId> = open.iter().map(|index| group[*index].id).collect();
     for (index, is_valid) in open.iter().zip(verify(&transfers, &ids)) {
@@ -47,7 +62,59 @@ pub fn admit(shared: &Shared, group: Vec<Admission>) -> Vec<Admitted> {
         }
     }
     let pairs = group.into_iter().zip(verdicts);
-    pairs.map(|(admission, verdict)| admitted(admission, verdict)).collect()
+    (pairs.map(|(admission, verdict)| admitted(admission, verdict)).collect(), question)
+}
+
+/// Waits for the DHT's answers on the IPFS node's thread, then hands the group to the driver. In
+/// strict mode what is silent is asked about again for a while.
+pub(super) fn finish(
+    shared: &Arc<Shared>,
+    admitted: Vec<Admitted>,
+    question: Question,
+    done: mpsc::Sender<Done>,
+) {
+    let ipfs = shared.ipfs.as_ref().expect("there was somebody to ask");
+    let shared = shared.clone();
+    ipfs.runtime.spawn(async move {
+        let is_strict = dht_check::is_strict(&shared);
+        let until = Instant::now() + SILENT_MAX;
+        let mut findings = question.answer(&shared).await;
+        while is_strict && !findings.is_complete() && Instant::now() < until {
+            tokio::time::sleep(SILENT_PAUSE).await;
+            let open = admitted.iter().enumerate().filter(|(_, one)| one.verified.is_some());
+            let states = open.flat_map(|(index, one)| {
+                let inputs = &one.admission.signed.transfer.inputs;
+                inputs.iter().map(move |input| (index, input.state))
+            });
+            let Some(question) = dht_check::ask(&shared, states) else { break };
+            findings = question.answer(&shared).await;
+        }
+        let admitted = apply(&shared, admitted, &findings, is_strict);
+        // The driver is gone only when the node ends.
+        drop(done.send(Done::Admitted(admitted)).await);
+    });
+}
+
+fn apply(
+    shared: &Shared,
+    mut admitted: Vec<Admitted>,
+    findings: &Findings,
+    is_strict: bool,
+) -> Vec<Admitted> {
+    for (index, one) in admitted.iter_mut().enumerate() {
+        if one.verdict != Verdict::Valid {
+            continue;
+        }
+        let id = one.admission.id;
+        if let Some(mark) = findings.mark(index) {
+            shared.board.mark(&id, mark);
+        }
+        one.verdict = findings.verdict(index, id, is_strict);
+        if one.verdict != Verdict::Valid {
+            one.verified = None;
+        }
+    }
+    admitted
 }
 
 fn judge(tips: &consensus::Tips, signed: &SignedTransfer) -> Verdict {

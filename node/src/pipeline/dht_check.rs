@@ -14,6 +14,7 @@
 mod hints;
 
 use super::pin_check::PinChecked;
+use crate::config::DhtSilence;
 use crate::handle::Shared;
 use crate::ipfs::key_of;
 use consensus::{Cause, Judged, Refusal, Verdict};
@@ -96,6 +97,11 @@ pub fn ask(
     Some(Question { queries: queries.collect(), states, came: Instant::now() })
 }
 
+/// Whether silence is `Unknown`.
+pub fn is_strict(shared: &Shared) -> bool {
+    shared.config.validation.dht_silence == DhtSilence::Unknown
+}
+
 fn deadline(shared: &Shared) -> Duration {
     Duration::from_millis(shared.config.validation.dht_deadline_ms)
 }
@@ -171,6 +177,11 @@ impl Findings {
             findings.spent.entry(entry).or_default().push((state, spender));
         }
         findings
+    }
+
+    /// Whether every entry's states were answered for.
+    pub fn is_complete(&self) -> bool {
+        self.marks.values().all(|mark| *mark == DhtMark::Complete)
     }
 
     /// How the check of an entry went; `None` when it was not asked about.

@@ -1,7 +1,7 @@
 //! Stage 1: rules that need no store (R3), and the tips of all input states (R2) in one pass.
 
 use consensus::{Judge, Refusal, Validator, Verdict};
-use ledger::Bitmap;
+use ledger::{Bitmap, TokenState};
 
 /// A batch whose inputs are looked up. `verdicts[i]` is for entry i: `None` where it was not asked
 /// for, `Valid` where the signature is still to be checked.
@@ -9,6 +9,18 @@ use ledger::Bitmap;
 pub struct Prefetched {
     pub(super) job: Judge,
     pub(super) verdicts: Vec<Option<Verdict>>,
+}
+
+impl Prefetched {
+    /// The input states of what may still be found Valid, each with its entry.
+    pub fn open_states(&self) -> impl Iterator<Item = (usize, TokenState)> + '_ {
+        let entries = self.job.proposal.entries.iter().zip(&self.verdicts).enumerate();
+        let open = entries.filter(|(_, (_, verdict))| **verdict == Some(Verdict::Valid));
+        open.flat_map(|(index, (entry, _))| {
+            let inputs = &entry.signed.transfer.inputs;
+            inputs.iter().map(move |input| (index, input.state))
+        })
+    }
 }
 
 /// Looks everything up under one read lock.

@@ -1,15 +1,25 @@
 //! Opening a store: journal, index, tips, locks. Whatever is wrong with the index leads to a
-//! rebuild from the journal; whatever is wrong with the journal stops the voting.
+//! rebuild from the journal; whatever is wrong with the journal stops the voting, for good.
+//!
+//! | found | what is done, each step durable before the next |
+//! |---|---|
+//! | a journal | a permission for a first start that is still there is removed |
+//! | none, and the permission | the journal is made, the permission removed: it votes |
+//! | none, and no permission | the mark `silent` is left, the journal made: it never votes |
+//! | a damaged journal | the mark is left, the journal stays as it is |
+//! | the mark, and the operator's override | the mark is set aside: it votes |
 
-use super::{CHECKPOINT_KIND, Known, Line, Store, StoreError, add_known, row};
+use super::silence::{self, Cause, Silence};
+use super::{CHECKPOINT_KIND, Known, Line, Store, StoreError, add_known, first_start, row};
 use crate::index::{Checkpoint, Index, IndexError};
-use crate::journal::{Damage, Journal, JournalError, Location, Options};
+use crate::journal::{self, Damage, Journal, JournalError, Location, Options};
 use consensus::validator::ReplayError;
-use consensus::{Record, Tips, Validator};
+use consensus::{Mode, Record, Tips, Validator};
 use ledger::{AssetId, BatchId, Keypair, Network, TokenId};
 use parking_lot::{Mutex, RwLock};
 use std::collections::HashMap;
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Why a store can't be opened.
@@ -21,6 +31,20 @@ pub enum OpenError {
     /// The records make no sense together.
     #[error("the journal can't be replayed: {0}")]
     Replay(#[from] ReplayError),
+    /// The permission for a first start or the mark of silence can't be read or written.
+    #[error("the files `first-start` and `silent` in {}: {kind}", .home.display())]
+    Mark {
+        /// The node's home.
+        home: PathBuf,
+        /// How it failed.
+        kind: io::ErrorKind,
+    },
+}
+
+impl OpenError {
+    fn mark(home: &Path) -> impl Fn(io::Error) -> Self {
+        move |error| OpenError::Mark { home: home.to_path_buf(), kind: error.kind() }
+    }
 }
 
 impl From<JournalError> for OpenError {
@@ -33,32 +57,34 @@ impl From<JournalError> for OpenError {
 pub struct Opened {
     /// Journal and index.
     pub store: Store,
-    /// Tips and locks as they were when the journal ends. Its mode is `CatchingUp`.
+    /// Tips and locks as they were when the journal ends. Its mode is `CatchingUp`, or `Silent`
+    /// when there is a `silence`.
     pub validator: Validator,
-    /// What is wrong with the journal; then nothing may be voted.
+    /// What is wrong with the journal; then nothing can be appended, and there is a `silence`.
     pub damage: Option<Damage>,
+    /// Why this member never votes, if so.
+    pub silence: Option<Silence>,
     /// Records replayed, and whether the index had to be rebuilt.
     pub replayed: (u64, bool),
 }
 
-/// Opens the store in `home`, or makes an empty one.
+/// Opens the store in `home`, or makes an empty one: silent, unless a first start is permitted
+/// ([`first_start::permit`]) or the amnesia accepted.
 ///
 /// # Errors
-/// Every [`OpenError`]. A damaged journal is no error here, see [`Opened::damage`].
+/// Every [`OpenError`]. A lost or damaged journal is no error here, see [`Opened::silence`].
 pub fn open(
     home: &Path,
     network: &Arc<Network>,
     member: u16,
     keypair: &Keypair,
-    accept_damage: bool,
+    accept_amnesia: bool,
 ) -> Result<Opened, OpenError> {
-    let mut options = Options::new(*network.id.bytes());
-    options.create = true;
-    options.accept_damage = accept_damage;
+    let identity = Identity { network, member, keypair };
     let mut newest: Option<Checkpoint> = None;
     let mut evidence = Vec::new();
     let (journal, opened) =
-        Journal::open(&home.join("journal"), options, &mut |_, kind, payload| {
+        open_journal(home, &identity, accept_amnesia, &mut |_, kind, payload| {
             if kind == CHECKPOINT_KIND {
                 newest = payload.try_into().ok().map(Checkpoint::from_bytes).or(newest);
             }
@@ -75,7 +101,7 @@ pub fn open(
         }
         Err(error) => return Err(StoreError::from(error).into()),
     };
-    let identity = Identity { network, member, keypair };
+    let silence = silence_of(home, opened.damage.as_ref(), accept_amnesia)?;
     let mut is_rebuilt = start != newest;
     let mut store = assemble(journal, index);
     let from = start.and_then(|checkpoint| row::location(checkpoint.position));
@@ -91,10 +117,63 @@ pub fn open(
         }
         other => other,
     };
-    let (validator, records) = restored?;
+    let (mut validator, records) = restored?;
+    if silence.is_some() {
+        validator.set_mode(Mode::Silent);
+    }
+    if accept_amnesia || silence::is_overridden(home) {
+        validator.accept_amnesia();
+    }
     *store.evidence.write() = evidence;
-    let damage = opened.damage.filter(|_| !accept_damage);
-    Ok(Opened { store, validator, damage, replayed: (records, is_rebuilt) })
+    let damage = opened.damage.filter(|_| !accept_amnesia);
+    Ok(Opened { store, validator, damage, silence, replayed: (records, is_rebuilt) })
+}
+
+/// Opens the journal, or makes one. When it returns, the permission for a first start is used up.
+fn open_journal(
+    home: &Path,
+    identity: &Identity<'_>,
+    accept_amnesia: bool,
+    visit: &mut dyn FnMut(Location, u8, &[u8]),
+) -> Result<(Journal, journal::Opened), OpenError> {
+    let Identity { network, keypair, .. } = identity;
+    let mark = OpenError::mark(home);
+    let dir = home.join("journal");
+    let mut options = Options::new(*network.id.bytes());
+    options.accept_damage = accept_amnesia;
+    let opened = match Journal::open(&dir, options.clone(), visit) {
+        Err(JournalError::Missing { .. }) => {
+            // An index comes after the journal: with one here, this is no first start.
+            let has_index = home.join("index").symlink_metadata().is_ok();
+            let is_first =
+                first_start::is_permitted(home, &network.id, keypair).map_err(&mark)? && !has_index;
+            if !is_first {
+                Silence::new(Cause::StoreLost, "").keep(home).map_err(&mark)?;
+            }
+            options.create = true;
+            Journal::open(&dir, options, visit)?
+        }
+        other => other?,
+    };
+    first_start::use_up(home).map_err(&mark)?;
+    Ok(opened)
+}
+
+/// Why this member never votes. Damage leaves its mark; the override sets a mark aside.
+fn silence_of(
+    home: &Path,
+    damage: Option<&Damage>,
+    accept_amnesia: bool,
+) -> Result<Option<Silence>, OpenError> {
+    let mark = OpenError::mark(home);
+    if let Some(damage) = damage {
+        let found = Silence::new(Cause::StoreDamaged, &damage.to_string());
+        found.keep(home).map_err(&mark)?;
+    }
+    if accept_amnesia {
+        silence::override_mark(home).map_err(&mark)?;
+    }
+    Silence::read(home).map_err(&mark)
 }
 
 /// Who the store belongs to.

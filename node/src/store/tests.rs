@@ -1,6 +1,8 @@
 //! The store with a committee of one: what is persisted is there again, whatever happened to the
 //! index.
 
+mod amnesia;
+
 use super::*;
 use crate::journal::Location;
 use consensus::{Mode, Outcome, Proposer, Step, Validator};
@@ -51,8 +53,11 @@ struct Alone {
 
 fn open_alone(home: &Path) -> Alone {
     let network = network();
+    if !home.join("journal").exists() {
+        first_start::permit(home, &network.id, &key(1)).expect("permitted");
+    }
     let opened = open(home, &network, 0, &key(1), false).expect("it opens");
-    assert_eq!(opened.damage, None);
+    assert_eq!((opened.damage, opened.silence), (None, None));
     let mut validator = opened.validator;
     validator.set_mode(Mode::Voting);
     let proposer = Proposer::new(network.clone(), 0, key(1));

@@ -1,6 +1,6 @@
 //! Checking a store offline: every record, every certificate, every transfer, and the sums.
 
-use super::{CHECKPOINT_KIND, StoreError};
+use super::{CHECKPOINT_KIND, Cause, Silence, StoreError};
 use crate::journal::{self, Damage};
 use consensus::{CheckedCertificate, Record, Validator};
 use ledger::{Keypair, Network};
@@ -20,6 +20,8 @@ pub struct StoreReport {
     pub records: u64,
     /// Bytes at the journal's end that a crash left and the next start cuts.
     pub torn_bytes: u64,
+    /// Why its node does not vote, whatever the journal holds; `None` when nothing forbids it.
+    pub silence: Option<String>,
     /// What is wrong, in words; empty when all is well.
     pub problems: Vec<String>,
 }
@@ -42,6 +44,7 @@ pub fn verify(
         index_bytes: folder_bytes(&home.join("index")),
         records: found.records,
         torn_bytes: found.torn_bytes,
+        silence: silence(home),
         problems: found.problems.iter().map(Damage::to_string).collect(),
         ..StoreReport::default()
     };
@@ -61,6 +64,13 @@ pub fn verify(
         report.problems.push(format!("asset {id}: {issued} issued and {live} live"));
     }
     Ok(report)
+}
+
+fn silence(home: &Path) -> Option<String> {
+    match Silence::read(home) {
+        Ok(silence) => silence.map(|silence| silence.to_string()),
+        Err(error) => Some(Silence::new(Cause::Unreadable, &error.to_string()).to_string()),
+    }
 }
 
 fn check(

@@ -88,7 +88,7 @@ pub struct NodeDocument {
     pub api: String,
     /// Where its QUIC listens.
     pub quic: SocketAddr,
-    /// Why it does not vote, when its store has failed.
+    /// Why it does not vote: its store has failed, or it is silent for good.
     pub failed: Option<String>,
 }
 
@@ -187,7 +187,7 @@ pub struct HealthDocument {
     pub quorum: u64,
     /// Names of the members that were not heard from lately.
     pub down: Vec<String>,
-    /// Why it does not vote, when its store has failed.
+    /// Why it does not vote: its store has failed, or it is silent for good.
     pub failed: Option<String>,
 }
 
@@ -253,7 +253,7 @@ impl NodeDocument {
             uptime_s: shared.started.elapsed().as_secs(),
             api: format!("http://{}", shared.api_address),
             quic: shared.quic_address,
-            failed: shared.failed.read().clone(),
+            failed: shared.why_silent(),
         }
     }
 }
@@ -338,7 +338,7 @@ impl HealthDocument {
             reachable,
             quorum,
             down: shared.unreachable_names(),
-            failed: shared.failed.read().clone(),
+            failed: shared.why_silent(),
         }
     }
 }

@@ -45,6 +45,9 @@ pub struct TransferDocument {
     /// Timings; none for a transfer that another validator proposed.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub stages_us: Option<StagesUs>,
+    /// In an untrusted network: `complete` when enough of the DHT answered, else `incomplete`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub dht: Option<String>,
     /// Of a `locked` one: who votes for what.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub locked: Option<LockSplit>,
@@ -141,6 +144,7 @@ impl TransferDocument {
             round: report.map(|report| report.round),
             votes: (entry.status == Status::Final).then(|| VotesOf::of(shared, entry)),
             stages_us: report.map(|report| StagesUs::of(&report.stages)),
+            dht: entry.dht.map(|mark| mark.word().into()),
             locked,
             error: failure_of(shared, entry).map(|failure| ErrorBody::of(&failure)),
         }

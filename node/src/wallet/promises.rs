@@ -5,10 +5,10 @@
 //! `ledger.json` names transfers; which tokens they spend is read from their signed bytes. A
 //! transfer that became final is remembered a while: a node that lags still shows what it spent.
 
-use super::disk;
 use super::process::Process;
 use super::record::Progress;
 use super::{Wallet, damaged};
+use crate::durable;
 use crate::error::Failure;
 use ledger::transfer::INPUTS_MAX;
 use ledger::{Input, SignedTransfer, TokenId, TransferId};
@@ -155,7 +155,7 @@ impl<'a> Promises<'a> {
             Some(known) => *known = open,
             None => self.file.open.push(open),
         }
-        self.write(disk::replace)?;
+        self.write(durable::replace)?;
         let tokens = signed.transfer.inputs.iter().map(|input| (input.state.token, id));
         self.held.extend(tokens);
         Ok(Ok(()))
@@ -179,7 +179,7 @@ impl<'a> Promises<'a> {
         if status == Progress::Final {
             self.remember(id)?;
         }
-        self.write(disk::replace_soon)
+        self.write(durable::replace_soon)
     }
 
     /// Gives the tokens of a transfer back that was never sent. Its bytes stay.
@@ -189,7 +189,7 @@ impl<'a> Promises<'a> {
     pub fn forget(&mut self, id: &TransferId) -> Result<(), Failure> {
         self.file.open.retain(|open| open.id != *id);
         self.held.retain(|_, held_by| held_by != id);
-        self.write(disk::replace_soon)
+        self.write(durable::replace_soon)
     }
 
     fn remember(&mut self, id: &TransferId) -> Result<(), Failure> {

@@ -90,7 +90,7 @@ impl TestnetFile {
     pub fn save(&self, dir: &Path) -> io::Result<()> {
         let mut text = serde_json::to_string_pretty(self).map_err(io::Error::other)?;
         text.push('\n');
-        super::disk::replace(&dir.join(TESTNET_FILE), text.as_bytes())
+        crate::durable::replace(&dir.join(TESTNET_FILE), text.as_bytes())
     }
 
     /// The account with this name.
@@ -155,7 +155,7 @@ impl Registry {
             return Err(io::Error::new(io::ErrorKind::PermissionDenied, what));
         }
         let text = serde_json::to_vec(testnet).map_err(io::Error::other)?;
-        super::disk::replace(&self.entry(pid), &text)
+        crate::durable::replace(&self.entry(pid), &text)
     }
 
     /// Takes a testnet out; it is no error if it is not there.

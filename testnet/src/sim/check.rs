@@ -113,6 +113,14 @@ impl Checks {
         self.note(now_us, Err(("one_final", what)));
     }
 
+    /// A member is shown a vote of its own that it knows nothing of. Every store here is whole.
+    pub fn forgot(&mut self, now_us: u64, member: u16, id: TransferId) {
+        if self.honest.contains(&member) {
+            let what = format!("member {member} voted for {id:?} and does not know it");
+            self.note(now_us, Err(("remembered", what)));
+        }
+    }
+
     /// A member keeps evidence.
     pub fn convicted(&mut self, now_us: u64, evidence: &Evidence) {
         let found = evidence::convicted(&self.network, &self.honest, evidence);

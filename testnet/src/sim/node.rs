@@ -88,6 +88,13 @@ pub struct Surroundings<'a> {
     pub checks: &'a mut Checks,
 }
 
+/// A planted bug must show in what the checks see, not in the validator's own doubts.
+fn doubts(validator: &mut Validator, mutant: Option<Mutant>) {
+    if mutant.is_some() {
+        validator.accept_amnesia();
+    }
+}
+
 impl Node {
     /// A member with an empty disk, running.
     pub fn new(
@@ -104,6 +111,7 @@ impl Node {
         let tips = Tips::genesis(network.clone());
         let mut validator = Validator::new(network.clone(), member, keypair.clone(), tips);
         validator.set_mode(Mode::Voting);
+        doubts(&mut validator, mutant);
         Self {
             proposer: Proposer::new(believed.clone(), member, keypair.clone()),
             validator,
@@ -139,6 +147,7 @@ impl Node {
         }
         let (network, keypair) = (self.network.clone(), self.keypair.clone());
         self.validator = Validator::new(network, self.member, keypair.clone(), tips);
+        doubts(&mut self.validator, self.mutant);
         self.proposer = Proposer::new(self.believed.clone(), self.member, keypair);
         self.archive = Archive::default();
         self.held.clear();

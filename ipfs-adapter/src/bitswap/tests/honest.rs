@@ -9,7 +9,10 @@ use super::network::{Bare, LONG, Node, Peer, pair, say, soon, until, want, wants
 use crate::{
     AlreadyRunning, BLOCK_BYTES_MAX, Bitswap, BitswapLimits, Content, ContentId, FetchError,
     Memory,
-    bitswap::message::{Block, Entry, Message, Presence, WantKind, prefix_of},
+    bitswap::{
+        limits::NOTICES_WAITING_MAX,
+        message::{Block, Entry, Message, Presence, WantKind, prefix_of},
+    },
 };
 
 fn block(content: &[u8]) -> Block {
@@ -88,6 +91,30 @@ async fn an_absent_block_is_served_when_it_is_put() {
     node.put(b"late".to_vec());
     node.bitswap.notify(late);
     assert_eq!(bare.hear(&mut answers).await.blocks, [block(b"late")]);
+}
+
+#[tokio::test]
+async fn blocks_put_all_at_once_are_all_served() {
+    let node = Node::new(BitswapLimits::default()).await;
+    let mut bare = Bare::beside(&node).await;
+    let mut out = bare.open(&node).await;
+    let contents: Vec<[u8; 4]> = (0..600_u32).map(u32::to_be_bytes).collect();
+    let ids = contents.iter().map(|content| ContentId::of(content));
+    let mut entries: Vec<Entry> = ids.map(|id| want(id, false)).collect();
+    entries.push(want(node.put(b"held".to_vec()), false));
+    say(&mut out, &wants(entries)).await;
+    let mut answers = bare.accept().await;
+    assert_eq!(bare.hear(&mut answers).await.blocks, [block(b"held")]);
+    // More notices than wait for a peer's task, which can't run in between.
+    assert!(contents.len() > 2 * NOTICES_WAITING_MAX);
+    contents.iter().for_each(|content| node.bitswap.notify(node.put(*content)));
+    let mut served = Vec::new();
+    while served.len() < contents.len() {
+        let blocks = bare.hear(&mut answers).await.blocks;
+        served.extend(blocks.into_iter().map(|block| block.data.to_vec()));
+    }
+    served.sort();
+    assert_eq!(served, contents);
 }
 
 #[tokio::test]

@@ -255,3 +255,17 @@ async fn peers_over_the_limit_are_refused() {
     let two = node.bitswap.fetch(libp2p::PeerId::random(), ContentId::of(b"a"), LONG).await;
     assert_eq!(two, Err(FetchError::Busy));
 }
+
+#[tokio::test]
+async fn calls_over_the_limit_are_refused() {
+    let node = Node::new(BitswapLimits::default()).await;
+    let bare = Bare::beside(&node).await;
+    let deadline = Duration::from_millis(500);
+    let ids = (0..3_000_u32).map(|number| ContentId::of(&number.to_be_bytes()));
+    let fetches = ids.map(|id| node.bitswap.fetch(bare.peer.id, id, deadline));
+    let fetched = soon(join_all(fetches)).await;
+    let count = |error| fetched.iter().filter(|fetched| **fetched == Err(error)).count();
+    let waited = count(FetchError::Timeout { after_ms: 500 });
+    assert!((1..=WANTS_MAX).contains(&waited), "{waited}");
+    assert_eq!(waited + count(FetchError::Busy), 3_000);
+}

@@ -3,6 +3,7 @@
 
 use crate::config::{ApiConfig, LogConfig, QuicConfig, StoreConfig, ValidationConfig};
 use crate::node::{RunOptions, run_with};
+use crate::store::first_start;
 use crate::{Handle, NodeConfig};
 use bytes::Bytes;
 use ledger::{
@@ -102,13 +103,15 @@ pub(crate) fn start(members: u8) -> Server {
     std::fs::write(folder.path().join("genesis.json"), genesis.to_json()).expect("genesis");
     std::fs::write(folder.path().join("peers.toml"), "").expect("peers");
     let config = config(folder.path());
+    let network = genesis.network().expect("a good genesis");
+    let key = Keypair::from_seed([1; 32]);
+    first_start::permit(&config.home, &network.id, &key).expect("permitted");
     let (sender, receiver) = mpsc::sync_channel(1);
     let thread = std::thread::spawn(move || {
         let hand_out = |handle| sender.send(handle).expect("the test waits");
         run_with(config, RunOptions::default(), hand_out).expect("the node runs");
     });
     let handle = receiver.recv_timeout(PATIENCE).expect("it listens");
-    let network = genesis.network().expect("a good genesis");
     let server = Server { handle, network, thread: Some(thread), _folder: folder };
     if members == 1 {
         wait("the node is ready", || server.handle.shared.is_ready());

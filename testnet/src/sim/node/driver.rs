@@ -29,6 +29,9 @@ impl Node {
             if let Some(state) = step.fork {
                 around.checks.forked(around.now_us, self.member, state);
             }
+            if let Some(id) = step.forgotten {
+                around.checks.forgot(around.now_us, self.member, id);
+            }
             for evidence in &step.evidence {
                 around.checks.convicted(around.now_us, evidence);
             }

@@ -123,7 +123,10 @@ fn messages_to_a_peer_and_their_keys_are_bounded() {
     }
     assert_eq!(network.asked(&peer(1)), REQUESTS_PER_PEER_MAX);
     network.settle();
-    let is_over = |action: &Action| matches!(action, Action::Ask { keys, .. } if keys.len() > KEYS_PER_QUERY_MAX);
+    let is_over = |action: &Action| match action {
+        Action::Ask { keys, .. } => keys.len() > KEYS_PER_QUERY_MAX,
+        _ => false,
+    };
     assert_eq!(network.count(is_over), 0);
     network.manager.assert_empty();
 }

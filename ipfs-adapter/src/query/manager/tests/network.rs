@@ -140,8 +140,11 @@ impl Network {
 
     /// Messages of look-ups, by peer.
     pub fn asked(&self, peer: &PeerId) -> usize {
-        let is_meant = |(_, action): &&(Instant, Action)| matches!(action, Action::Ask { peer: to, .. } if to == peer);
-        self.actions.iter().filter(is_meant).count()
+        let is_meant = |action: &Action| match action {
+            Action::Ask { peer: to, .. } => to == peer,
+            _ => false,
+        };
+        self.count(is_meant)
     }
 
     pub fn count(&self, is_meant: impl Fn(&Action) -> bool) -> usize {

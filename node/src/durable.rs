@@ -37,6 +37,26 @@ pub fn replace_soon(path: &Path, bytes: &[u8]) -> io::Result<()> {
     written
 }
 
+/// Gives a file of one folder another name there, durably; a file of that name is replaced.
+///
+/// # Errors
+/// What the file system says.
+pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    std::fs::rename(from, to)?;
+    sync_folder_of(to)
+}
+
+/// Removes a file, durably. One that is not there is no error, and its absence is durable then.
+///
+/// # Errors
+/// What the file system says.
+pub fn remove(path: &Path) -> io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => sync_folder_of(path),
+    }
+}
+
 fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file =
         OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
@@ -63,5 +83,19 @@ mod tests {
         }
         assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 1);
         assert!(replace(&folder.path().join("none/file"), b"x").is_err());
+    }
+
+    #[test]
+    fn a_file_is_renamed_over_another_and_removed_twice() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (from, to) = (folder.path().join("from"), folder.path().join("to"));
+        std::fs::write(&to, b"old").expect("written");
+        assert!(rename(&from, &to).is_err(), "it is not there");
+        std::fs::write(&from, b"new").expect("written");
+        rename(&from, &to).expect("renamed");
+        assert_eq!(std::fs::read(&to).expect("there"), b"new");
+        remove(&to).expect("removed");
+        remove(&to).expect("it is gone already");
+        assert!(!to.exists());
     }
 }

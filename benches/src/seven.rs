@@ -4,7 +4,10 @@
 use crate::{Fixture, MEMBERS, member_key};
 use ledger::{Address, SignedTransfer, TransferId};
 use node::board::{Entry, Status};
-use node::config::{ApiConfig, LogConfig, QuicConfig, StoreConfig, ValidationConfig};
+use node::config::{
+    ApiConfig, LogConfig, PerformanceConfig, QuicConfig, StoreConfig, ValidationConfig,
+};
+use node::ipfs::config::IpfsConfig;
 use node::node::{RunOptions, run_with};
 use node::store::first_start;
 use node::{Handle, NodeConfig};
@@ -145,6 +148,8 @@ fn config(folder: &Path, member: u16) -> NodeConfig {
         api: ApiConfig::default(),
         validation: ValidationConfig::default(),
         store: StoreConfig::default(),
+        ipfs: IpfsConfig { enabled: false, ..IpfsConfig::default() },
+        performance: PerformanceConfig::default(),
         log: LogConfig::default(),
     }
 }

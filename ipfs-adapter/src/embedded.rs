@@ -14,10 +14,7 @@ mod identity;
 
 use std::{
     path::PathBuf,
-    sync::{
-        Arc,
-        atomic::AtomicU64,
-    },
+    sync::{Arc, atomic::AtomicU64},
     time::Duration,
 };
 

@@ -146,6 +146,14 @@ pub enum IpfsError {
         /// The deadline that was missed.
         after_ms: u64,
     },
+    /// The daemon's address is none that may be used.
+    #[error("{url}: {reason}")]
+    Address {
+        /// What was configured.
+        url: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
     /// The daemon can't be reached: is it running?
     #[error("the daemon at {url} can't be reached ({kind}); is it running?")]
     Unreachable {

@@ -5,7 +5,10 @@ use ledger::{
     Output, SignedTransfer, Transfer,
 };
 use node::board::Status;
-use node::config::{ApiConfig, LogConfig, QuicConfig, StoreConfig, ValidationConfig};
+use node::config::{
+    ApiConfig, LogConfig, PerformanceConfig, QuicConfig, StoreConfig, ValidationConfig,
+};
+use node::ipfs::config::IpfsConfig;
 use node::node::{RunOptions, run_with};
 use node::store::first_start;
 use node::{Handle, NodeConfig};
@@ -78,6 +81,8 @@ fn config(folder: &Path, index: u8) -> NodeConfig {
         api: ApiConfig::default(),
         validation: ValidationConfig::default(),
         store: StoreConfig::default(),
+        ipfs: IpfsConfig { enabled: false, ..IpfsConfig::default() },
+        performance: PerformanceConfig::default(),
         log: LogConfig::default(),
     }
 }

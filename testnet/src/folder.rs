@@ -10,8 +10,9 @@ use crate::output::io_failure;
 use crate::plan::{Drawn, Plan};
 use crate::registry::{Account, remove_if_there, write_whole};
 use ledger::{Genesis, Keypair, Network};
-use node::config::{ApiConfig, QuicConfig, StoreConfig, ValidationConfig};
+use node::config::{ApiConfig, PerformanceConfig, QuicConfig, StoreConfig, ValidationConfig};
 use node::error::{CONFIG, GENESIS, KEY_FILE};
+use node::ipfs::config::IpfsConfig;
 use node::store::first_start;
 use node::{Failure, NodeConfig, keyfile};
 use serde::Deserialize;
@@ -190,7 +191,9 @@ impl Folder {
             peers: "../peers.toml".into(),
             quic: QuicConfig { listen: listen.quic, ..QuicConfig::default() },
             api: ApiConfig { listen: listen.api, ..ApiConfig::default() },
-            validation: ValidationConfig { trusted_network: true, threads: listen.threads },
+            validation: ValidationConfig { threads: listen.threads, ..ValidationConfig::default() },
+            ipfs: IpfsConfig::default(),
+            performance: PerformanceConfig::default(),
             store: old.map_or_else(StoreConfig::default, |old| old.store),
             log: node::config::LogConfig::default(),
         };

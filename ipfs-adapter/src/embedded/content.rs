@@ -142,7 +142,8 @@ impl Embedded {
             providers_max: 20,
             use_cache: true,
         };
-        let (near, found) = futures::join!(self.neighbours_with(id, left), self.providers(id, options));
+        let (near, found) =
+            futures::join!(self.neighbours_with(id, left), self.providers(id, options));
         let mut seen = BTreeSet::new();
         let own = self.records.own().peer;
         let mut holders: Vec<Provider> = near.into_iter().chain(found).collect();
@@ -154,7 +155,9 @@ impl Embedded {
     async fn providers(&self, id: ContentId, options: FindOptions) -> Vec<Provider> {
         let Ok(query) = self.find(vec![id], options) else { return Vec::new() };
         let outcome = query.outcome().await;
-        outcome.ok().and_then(|outcome| outcome.answers.into_iter().next())
+        outcome
+            .ok()
+            .and_then(|outcome| outcome.answers.into_iter().next())
             .map_or_else(Vec::new, |answer| answer.providers)
     }
 

@@ -100,7 +100,8 @@ impl FindOutcome {
 #[derive(Debug)]
 pub struct Query {
     id: QueryId,
-    found: mpsc::Receiver<Found>,
+    /// Boxed, because the channel's blocks are there from the start: 10,000 queries hold them.
+    found: mpsc::Receiver<Box<Found>>,
     outcome: oneshot::Receiver<FindOutcome>,
 }
 
@@ -108,7 +109,7 @@ pub struct Query {
 #[derive(Debug)]
 pub struct Reporter {
     id: QueryId,
-    found: mpsc::Sender<Found>,
+    found: mpsc::Sender<Box<Found>>,
     outcome: oneshot::Sender<FindOutcome>,
     is_lagged: bool,
 }
@@ -129,7 +130,7 @@ impl Query {
 
     /// The next find; `None` once the query has ended.
     pub async fn next(&mut self) -> Option<Found> {
-        self.found.recv().await
+        self.found.recv().await.map(|found| *found)
     }
 
     /// Waits for the end; finds that were not taken are in the outcome, too.
@@ -155,10 +156,15 @@ impl Reporter {
         self.outcome.is_closed()
     }
 
+    /// Waits until nobody waits any more.
+    pub async fn gone(&mut self) {
+        self.outcome.closed().await;
+    }
+
     /// Passes one find on, if there is room.
     pub fn found(&mut self, found: Found) {
         // A closed stream with an open outcome is an asker who only wants the outcome.
-        if let Err(mpsc::error::TrySendError::Full(_)) = self.found.try_send(found) {
+        if let Err(mpsc::error::TrySendError::Full(_)) = self.found.try_send(Box::new(found)) {
             self.is_lagged = true;
         }
     }

@@ -291,8 +291,7 @@ async fn listen(swarm: &mut Swarm<Behaviour>, addresses: &[Multiaddr]) -> Result
     let mut open = Vec::new();
     for address in addresses {
         let failed = |why: String| SwarmError::Listen { address: address.clone(), why };
-        let id =
-            swarm.listen_on(address.clone()).map_err(|error| failed(format!("{error:?}")))?;
+        let id = swarm.listen_on(address.clone()).map_err(|error| failed(format!("{error:?}")))?;
         open.push((id, address.clone()));
     }
     let deadline = tokio::time::Instant::now() + LISTEN_MAX;

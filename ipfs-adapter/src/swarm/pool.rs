@@ -58,13 +58,8 @@ pub fn split(mut address: Multiaddr) -> (Multiaddr, Option<PeerId>) {
 impl Pool {
     /// The pool of a node; reads what was remembered in `file`.
     pub fn open(configured: &[Multiaddr], file: Option<PathBuf>) -> Self {
-        let mut pool = Self {
-            peers: BTreeMap::new(),
-            nameless: Vec::new(),
-            file,
-            clock: 0,
-            is_dirty: false,
-        };
+        let mut pool =
+            Self { peers: BTreeMap::new(), nameless: Vec::new(), file, clock: 0, is_dirty: false };
         let text = pool.file.as_ref().and_then(|path| {
             let is_small = std::fs::metadata(path).is_ok_and(|file| file.len() <= FILE_BYTES_MAX);
             is_small.then(|| std::fs::read_to_string(path).ok()).flatten()

@@ -57,10 +57,7 @@ impl Default for IpfsConfig {
     fn default() -> Self {
         Self {
             enabled: true,
-            listen: vec![
-                "/ip4/127.0.0.1/udp/0/quic-v1".into(),
-                "/ip4/127.0.0.1/tcp/0".into(),
-            ],
+            listen: vec!["/ip4/127.0.0.1/udp/0/quic-v1".into(), "/ip4/127.0.0.1/tcp/0".into()],
             bootstrap: Vec::new(),
             bootstrap_file: None,
             kad_protocol: KAD_PROTOCOL.into(),

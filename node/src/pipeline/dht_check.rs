@@ -19,9 +19,7 @@ use crate::handle::Shared;
 use crate::ipfs::key_of;
 use consensus::{Cause, Judged, Refusal, Verdict};
 use hints::Proven;
-use ipfs_adapter::{
-    Completion, ContentId, FindOptions, FindOutcome, Ipfs, KEYS_PER_QUERY_MAX, Query,
-};
+use ipfs_adapter::{Completion, ContentId, FindOptions, FindOutcome, KEYS_PER_QUERY_MAX, Query};
 use ledger::{TokenState, TransferId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -70,10 +68,7 @@ pub struct Findings {
 
 /// Asks for the input states of some entries. `None` in a trusted network, or when there is nothing
 /// to ask. Returns at once.
-pub fn ask(
-    shared: &Shared,
-    states: impl Iterator<Item = (usize, TokenState)>,
-) -> Option<Question> {
+pub fn ask(shared: &Shared, states: impl Iterator<Item = (usize, TokenState)>) -> Option<Question> {
     if shared.config.validation.trusted_network {
         return None;
     }
@@ -133,11 +128,7 @@ impl Question {
 }
 
 /// The outcomes of each source that answered for everything, or of whoever answered in time.
-async fn gather(
-    queries: Vec<Vec<Query>>,
-    count: usize,
-    until: Instant,
-) -> Vec<Vec<FindOutcome>> {
+async fn gather(queries: Vec<Vec<Query>>, count: usize, until: Instant) -> Vec<Vec<FindOutcome>> {
     let mut sources = tokio::task::JoinSet::new();
     for queries in queries {
         sources.spawn(async move {
@@ -154,7 +145,8 @@ async fn gather(
     let (mut gathered, mut until) = (Vec::new(), until);
     while let Ok(Some(ended)) = tokio::time::timeout_at(until.into(), sources.join_next()).await {
         let Ok(outcomes) = ended else { continue };
-        let answered: usize = outcomes.iter().map(|outcome: &FindOutcome| outcome.answers.len()).sum();
+        let answered: usize =
+            outcomes.iter().map(|outcome: &FindOutcome| outcome.answers.len()).sum();
         if answered == count && outcomes.iter().all(FindOutcome::is_complete) {
             until = until.min(Instant::now() + GRACE);
         }

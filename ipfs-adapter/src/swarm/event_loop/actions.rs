@@ -42,7 +42,8 @@ impl EventLoop {
                 Action::Announce { request, peer, keys, .. } => {
                     let addresses = self.records.own().addresses;
                     let (ttl_seconds, keys) = (TTL_SECONDS_MAX, keys.to_vec());
-                    let provide = Request::Provide { number: request, ttl_seconds, addresses, keys };
+                    let provide =
+                        Request::Provide { number: request, ttl_seconds, addresses, keys };
                     self.send(peer, provide);
                 }
                 Action::Lookup { key } => {

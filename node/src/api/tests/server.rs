@@ -1,7 +1,10 @@
 //! A whole node for tests of API and client: alone it is its own quorum, as one of four it has
 //! none.
 
-use crate::config::{ApiConfig, LogConfig, QuicConfig, StoreConfig, ValidationConfig};
+use crate::config::{
+    ApiConfig, LogConfig, PerformanceConfig, QuicConfig, StoreConfig, ValidationConfig,
+};
+use crate::ipfs::config::IpfsConfig;
 use crate::node::{RunOptions, run_with};
 use crate::store::first_start;
 use crate::{Handle, NodeConfig};
@@ -92,6 +95,8 @@ fn config(folder: &Path) -> NodeConfig {
         api: ApiConfig { hosts: vec!["node.example".into()], ..ApiConfig::default() },
         validation: ValidationConfig::default(),
         store: StoreConfig::default(),
+        ipfs: IpfsConfig { enabled: false, ..IpfsConfig::default() },
+        performance: PerformanceConfig::default(),
         log: LogConfig::default(),
     }
 }

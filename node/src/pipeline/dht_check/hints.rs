@@ -74,9 +74,8 @@ fn asks(hints: Vec<(usize, ContentId, Vec<Provider>)>, own: PeerId) -> Vec<Ask> 
             if asks.len() >= PROVIDERS_MAX && !asks.contains_key(&provider.peer) {
                 continue;
             }
-            let ask = asks
-                .entry(provider.peer)
-                .or_insert_with(|| Ask { provider, keys: Vec::new() });
+            let ask =
+                asks.entry(provider.peer).or_insert_with(|| Ask { provider, keys: Vec::new() });
             if ask.keys.len() < KEYS_MAX {
                 ask.keys.push((index, key));
             }

@@ -10,11 +10,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use futures::{AsyncReadExt, AsyncWriteExt, StreamExt};
+use futures::{AsyncReadExt, AsyncWriteExt};
 use libp2p::{PeerId, Stream, StreamProtocol};
-use libp2p_stream::{Control, IncomingStreams};
+use libp2p_stream::Control;
 use tokio::{sync::Semaphore, task::JoinSet, time::timeout};
 
+use super::inbound::IncomingStreams;
 use crate::ContentId;
 
 /// The protocol's name; another version is another name.

@@ -11,10 +11,10 @@
 //! own. Nothing outside the loop touches the swarm.
 
 pub mod behaviour;
-pub mod event_loop;
+mod event_loop;
 pub mod gate;
 pub mod inbound;
-pub mod link;
+mod link;
 pub mod pool;
 pub mod proof;
 pub mod serve;

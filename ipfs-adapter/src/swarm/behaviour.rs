@@ -52,7 +52,7 @@ const PENDING_MAX: u32 = 128;
 
 /// The parts, each the owner of one protocol.
 #[derive(NetworkBehaviour)]
-pub struct Behaviour {
+pub(crate) struct Behaviour {
     /// First, so that it can deny a dial before the others think about it.
     pub gate: Gate,
     /// Limits on connections.
@@ -84,7 +84,7 @@ pub struct Settings {
 ///
 /// # Errors
 /// [`SwarmError::Protocol`], [`SwarmError::Transport`].
-pub fn build(
+pub(crate) fn build(
     keypair: &Keypair,
     settings: &Settings,
     records: KadRecords,

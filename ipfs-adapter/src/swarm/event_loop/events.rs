@@ -129,7 +129,7 @@ impl EventLoop {
         let count: usize = self.connects.values().map(Vec::len).sum();
         if self.peers.contains_key(&peer) || count >= CONNECTS_MAX {
             // Nobody waits any more when the send fails.
-            drop(reply.send(self.peers.contains_key(&peer)));
+            reply.send(self.peers.contains_key(&peer)).unwrap_or_default();
             return;
         }
         addresses.retain(|address| self.settings.allow_private || !is_private(address));
@@ -153,7 +153,7 @@ impl EventLoop {
     fn end_connects(&mut self, peer: &PeerId, is_connected: bool) {
         for reply in self.connects.remove(peer).unwrap_or_default() {
             // Nobody waits any more when the send fails.
-            drop(reply.send(is_connected));
+            reply.send(is_connected).unwrap_or_default();
         }
     }
 

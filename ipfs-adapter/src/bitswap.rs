@@ -51,7 +51,7 @@ use self::{
     limits::{EVENTS_WAITING_MAX, NOTICES_WAITING_MAX},
     link::Event,
 };
-use crate::{Blocks, Content, ContentId, swarm::inbound::Acceptor};
+use crate::{Blocks, Content, ContentId};
 
 /// The protocol's name on the wire.
 pub const PROTOCOL: StreamProtocol = StreamProtocol::new("/ipfs/bitswap/1.2.0");
@@ -89,12 +89,11 @@ impl Bitswap {
     /// # Errors
     /// [`AlreadyRunning`] when the swarm's streams of this protocol are taken.
     pub fn start(
-        control: Control,
-        acceptor: &Acceptor,
+        mut control: Control,
         blocks: Arc<dyn Blocks>,
         limits: BitswapLimits,
     ) -> Result<(Self, impl Future<Output = ()> + Send + 'static), AlreadyRunning> {
-        let incoming = acceptor.accept(PROTOCOL).map_err(|_| AlreadyRunning)?;
+        let incoming = control.accept(PROTOCOL).map_err(|_| AlreadyRunning)?;
         let limits = limits.clamped();
         let shared = Arc::new(Shared {
             limits,

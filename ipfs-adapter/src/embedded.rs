@@ -135,11 +135,10 @@ impl Embedded {
             records: records.clone(),
             proofs,
         });
-        let Started { commands, control, acceptor, ended } = started.await?;
+        let Started { commands, control, ended } = started.await?;
         let blocks: Arc<dyn Blocks> = store.clone();
-        let (bitswap, task) =
-            Bitswap::start(control.clone(), &acceptor, blocks, Default::default())
-                .expect("each protocol is accepted once");
+        let (bitswap, task) = Bitswap::start(control.clone(), blocks, Default::default())
+            .expect("each protocol is accepted once");
         Ok(Self {
             commands,
             control,

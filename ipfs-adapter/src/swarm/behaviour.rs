@@ -19,7 +19,7 @@ use libp2p::{
     tcp, yamux,
 };
 
-use super::{SwarmError, gate::Gate, inbound::Inbound};
+use super::{SwarmError, gate::Gate};
 use crate::records::KadRecords;
 
 /// How long a remote procedure call of Kademlia may take. The crate's 10 s let five hung peers
@@ -63,10 +63,8 @@ pub(crate) struct Behaviour {
     pub identify: identify::Behaviour,
     /// Dead connections are noticed.
     pub ping: ping::Behaviour,
-    /// Streams of the batched look-up, proofs and Bitswap that we open.
+    /// Streams of the batched look-up, proofs and Bitswap.
     pub streams: libp2p_stream::Behaviour,
-    /// Those that peers open.
-    pub inbound: Inbound,
 }
 
 /// What differs from node to node.
@@ -107,7 +105,6 @@ pub(crate) fn build(
         identify: identify::Behaviour::new(identify_config(keypair.public())),
         ping: ping::Behaviour::new(ping::Config::new().with_interval(Duration::from_secs(15))),
         streams: libp2p_stream::Behaviour::new(),
-        inbound: Inbound::default(),
     };
     let config = Config::with_tokio_executor().with_idle_connection_timeout(CONNECTION_IDLE_MAX);
     Ok(Swarm::new(transport(keypair, settings.allow_private)?, behaviour, peer, config))

@@ -23,7 +23,6 @@ use tokio::{
 use super::{
     Command, PROVIDERS, Status, SwarmConfig, SwarmError,
     behaviour::{self, Behaviour},
-    inbound::Acceptor,
     link::{Link, LinkEvent},
     pool::Pool,
     proof, serve,
@@ -110,16 +109,15 @@ impl EventLoop {
         let records = config.records;
         let kad_records = KadRecords::new(records.clone());
         let mut swarm = behaviour::build(&config.keypair, &config.settings, kad_records)?;
-        let control = swarm.behaviour().streams.new_control();
-        let acceptor = swarm.behaviour().inbound.acceptor();
+        let mut control = swarm.behaviour().streams.new_control();
         let mut tasks = JoinSet::new();
         let (news_in, news) = mpsc::channel(serve::NEWS_MAX);
         if config.settings.is_server {
-            let incoming = acceptor.accept(PROVIDERS);
+            let incoming = control.accept(PROVIDERS);
             let incoming = incoming.expect("each protocol is accepted once");
             tasks.spawn(serve::serve(incoming, records.clone(), news_in));
         }
-        let incoming = acceptor.accept(proof::PROTOCOL).expect("each protocol is accepted once");
+        let incoming = control.accept(proof::PROTOCOL).expect("each protocol is accepted once");
         tasks.spawn(proof::serve(incoming, config.proofs));
         listen(&mut swarm, &config.listen).await?;
         let queries = Config { preset: config.preset, ..Config::default() };
@@ -150,11 +148,6 @@ impl EventLoop {
     /// For tasks that open streams of their own.
     pub fn control(&self) -> Control {
         self.control.clone()
-    }
-
-    /// For tasks that serve protocols of their own.
-    pub fn acceptor(&self) -> Acceptor {
-        self.swarm.behaviour().inbound.acceptor()
     }
 
     /// Runs until it is told to stop.

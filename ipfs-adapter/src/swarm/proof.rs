@@ -10,12 +10,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use futures::{AsyncReadExt, AsyncWriteExt};
+use futures::{AsyncReadExt, AsyncWriteExt, StreamExt};
 use libp2p::{PeerId, Stream, StreamProtocol};
-use libp2p_stream::Control;
+use libp2p_stream::{Control, IncomingStreams};
 use tokio::{sync::Semaphore, task::JoinSet, time::timeout};
 
-use super::inbound::IncomingStreams;
 use crate::ContentId;
 
 /// The protocol's name; another version is another name.

@@ -10,12 +10,12 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use futures::AsyncReadExt;
+use futures::{AsyncReadExt, StreamExt};
 use libp2p::{PeerId, Stream};
+use libp2p_stream::IncomingStreams;
 use parking_lot::Mutex;
 use tokio::{sync::mpsc, task::JoinSet, time::Instant, time::timeout};
 
-use super::inbound::IncomingStreams;
 use crate::{
     ContentId,
     batch::{self, REQUEST_BYTES_MAX, server::answer},

@@ -3,9 +3,11 @@
 use std::time::Instant;
 
 use libp2p::{
-    Multiaddr, PeerId, identify, kad,
+    Multiaddr, PeerId,
+    core::Endpoint,
+    identify, kad,
     kad::{InboundRequest, ProviderRecord, QueryResult},
-    swarm::{DialError, SwarmEvent, dial_opts::DialOpts},
+    swarm::{ConnectionId, DialError, NetworkBehaviour, SwarmEvent, dial_opts::DialOpts},
 };
 use tokio::sync::oneshot;
 
@@ -77,12 +79,7 @@ impl EventLoop {
     }
 
     fn identified(&mut self, peer: PeerId, info: identify::Info) {
-        let allow_private = self.settings.allow_private;
-        let mut addresses = info.listen_addrs;
-        addresses.retain(|address| allow_private || !is_private(address));
-        addresses.truncate(pool::ADDRESSES_MAX);
-        let addresses: Vec<Multiaddr> =
-            addresses.into_iter().map(|address| pool::split(address).0).collect();
+        let addresses = self.usable(info.listen_addrs);
         let is_server =
             info.protocols.iter().any(|name| name.as_ref() == self.settings.kad_protocol);
         let speaks_batch = info.protocols.contains(&PROVIDERS);
@@ -215,12 +212,10 @@ impl EventLoop {
             && !providers.is_empty()
             && !lookup.is_ended
         {
-            let known = |peer: &PeerId| self.peers.get(peer).map(|met| met.addresses.clone());
-            let providers = providers.into_iter().map(|peer| {
-                let addresses = known(&peer).unwrap_or_default();
-                Provider { peer, addresses }
-            });
-            let providers: Vec<Provider> = providers.collect();
+            let providers: Vec<Provider> = providers
+                .into_iter()
+                .map(|peer| Provider { peer, addresses: self.addresses_of(&peer) })
+                .collect();
             self.manager.lookup_progress(now, &key, &providers);
         }
         if is_last {
@@ -231,6 +226,28 @@ impl EventLoop {
                 self.manager.lookup_ended(now, &key, count(replies), count(failures));
             }
         }
+    }
+
+    /// Where a provider is that a look-up has just found. Kademlia's event names only peers; the
+    /// records' addresses stay in the running look-up, which tells them to whoever wants to dial.
+    fn addresses_of(&mut self, peer: &PeerId) -> Vec<Multiaddr> {
+        if let Some(met) = self.peers.get(peer)
+            && !met.addresses.is_empty()
+        {
+            return met.addresses.clone();
+        }
+        let kad = &mut self.swarm.behaviour_mut().kad;
+        // Kademlia looks at the peer alone; no connection bears this number.
+        let none = ConnectionId::new_unchecked(usize::MAX);
+        let told = kad.handle_pending_outbound_connection(none, Some(*peer), &[], Endpoint::Dialer);
+        self.usable(told.unwrap_or_default())
+    }
+
+    /// Addresses that others tell, without the peer's name, as many as are kept.
+    fn usable(&self, mut addresses: Vec<Multiaddr>) -> Vec<Multiaddr> {
+        addresses.retain(|address| self.settings.allow_private || !is_private(address));
+        addresses.truncate(pool::ADDRESSES_MAX);
+        addresses.into_iter().map(|address| pool::split(address).0).collect()
     }
 }
 

@@ -297,6 +297,7 @@ fn share(
         silence: RwLock::new(opened.silence),
         queued_bytes: AtomicUsize::new(0),
         ipfs,
+        applied: Arc::default(),
         foreign: ForeignReceipts::default(),
         is_stopping: AtomicBool::new(false),
         api_address: places.api,

@@ -33,7 +33,6 @@ mod wants;
 use std::{collections::BTreeMap, future::Future, sync::Arc, time::Duration};
 
 use libp2p::{PeerId, StreamProtocol};
-use libp2p_stream::Control;
 use parking_lot::Mutex;
 use tokio::{
     sync::{Semaphore, broadcast, mpsc, oneshot},
@@ -51,7 +50,7 @@ use self::{
     limits::{EVENTS_WAITING_MAX, NOTICES_WAITING_MAX},
     link::Event,
 };
-use crate::{Blocks, Content, ContentId, swarm::inbound::Acceptor};
+use crate::{Blocks, Content, ContentId, swarm::streams::Control};
 
 /// The protocol's name on the wire.
 pub const PROTOCOL: StreamProtocol = StreamProtocol::new("/ipfs/bitswap/1.2.0");
@@ -90,11 +89,10 @@ impl Bitswap {
     /// [`AlreadyRunning`] when the swarm's streams of this protocol are taken.
     pub fn start(
         control: Control,
-        acceptor: &Acceptor,
         blocks: Arc<dyn Blocks>,
         limits: BitswapLimits,
     ) -> Result<(Self, impl Future<Output = ()> + Send + 'static), AlreadyRunning> {
-        let incoming = acceptor.accept(PROTOCOL).map_err(|_| AlreadyRunning)?;
+        let incoming = control.accept(PROTOCOL).map_err(|_| AlreadyRunning)?;
         let limits = limits.clamped();
         let shared = Arc::new(Shared {
             limits,

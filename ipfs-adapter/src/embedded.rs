@@ -28,7 +28,7 @@ use crate::{
     records::{Records, RecordsConfig},
     swarm::{
         self, Command, Started, Status, SwarmConfig, behaviour::Settings, proof,
-        serve::unix_seconds,
+        serve::unix_seconds, streams::Control,
     },
 };
 
@@ -86,7 +86,7 @@ pub enum StartError {
 /// A running node. Cloned handles are not needed: all calls take `&self`.
 pub struct Embedded {
     commands: mpsc::Sender<Command>,
-    control: libp2p_stream::Control,
+    control: Control,
     ended: parking_lot::Mutex<Option<tokio::task::JoinHandle<()>>>,
     bitswap: Bitswap,
     bitswap_task: tokio::task::JoinHandle<()>,
@@ -135,11 +135,10 @@ impl Embedded {
             records: records.clone(),
             proofs,
         });
-        let Started { commands, control, acceptor, ended } = started.await?;
+        let Started { commands, control, ended } = started.await?;
         let blocks: Arc<dyn Blocks> = store.clone();
-        let (bitswap, task) =
-            Bitswap::start(control.clone(), &acceptor, blocks, Default::default())
-                .expect("each protocol is accepted once");
+        let (bitswap, task) = Bitswap::start(control.clone(), blocks, Default::default())
+            .expect("each protocol is accepted once");
         Ok(Self {
             commands,
             control,

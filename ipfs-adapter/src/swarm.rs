@@ -13,11 +13,11 @@
 pub mod behaviour;
 mod event_loop;
 pub mod gate;
-pub mod inbound;
 mod link;
 pub mod pool;
 pub mod proof;
 pub mod serve;
+pub mod streams;
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -144,9 +144,7 @@ pub struct Started {
     /// To the loop.
     pub commands: mpsc::Sender<Command>,
     /// For tasks that open streams of their own: proofs, Bitswap.
-    pub control: libp2p_stream::Control,
-    /// For those who serve protocols of their own: Bitswap.
-    pub acceptor: inbound::Acceptor,
+    pub control: streams::Control,
     /// The loop's end; it ends with [`Command::Stop`] or when all senders are gone.
     pub ended: tokio::task::JoinHandle<()>,
 }
@@ -158,7 +156,7 @@ pub struct Started {
 pub async fn start(config: SwarmConfig) -> Result<Started, SwarmError> {
     let (commands_in, commands) = mpsc::channel(COMMANDS_MAX);
     let event_loop = event_loop::EventLoop::new(config, commands).await?;
-    let (control, acceptor) = (event_loop.control(), event_loop.acceptor());
+    let control = event_loop.control();
     let ended = tokio::spawn(event_loop.run());
-    Ok(Started { commands: commands_in, control, acceptor, ended })
+    Ok(Started { commands: commands_in, control, ended })
 }

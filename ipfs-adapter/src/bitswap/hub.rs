@@ -1,10 +1,11 @@
 //! The one task that takes inbound streams and calls, and gives them to the peers' tasks.
 //!
-//! It never waits for anyone: inbound streams of all peers wait in one queue, and the newest is
-//! dropped when that is full. It owns the peers' tasks: they end when it does.
+//! It never waits for anyone: inbound streams that pile up are closed. It owns the peers' tasks:
+//! they end when it does.
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use futures::StreamExt;
 use libp2p::PeerId;
 use tokio::{
     select,
@@ -18,7 +19,7 @@ use super::{
     limits::EVENTS_WAITING_MAX,
     link::{Event, Link},
 };
-use crate::swarm::inbound::IncomingStreams;
+use crate::swarm::streams::IncomingStreams;
 
 /// A call of this node.
 pub(super) struct Command {

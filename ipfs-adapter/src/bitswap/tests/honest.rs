@@ -226,8 +226,7 @@ async fn foreign_kinds_are_answered_beside_the_rest() {
 async fn it_starts_once_and_ends_for_good() {
     let Node { mut peer, bitswap, .. } = Node::new(BitswapLimits::default()).await;
     let store = Arc::new(Memory::new(1));
-    let again =
-        Bitswap::start(peer.control.clone(), &peer.acceptor, store, BitswapLimits::default());
+    let again = Bitswap::start(peer.control.clone(), store, BitswapLimits::default());
     assert!(matches!(again, Err(AlreadyRunning)));
     let too_many = vec![ContentId::of(b"a"); 1_025];
     assert_eq!(bitswap.have(peer.id, too_many, LONG).await, Err(FetchError::Busy));

@@ -5,10 +5,9 @@ use std::{future::Future, sync::Arc, time::Duration};
 use futures::{StreamExt, io::AsyncReadExt};
 use libp2p::{
     Multiaddr, PeerId, Stream, SwarmBuilder, noise,
-    swarm::{Config, NetworkBehaviour, Swarm, SwarmEvent},
+    swarm::{Config, Swarm, SwarmEvent},
     tcp, yamux,
 };
-use libp2p_stream::Control;
 use tokio::{
     sync::{Semaphore, mpsc, oneshot},
     task::JoinSet,
@@ -23,18 +22,11 @@ use crate::{
         limits::MESSAGE_BYTES_MAX,
         message::{Entry, Message, WantKind},
     },
-    swarm::inbound::{Acceptor, Inbound, IncomingStreams},
+    swarm::streams::{Control, IncomingStreams, Streams},
 };
 
 /// Whatever takes longer has failed.
 pub(super) const LONG: Duration = Duration::from_secs(20);
-
-/// Streams, both ways.
-#[derive(Default, NetworkBehaviour)]
-struct Streams {
-    outbound: libp2p_stream::Behaviour,
-    inbound: Inbound,
-}
 
 type Dial = (Multiaddr, oneshot::Sender<()>);
 
@@ -43,7 +35,6 @@ pub(super) struct Peer {
     pub id: PeerId,
     pub address: Multiaddr,
     pub control: Control,
-    pub acceptor: Acceptor,
     dials: mpsc::Sender<Dial>,
     pub tasks: JoinSet<()>,
 }
@@ -51,7 +42,7 @@ pub(super) struct Peer {
 impl Peer {
     pub(super) async fn quic() -> Self {
         let builder = SwarmBuilder::with_new_identity().with_tokio().with_quic();
-        let swarm = builder.with_behaviour(|_| Streams::default());
+        let swarm = builder.with_behaviour(|_| Streams::new());
         let swarm = swarm.expect("no error in there").with_swarm_config(patient).build();
         Self::start(swarm, "/ip4/127.0.0.1/udp/0/quic-v1").await
     }
@@ -61,15 +52,13 @@ impl Peer {
         let transport = tcp::Config::default().nodelay(true);
         let swarm = builder.with_tcp(transport, noise::Config::new, yamux::Config::default);
         let swarm = swarm.expect("noise has keys");
-        let swarm = swarm.with_behaviour(|_| Streams::default());
+        let swarm = swarm.with_behaviour(|_| Streams::new());
         let swarm = swarm.expect("no error in there").with_swarm_config(patient).build();
         Self::start(swarm, "/ip4/127.0.0.1/tcp/0").await
     }
 
     async fn start(mut swarm: Swarm<Streams>, address: &str) -> Self {
-        let id = *swarm.local_peer_id();
-        let control = swarm.behaviour().outbound.new_control();
-        let acceptor = swarm.behaviour().inbound.acceptor();
+        let (id, control) = (*swarm.local_peer_id(), swarm.behaviour().new_control());
         swarm.listen_on(address.parse().expect("an address")).expect("loopback is there");
         let address = loop {
             if let SwarmEvent::NewListenAddr { address, .. } = swarm.select_next_some().await {
@@ -79,7 +68,7 @@ impl Peer {
         let (dials, asked) = mpsc::channel(8);
         let mut tasks = JoinSet::new();
         tasks.spawn(run(swarm, asked));
-        Self { id, address, control, acceptor, dials, tasks }
+        Self { id, address, control, dials, tasks }
     }
 
     /// Connects; returns when this side is connected.
@@ -131,7 +120,7 @@ impl Node {
     pub(super) fn over(mut peer: Peer, limits: BitswapLimits) -> Self {
         let store = Arc::new(Memory::new(1 << 30));
         let blocks = Arc::clone(&store);
-        let started = Bitswap::start(peer.control.clone(), &peer.acceptor, blocks, limits);
+        let started = Bitswap::start(peer.control.clone(), blocks, limits);
         let (bitswap, task) = started.expect("nothing else runs there");
         peer.tasks.spawn(task);
         Self { peer, bitswap, store }
@@ -172,7 +161,7 @@ impl Bare {
     /// Connected to the node.
     pub(super) async fn beside(node: &Node) -> Self {
         let peer = Peer::quic().await;
-        let incoming = peer.acceptor.accept(PROTOCOL).expect("nothing else runs there");
+        let incoming = peer.control.accept(PROTOCOL).expect("nothing else runs there");
         peer.dial(&node.peer.address).await;
         let budget = Budget::within(&Arc::new(Semaphore::new(MESSAGE_BYTES_MAX)));
         Self { peer, incoming, budget }

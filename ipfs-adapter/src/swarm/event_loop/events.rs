@@ -6,7 +6,7 @@ use libp2p::{
     Multiaddr, PeerId,
     core::Endpoint,
     identify, kad,
-    kad::QueryResult,
+    kad::{InboundRequest, ProviderRecord, QueryResult},
     swarm::{ConnectionId, DialError, NetworkBehaviour, SwarmEvent, dial_opts::DialOpts},
 };
 use tokio::sync::oneshot;
@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 use super::{CONNECTS_MAX, EventLoop, Met};
 use crate::{
     Provider,
+    records::Stored,
     swarm::{
         PROVIDERS,
         behaviour::{BehaviourEvent, is_private},
@@ -53,7 +54,18 @@ impl EventLoop {
                 stats,
                 step,
             })) => self.kad_progressed(id, result, &stats, step.last),
+            SwarmEvent::Behaviour(BehaviourEvent::Kad(kad::Event::InboundRequest {
+                request: InboundRequest::AddProvider { record: Some(record) },
+            })) => self.kad_announced(&record),
             _ => {}
+        }
+    }
+
+    /// Somebody announces by plain Kademlia, which has checked that it speaks for itself.
+    fn kad_announced(&mut self, record: &ProviderRecord) {
+        let stored = self.swarm.behaviour_mut().kad.store_mut().offer(record);
+        if let Some((key, Stored::New)) = stored {
+            self.manager.invalidate(&key);
         }
     }
 
@@ -71,15 +83,15 @@ impl EventLoop {
         let is_server =
             info.protocols.iter().any(|name| name.as_ref() == self.settings.kad_protocol);
         let speaks_batch = info.protocols.contains(&PROVIDERS);
-        let kad = &mut self.swarm.behaviour_mut().kad;
-        if is_server {
-            for address in &addresses {
-                kad.add_address(&peer, address.clone());
-            }
-            self.pool.met(peer, addresses.clone());
-            self.health.table_changed();
-        } else {
-            kad.remove_peer(&peer);
+        // Nobody is helped by a server that does not answer.
+        let enters = is_server && !self.manager.is_sunk(&peer);
+        let old = self.peers.get(&peer);
+        let is_news = old.is_none_or(|met| {
+            (met.is_server, met.addresses.as_slice()) != (is_server, addresses.as_slice())
+        });
+        if is_news {
+            let old = old.map_or_else(Vec::new, |met| met.addresses.clone());
+            self.enter(peer, &old, if enters { &addresses } else { &[] });
         }
         let Some(met) = self.peers.get_mut(&peer) else { return };
         let had_batch = met.speaks_batch;
@@ -89,10 +101,29 @@ impl EventLoop {
         }
     }
 
+    /// Puts a server into the table, or takes it out when there are no `addresses`. Those that it
+    /// does not name any more go: Kademlia itself would keep all that it ever named.
+    fn enter(&mut self, peer: PeerId, old: &[Multiaddr], addresses: &[Multiaddr]) {
+        let kad = &mut self.swarm.behaviour_mut().kad;
+        if addresses.is_empty() {
+            kad.remove_peer(&peer);
+            return;
+        }
+        for address in addresses {
+            kad.add_address(&peer, address.clone());
+        }
+        for address in old.iter().filter(|address| !addresses.contains(address)) {
+            kad.remove_address(&peer, address);
+        }
+        self.pool.met(peer, addresses.to_vec());
+        self.health.table_changed();
+    }
+
     pub(super) fn peers_changed(&mut self) {
         let batch = self.peers.iter().filter(|(_, met)| met.speaks_batch);
         let batch: Vec<PeerId> = batch.map(|(peer, _)| *peer).collect();
         self.manager.set_peers(Instant::now(), &batch);
+        self.health.peers_changed(Instant::now());
     }
 
     fn lost(&mut self, peer: PeerId) {
@@ -128,8 +159,7 @@ impl EventLoop {
         let Provider { peer, mut addresses } = provider;
         let count: usize = self.connects.values().map(Vec::len).sum();
         if self.peers.contains_key(&peer) || count >= CONNECTS_MAX {
-            // Nobody waits any more when the send fails.
-            reply.send(self.peers.contains_key(&peer)).unwrap_or_default();
+            answer(reply, self.peers.contains_key(&peer));
             return;
         }
         addresses.retain(|address| self.settings.allow_private || !is_private(address));
@@ -152,8 +182,7 @@ impl EventLoop {
 
     fn end_connects(&mut self, peer: &PeerId, is_connected: bool) {
         for reply in self.connects.remove(peer).unwrap_or_default() {
-            // Nobody waits any more when the send fails.
-            reply.send(is_connected).unwrap_or_default();
+            answer(reply, is_connected);
         }
     }
 
@@ -169,7 +198,9 @@ impl EventLoop {
             if is_last {
                 self.providings.remove(&id);
                 // Kademlia's announcements have no reply; that they were sent is all it knows.
-                self.manager.providing_ended(&key, result_is_ok(&result));
+                // Without a peer nobody was told at all.
+                let is_told = stats.num_successes() > 0;
+                self.manager.providing_ended(&key, is_told && result_is_ok(&result));
             }
             return;
         }
@@ -217,6 +248,12 @@ impl EventLoop {
         addresses.retain(|address| self.settings.allow_private || !is_private(address));
         addresses.truncate(pool::ADDRESSES_MAX);
         addresses.into_iter().map(|address| pool::split(address).0).collect()
+    }
+}
+
+fn answer(reply: oneshot::Sender<bool>, is_connected: bool) {
+    if reply.send(is_connected).is_err() {
+        tracing::trace!("nobody waits for that connection any more");
     }
 }
 

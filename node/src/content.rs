@@ -141,12 +141,15 @@ impl ContentStore {
         let fetching = self.fetching(root, wait);
         let fetched = fetching.run(&progress);
         tokio::pin!(fetched);
-        let root_is_here = watched.wait_for(|progress| progress.bytes_total.is_some());
+        let root_is_here = async {
+            let found = watched.wait_for(|progress| progress.bytes_total.is_some());
+            tokio::time::timeout(wait, found).await.is_ok()
+        };
         let report = tokio::select! {
             report = &mut fetched => report,
-            found = tokio::time::timeout(wait, root_is_here) => match found {
-                Ok(_) => fetched.await,
-                Err(_) => return Err(failure::not_found(root)),
+            is_here = root_is_here => match is_here {
+                true => fetched.await,
+                false => return Err(failure::not_found(root)),
             }
         };
         let report = report.map_err(|error| failure::of_get(&error))?;

@@ -48,6 +48,8 @@ pub struct IpfsNode {
     pub embedded: Arc<Embedded>,
     /// The daemon that the configuration names.
     pub kubo: Option<Arc<Kubo>>,
+    /// Its address, as it was configured.
+    pub kubo_url: Option<String>,
     /// Files of users.
     pub content: ContentStore,
     /// The runtime of its thread: who starts queries spawns their end here.
@@ -104,8 +106,19 @@ impl IpfsNode {
             Some(kubo) => ContentStore::daemon(kubo.clone(), chunks),
             None => ContentStore::embedded(embedded.clone(), chunks),
         };
-        let runtime = handle;
-        Ok(Self { embedded, kubo, content, runtime, addresses, peer, proofs, stop, thread })
+        let (runtime, kubo_url) = (handle, config.kubo.clone());
+        Ok(Self {
+            embedded,
+            kubo,
+            kubo_url,
+            content,
+            runtime,
+            addresses,
+            peer,
+            proofs,
+            stop,
+            thread,
+        })
     }
 
     /// Shows proofs from the node's store from now on and, where it is asked for, announces what is

@@ -238,6 +238,7 @@ fn block_error(error: BlockError) -> IpfsError {
         BlockError::Corrupt { id, .. } => IpfsError::Corrupt { id },
         // Only a removal says this, and none is asked for here.
         BlockError::Pinned { id } => IpfsError::Corrupt { id },
+        BlockError::Daemon(error) => error,
         BlockError::Store(error) => IpfsError::Store(error),
     }
 }

@@ -147,8 +147,8 @@ async fn run(
 }
 
 /// Reads the file of bootstrap peers again whenever it changes. Lines that are no address are
-/// skipped.
-async fn follow(path: &Path, embedded: &Embedded) {
+/// skipped. Never ends.
+pub async fn follow(path: &Path, embedded: &Embedded) {
     let mut looks = tokio::time::interval(FOLLOW);
     let mut known = String::new();
     loop {
@@ -162,7 +162,8 @@ async fn follow(path: &Path, embedded: &Embedded) {
     }
 }
 
-fn failure(error: &StartError) -> Failure {
+/// What an operator is told when the embedded node does not start.
+pub fn failure(error: &StartError) -> Failure {
     let code: Code = match error {
         StartError::Swarm(SwarmError::Listen { .. }) => BUSY,
         _ => CONFIG,

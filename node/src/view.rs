@@ -23,8 +23,8 @@ pub use batch::{
     BatchDocument, BatchEntry, BatchRow, BatchesDocument, EvidenceDocument, EvidenceRow,
 };
 pub use network::{
-    AssetRow, HealthDocument, MemberRow, NetworkDocument, NodeDocument, SupplyDocument, SupplyRow,
-    ValidatorRow, ValidatorsDocument,
+    AssetRow, DhtState, HealthDocument, MemberRow, NetworkDocument, NodeDocument, SupplyDocument,
+    SupplyRow, ValidatorRow, ValidatorsDocument,
 };
 pub use problem::{ErrorBody, failure_of_problem};
 pub use receipt::{RECEIPT_FILE_BYTES_MAX, ReceiptDocument, verify_bytes};

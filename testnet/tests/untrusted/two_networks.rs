@@ -17,6 +17,16 @@ fn api(document: &Value) -> String {
     document["validators"][0]["api"].as_str().expect("an address").into()
 }
 
+/// Waits until each of its four validators is connected to the seven others of both networks.
+fn wait_until_all_meet(place: &Place) {
+    let all_meet = || {
+        let status = place.testnet("status").ok();
+        let validators = status["validators"].as_array().expect("validators").clone();
+        validators.iter().all(|v| v["dht"]["peers"] == 7).then_some(())
+    };
+    wait_until(all_meet).expect("the DHT is one");
+}
+
 #[test]
 fn a_state_spent_in_one_network_is_refused_in_the_other_with_its_proof() {
     let (place, other) = (Place::new(), Place::new());
@@ -25,6 +35,8 @@ fn a_state_spent_in_one_network_is_refused_in_the_other_with_its_proof() {
         format!("up --detach -n 4 --untrusted --seed 7 --join-dht {}", place.dir().display());
     let second = other.testnet(&words).ok();
     assert_eq!(first["network"], second["network"]);
+    wait_until_all_meet(&place);
+    wait_until_all_meet(&other);
     let tokens = place.quorate("tokens alice").ok();
     let token = tokens["tokens"][0]["id"].as_str().expect("an id").to_string();
     let spent = place.quorate(&format!("--node v0 transfer alice bob --token {token}")).ok();

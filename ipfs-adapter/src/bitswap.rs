@@ -33,7 +33,6 @@ mod wants;
 use std::{collections::BTreeMap, future::Future, sync::Arc, time::Duration};
 
 use libp2p::{PeerId, StreamProtocol};
-use libp2p_stream::Control;
 use parking_lot::Mutex;
 use tokio::{
     sync::{Semaphore, broadcast, mpsc, oneshot},
@@ -51,7 +50,7 @@ use self::{
     limits::{EVENTS_WAITING_MAX, NOTICES_WAITING_MAX},
     link::Event,
 };
-use crate::{Blocks, Content, ContentId};
+use crate::{Blocks, Content, ContentId, swarm::streams::Control};
 
 /// The protocol's name on the wire.
 pub const PROTOCOL: StreamProtocol = StreamProtocol::new("/ipfs/bitswap/1.2.0");
@@ -89,7 +88,7 @@ impl Bitswap {
     /// # Errors
     /// [`AlreadyRunning`] when the swarm's streams of this protocol are taken.
     pub fn start(
-        mut control: Control,
+        control: Control,
         blocks: Arc<dyn Blocks>,
         limits: BitswapLimits,
     ) -> Result<(Self, impl Future<Output = ()> + Send + 'static), AlreadyRunning> {

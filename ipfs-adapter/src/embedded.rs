@@ -28,7 +28,7 @@ use crate::{
     records::{Records, RecordsConfig},
     swarm::{
         self, Command, Started, Status, SwarmConfig, behaviour::Settings, proof,
-        serve::unix_seconds,
+        serve::unix_seconds, streams::Control,
     },
 };
 
@@ -86,7 +86,7 @@ pub enum StartError {
 /// A running node. Cloned handles are not needed: all calls take `&self`.
 pub struct Embedded {
     commands: mpsc::Sender<Command>,
-    control: libp2p_stream::Control,
+    control: Control,
     ended: parking_lot::Mutex<Option<tokio::task::JoinHandle<()>>>,
     bitswap: Bitswap,
     bitswap_task: tokio::task::JoinHandle<()>,

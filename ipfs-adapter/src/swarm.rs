@@ -11,12 +11,13 @@
 //! own. Nothing outside the loop touches the swarm.
 
 pub mod behaviour;
-pub mod event_loop;
+mod event_loop;
 pub mod gate;
-pub mod link;
+mod link;
 pub mod pool;
 pub mod proof;
 pub mod serve;
+pub mod streams;
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -143,7 +144,7 @@ pub struct Started {
     /// To the loop.
     pub commands: mpsc::Sender<Command>,
     /// For tasks that open streams of their own: proofs, Bitswap.
-    pub control: libp2p_stream::Control,
+    pub control: streams::Control,
     /// The loop's end; it ends with [`Command::Stop`] or when all senders are gone.
     pub ended: tokio::task::JoinHandle<()>,
 }

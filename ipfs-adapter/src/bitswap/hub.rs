@@ -1,13 +1,12 @@
 //! The one task that takes inbound streams and calls, and gives them to the peers' tasks.
 //!
-//! It never waits for anyone: libp2p-stream drops an inbound stream when the one before it has
-//! not been taken yet. It owns the peers' tasks: they end when it does.
+//! It never waits for anyone: inbound streams that pile up are closed. It owns the peers' tasks:
+//! they end when it does.
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use futures::StreamExt;
 use libp2p::PeerId;
-use libp2p_stream::IncomingStreams;
 use tokio::{
     select,
     sync::mpsc::{self, error::TrySendError},
@@ -20,6 +19,7 @@ use super::{
     limits::EVENTS_WAITING_MAX,
     link::{Event, Link},
 };
+use crate::swarm::streams::IncomingStreams;
 
 /// A call of this node.
 pub(super) struct Command {

@@ -28,8 +28,7 @@ pub(super) const SMALL_MESSAGE_BYTES: usize = 4 << 10;
 /// A whole message must have come so long after its first byte: 4 MiB at 140 KB/s.
 pub(super) const READ_DEADLINE: Duration = Duration::from_secs(30);
 
-/// One try to open a stream. libp2p-stream drops a dial that comes in the same instant as another,
-/// so a try is ended early and made again.
+/// One try to open a stream; a hung peer does not answer.
 pub(super) const OPEN_DEADLINE: Duration = Duration::from_millis(1_500);
 
 /// Tries to get one message out, each on a new stream, before the peer counts as unreachable.

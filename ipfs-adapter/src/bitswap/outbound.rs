@@ -14,13 +14,13 @@ use futures::{
     io::{ReadHalf, WriteHalf},
 };
 use libp2p::{PeerId, Stream};
-use libp2p_stream::Control;
 use tokio::time::{sleep, timeout};
 
 use super::{
     PROTOCOL, frame,
     limits::{ATTEMPTS_MAX, OPEN_DEADLINE, RETRY_PAUSE},
 };
+use crate::swarm::streams::Control;
 
 /// What has become of the message, or of the stream.
 pub(super) enum Progress {
@@ -155,7 +155,7 @@ impl Outbound {
     }
 
     fn opening(&self) -> State {
-        let (peer, mut control) = (self.peer, self.control.clone());
+        let (peer, control) = (self.peer, self.control.clone());
         let pause = RETRY_PAUSE * self.attempts;
         State::Opening(Box::pin(async move {
             if !pause.is_zero() {

@@ -102,7 +102,7 @@ pub struct Query {
     id: QueryId,
     /// Boxed, because the channel's blocks are there from the start: 10,000 queries hold them.
     found: mpsc::Receiver<Box<Found>>,
-    outcome: oneshot::Receiver<FindOutcome>,
+    outcome: oneshot::Receiver<Result<FindOutcome, IpfsError>>,
 }
 
 /// The answerer's end. Dropping it without an outcome tells the asker that the node has stopped.
@@ -110,7 +110,7 @@ pub struct Query {
 pub struct Reporter {
     id: QueryId,
     found: mpsc::Sender<Box<Found>>,
-    outcome: oneshot::Sender<FindOutcome>,
+    outcome: oneshot::Sender<Result<FindOutcome, IpfsError>>,
     is_lagged: bool,
 }
 
@@ -136,11 +136,12 @@ impl Query {
     /// Waits for the end; finds that were not taken are in the outcome, too.
     ///
     /// # Errors
-    /// [`IpfsError::Stopped`] when the node ended first.
+    /// [`IpfsError::Stopped`] when the node ended first, [`IpfsError::Busy`] when it was refused
+    /// after the call.
     pub fn outcome(self) -> BoxFuture<'static, Result<FindOutcome, IpfsError>> {
         Box::pin(async move {
             drop(self.found);
-            self.outcome.await.map_err(|_| IpfsError::Stopped)
+            self.outcome.await.unwrap_or(Err(IpfsError::Stopped))
         })
     }
 }
@@ -173,7 +174,13 @@ impl Reporter {
     pub fn end(self, mut outcome: FindOutcome) {
         outcome.is_lagged = self.is_lagged;
         // The asker may be gone; then nobody wants to know.
-        drop(self.outcome.send(outcome));
+        drop(self.outcome.send(Ok(outcome)));
+    }
+
+    /// The query was not begun.
+    pub fn refuse(self, error: IpfsError) {
+        // The asker may be gone; then nobody wants to know.
+        drop(self.outcome.send(Err(error)));
     }
 }
 

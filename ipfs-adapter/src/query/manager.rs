@@ -291,6 +291,11 @@ impl Manager {
         debug_assert!(sunk.is_none(), "nobody sinks by a reward");
     }
 
+    /// Whether a peer is not asked at present, because it failed or lied.
+    pub fn is_sunk(&self, peer: &PeerId) -> bool {
+        self.peers.is_sunk(peer)
+    }
+
     /// What queries did, and what is under way.
     pub fn metrics(&self) -> QueryMetrics {
         QueryMetrics {

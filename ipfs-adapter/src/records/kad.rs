@@ -49,14 +49,15 @@ impl KadRecords {
 
     /// As [`RecordStore::add_provider`], and tells what became of it; `None` for a key that is no
     /// sha2-256 multihash. What is [`Stored::New`] makes cached misses of the key old.
-    pub fn offer(&self, record: &ProviderRecord) -> Option<Stored> {
+    pub fn offer(&self, record: &ProviderRecord) -> Option<(ContentId, Stored)> {
         let key = content_id(&record.key)?;
         let ttl_seconds = record.expires.map_or(TTL_SECONDS_MAX, |expires| {
             let left = expires.saturating_duration_since(Instant::now()).as_secs();
             u32::try_from(left).unwrap_or(TTL_SECONDS_MAX)
         });
         let provider = Provider { peer: record.provider, addresses: record.addresses.clone() };
-        self.records.provide((self.now)(), &provider, ttl_seconds, &[key]).first().copied()
+        let stored = self.records.provide((self.now)(), &provider, ttl_seconds, &[key]);
+        stored.first().map(|stored| (key, *stored))
     }
 }
 
@@ -83,7 +84,7 @@ impl RecordStore for KadRecords {
     /// Refused over a limit, and for keys that are no sha2-256 multihash.
     fn add_provider(&mut self, record: ProviderRecord) -> Result<()> {
         match self.offer(&record) {
-            Some(stored) if stored.is_acknowledged() => Ok(()),
+            Some((_, stored)) if stored.is_acknowledged() => Ok(()),
             Some(_) | None => Err(Error::MaxProvidedKeys),
         }
     }

@@ -19,7 +19,7 @@ use libp2p::{
     tcp, yamux,
 };
 
-use super::{SwarmError, gate::Gate};
+use super::{SwarmError, gate::Gate, streams::Streams};
 use crate::records::KadRecords;
 
 /// How long a remote procedure call of Kademlia may take. The crate's 10 s let five hung peers
@@ -45,6 +45,8 @@ const STREAMS_MAX: u32 = 64;
 
 /// Connections in all; each costs about 160 KB (`shared/IPFS.md`).
 const CONNECTIONS_MAX: u32 = 512;
+/// Of them, those that others may open: own dials always find room.
+const CONNECTIONS_INCOMING_MAX: u32 = 384;
 /// Two when both sides dial at once, two more over the other transport.
 const CONNECTIONS_PER_PEER_MAX: u32 = 4;
 /// Handshakes under way.
@@ -52,7 +54,7 @@ const PENDING_MAX: u32 = 128;
 
 /// The parts, each the owner of one protocol.
 #[derive(NetworkBehaviour)]
-pub struct Behaviour {
+pub(super) struct Behaviour {
     /// First, so that it can deny a dial before the others think about it.
     pub gate: Gate,
     /// Limits on connections.
@@ -64,7 +66,7 @@ pub struct Behaviour {
     /// Dead connections are noticed.
     pub ping: ping::Behaviour,
     /// Streams of the batched look-up, proofs and Bitswap.
-    pub streams: libp2p_stream::Behaviour,
+    pub streams: Streams,
 }
 
 /// What differs from node to node.
@@ -82,7 +84,7 @@ pub struct Settings {
 ///
 /// # Errors
 /// [`SwarmError::Protocol`], [`SwarmError::Transport`].
-pub fn build(
+pub(super) fn build(
     keypair: &Keypair,
     settings: &Settings,
     records: KadRecords,
@@ -95,6 +97,7 @@ pub fn build(
     kad.set_mode(Some(mode));
     let limits = ConnectionLimits::default()
         .with_max_established(Some(CONNECTIONS_MAX))
+        .with_max_established_incoming(Some(CONNECTIONS_INCOMING_MAX))
         .with_max_established_per_peer(Some(CONNECTIONS_PER_PEER_MAX))
         .with_max_pending_incoming(Some(PENDING_MAX))
         .with_max_pending_outgoing(Some(PENDING_MAX));
@@ -104,7 +107,7 @@ pub fn build(
         kad,
         identify: identify::Behaviour::new(identify_config(keypair.public())),
         ping: ping::Behaviour::new(ping::Config::new().with_interval(Duration::from_secs(15))),
-        streams: libp2p_stream::Behaviour::new(),
+        streams: Streams::new(),
     };
     let config = Config::with_tokio_executor().with_idle_connection_timeout(CONNECTION_IDLE_MAX);
     Ok(Swarm::new(transport(keypair, settings.allow_private)?, behaviour, peer, config))
@@ -119,6 +122,8 @@ fn kad_config(protocol: StreamProtocol) -> kad::Config {
         .set_query_timeout(KAD_QUERY_MAX)
         // Peers are entered after identify has told that they serve, with their real addresses.
         .set_kbucket_inserts(kad::BucketInserts::Manual)
+        // The loop stores them, and forgets what it has cached of the key.
+        .set_record_filtering(kad::StoreInserts::FilterBoth)
         // The health check does it.
         .set_periodic_bootstrap_interval(None)
         // Records are announced again in batches; one look-up each would be the crate's way.

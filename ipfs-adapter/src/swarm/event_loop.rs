@@ -2,6 +2,7 @@
 //! time; feeds the query manager; and does what the manager asks for.
 
 mod actions;
+mod early;
 mod events;
 mod health;
 
@@ -13,7 +14,6 @@ use std::{
 
 use futures::StreamExt;
 use libp2p::{Multiaddr, PeerId, Swarm, kad, swarm::SwarmEvent};
-use libp2p_stream::Control;
 use rand::{SeedableRng, rngs::StdRng};
 use tokio::{
     sync::{mpsc, oneshot},
@@ -26,6 +26,7 @@ use super::{
     link::{Link, LinkEvent},
     pool::Pool,
     proof, serve,
+    streams::Control,
 };
 use crate::{
     ContentId, FindOptions, NodeInfo, Provider, Reporter,
@@ -91,6 +92,8 @@ pub struct EventLoop {
     providings: HashMap<kad::QueryId, ContentId>,
     /// Askers that wait for a connection to a peer; at most [`CONNECTS_MAX`].
     connects: HashMap<PeerId, Vec<oneshot::Sender<bool>>>,
+    /// Came before there was anybody to ask.
+    early: early::Early,
     pool: Pool,
     records: Arc<Records>,
     health: health::Health,
@@ -109,7 +112,7 @@ impl EventLoop {
         let records = config.records;
         let kad_records = KadRecords::new(records.clone());
         let mut swarm = behaviour::build(&config.keypair, &config.settings, kad_records)?;
-        let mut control = swarm.behaviour().streams.new_control();
+        let control = swarm.behaviour().streams.new_control();
         let mut tasks = JoinSet::new();
         let (news_in, news) = mpsc::channel(serve::NEWS_MAX);
         if config.settings.is_server {
@@ -138,6 +141,7 @@ impl EventLoop {
             lookups: HashMap::new(),
             providings: HashMap::new(),
             connects: HashMap::new(),
+            early: early::Early::default(),
             pool: Pool::open(&config.bootstrap, config.pool_file),
             records,
             health: health::Health::new(now),
@@ -204,14 +208,11 @@ impl EventLoop {
 
     fn command(&mut self, command: Command) {
         match command {
-            Command::Find { keys, options, reporter } => self.find(keys, options, reporter),
-            Command::Announce { keys, reply } => {
-                self.invalidate(&keys);
-                self.announce(keys, reply);
-            }
+            Command::Find { .. } | Command::Announce { .. } => self.take_early(command),
             Command::Connect { provider, reply } => self.connect(provider, reply),
             Command::Bootstrap(addresses) => {
                 addresses.into_iter().for_each(|address| self.pool.configure(address));
+                self.health.hurry(Instant::now());
             }
             Command::Judge { peer, is_good: true } => self.manager.reward(&peer),
             Command::Judge { peer, is_good: false } => {

@@ -2,19 +2,24 @@
 //! in any order. The stream is opened with the first request and ends with the first fault; then
 //! everything that was in flight has failed, and the next request opens another.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use futures::AsyncReadExt;
 use libp2p::{PeerId, Stream};
-use libp2p_stream::Control;
 use tokio::{
     sync::mpsc,
     task::JoinSet,
     time::{Instant, timeout},
 };
 
-use super::PROVIDERS;
+use super::{
+    PROVIDERS,
+    streams::{Control, OpenError},
+};
 use crate::batch::{self, BatchError, REPLY_BYTES_MAX};
 
 /// Frames that wait for one peer. The query manager keeps fewer in flight, so it is never full but
@@ -39,9 +44,20 @@ pub enum LinkEvent {
         peer: PeerId,
         /// Which link of this peer.
         number: u64,
-        /// Whether the peer does not speak the protocol.
-        is_unsupported: bool,
+        /// Why.
+        why: End,
     },
+}
+
+/// Why a link has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The stream broke, or the loop wants no more of it.
+    Closed,
+    /// The peer does not speak the protocol.
+    Unsupported,
+    /// The peer sent what is no frame, or more replies than it was asked for.
+    Lied,
 }
 
 /// The loop's end of a link. Dropping it ends the link.
@@ -63,9 +79,9 @@ impl Link {
     ) -> Self {
         let (frames_in, frames) = mpsc::channel(FRAMES_MAX);
         tasks.spawn(async move {
-            let is_unsupported = run(control, peer, frames, &events).await;
+            let why = run(control, peer, frames, &events).await;
             // The loop is gone only at the end of the node.
-            drop(events.send(LinkEvent::Down { peer, number, is_unsupported }).await);
+            drop(events.send(LinkEvent::Down { peer, number, why }).await);
         });
         Self { number, frames: frames_in }
     }
@@ -76,48 +92,61 @@ impl Link {
     }
 }
 
-/// Runs until a fault; says whether the peer does not speak the protocol.
+/// Runs until a fault, and says which. Replies are counted: at most as many wait for the loop as
+/// were asked for, so that a flood of them fills no memory.
 async fn run(
-    mut control: Control,
+    control: Control,
     peer: PeerId,
     mut frames: mpsc::Receiver<Bytes>,
     events: &mpsc::Sender<LinkEvent>,
-) -> bool {
-    let Some(first) = frames.recv().await else { return false };
+) -> End {
+    let Some(first) = frames.recv().await else { return End::Closed };
     let opened = timeout(WRITE_MAX, control.open_stream(peer, PROVIDERS)).await;
     let stream = match opened {
         Ok(Ok(stream)) => stream,
-        Ok(Err(libp2p_stream::OpenStreamError::UnsupportedProtocol(_))) => return true,
+        Ok(Err(OpenError::Unsupported { .. })) => return End::Unsupported,
         Ok(Err(error)) => {
             tracing::debug!(%peer, %error, "no stream for the batched look-up");
-            return false;
+            return End::Closed;
         }
-        Err(_) => return false,
+        Err(_) => return End::Closed,
     };
     let (mut reader, mut writer) = stream.split();
+    let unanswered = AtomicUsize::new(0);
     let reads = async {
-        while let Ok(Some(body)) = batch::read_frame(&mut reader, REPLY_BYTES_MAX).await {
+        loop {
+            let body = match batch::read_frame(&mut reader, REPLY_BYTES_MAX).await {
+                Ok(Some(body)) => body,
+                Ok(None) | Err(BatchError::Stream(_)) => return End::Closed,
+                Err(_) => return End::Lied,
+            };
+            if unanswered.load(Ordering::Relaxed) == 0 {
+                return End::Lied;
+            }
+            unanswered.fetch_sub(1, Ordering::Relaxed);
             if events.send(LinkEvent::Reply { peer, body }).await.is_err() {
-                break;
+                return End::Closed;
             }
         }
     };
     let writes = async {
         let mut next = Some(first);
         while let Some(frame) = next {
+            unanswered.fetch_add(1, Ordering::Relaxed);
             if write(&mut writer, &frame).await.is_err() {
                 break;
             }
             next = frames.recv().await;
         }
+        End::Closed
     };
     let start = Instant::now();
-    tokio::select! {
-        () = reads => {}
-        () = writes => {}
-    }
-    tracing::debug!(%peer, after = ?start.elapsed(), "a stream of the batched look-up has ended");
-    false
+    let end = tokio::select! {
+        end = reads => end,
+        end = writes => end,
+    };
+    tracing::debug!(%peer, after = ?start.elapsed(), ?end, "a stream of look-ups has ended");
+    end
 }
 
 async fn write(

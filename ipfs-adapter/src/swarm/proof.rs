@@ -12,9 +12,10 @@ use std::{sync::Arc, time::Duration};
 
 use futures::{AsyncReadExt, AsyncWriteExt, StreamExt};
 use libp2p::{PeerId, Stream, StreamProtocol};
-use libp2p_stream::{Control, IncomingStreams};
-use tokio::{sync::Semaphore, task::JoinSet, time::timeout};
+use parking_lot::Mutex;
+use tokio::{task::JoinSet, time::timeout};
 
+use super::streams::{Control, IncomingStreams};
 use crate::ContentId;
 
 /// The protocol's name; another version is another name.
@@ -26,6 +27,8 @@ pub const KEYS_MAX: usize = 256;
 pub const ANSWER_BYTES_MAX: usize = 1 << 20;
 /// Questions answered at once, over all peers; each may read the disk. More are refused.
 const SERVING_MAX: usize = 32;
+/// Of one peer, so that nobody takes the room of the others.
+const SERVING_PER_PEER_MAX: usize = 4;
 /// How long a peer may take to send its question and to read the answer.
 const SERVE_MAX: Duration = Duration::from_secs(5);
 
@@ -71,7 +74,7 @@ pub enum ProofError {
 /// # Errors
 /// Every [`ProofError`], at the latest after `deadline`.
 pub async fn ask(
-    mut control: Control,
+    control: Control,
     peer: PeerId,
     keys: &[ContentId],
     deadline: Duration,
@@ -160,11 +163,12 @@ fn read_answer(bytes: &[u8], count: usize) -> Option<Vec<Option<Vec<u8>>>> {
 
 /// Answers all questions until the swarm ends.
 pub async fn serve(mut incoming: IncomingStreams, proofs: Arc<dyn Proofs>) {
-    let room = Arc::new(Semaphore::new(SERVING_MAX));
+    // Who is being answered: one entry each, so at most `SERVING_MAX`.
+    let serving: Arc<Mutex<Vec<PeerId>>> = Arc::default();
     let mut tasks = JoinSet::new();
     while let Some((peer, stream)) = incoming.next().await {
         while tasks.try_join_next().is_some() {}
-        let Ok(permit) = room.clone().try_acquire_owned() else {
+        let Some(place) = Place::take(&serving, peer) else {
             tracing::debug!(%peer, "too many questions for proofs; one is refused");
             continue;
         };
@@ -173,8 +177,36 @@ pub async fn serve(mut incoming: IncomingStreams, proofs: Arc<dyn Proofs>) {
             if timeout(SERVE_MAX, serve_one(stream, proofs)).await.is_err() {
                 tracing::debug!(%peer, "a question for proofs took too long");
             }
-            drop(permit);
+            drop(place);
         });
+    }
+}
+
+/// One of the places among those that are answered, until it is dropped.
+struct Place {
+    serving: Arc<Mutex<Vec<PeerId>>>,
+    peer: PeerId,
+}
+
+impl Place {
+    fn take(serving: &Arc<Mutex<Vec<PeerId>>>, peer: PeerId) -> Option<Self> {
+        let mut taken = serving.lock();
+        let own = taken.iter().filter(|other| **other == peer).count();
+        if taken.len() >= SERVING_MAX || own >= SERVING_PER_PEER_MAX {
+            return None;
+        }
+        taken.push(peer);
+        drop(taken);
+        Some(Self { serving: serving.clone(), peer })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut taken = self.serving.lock();
+        if let Some(at) = taken.iter().position(|other| *other == self.peer) {
+            taken.swap_remove(at);
+        }
     }
 }
 
@@ -208,6 +240,18 @@ mod tests {
         assert_eq!(read_answer(&[&bytes[..], b"x"].concat(), 4), None);
         let twice = b"\0\x02\0\x01\0\0\0\0\0\x01\0\0\0\0";
         assert_eq!(read_answer(twice, 4), None);
+    }
+
+    #[test]
+    fn no_peer_takes_all_places() {
+        let (serving, greedy) = (Arc::default(), PeerId::random());
+        let own: Vec<_> = (0..9).filter_map(|_| Place::take(&serving, greedy)).collect();
+        assert_eq!(own.len(), SERVING_PER_PEER_MAX);
+        let others: Vec<_> =
+            (0..99).filter_map(|_| Place::take(&serving, PeerId::random())).collect();
+        assert_eq!(own.len() + others.len(), SERVING_MAX);
+        drop(own);
+        assert!(Place::take(&serving, greedy).is_some());
     }
 
     #[test]

@@ -12,7 +12,6 @@ use std::{
 
 use futures::{AsyncReadExt, StreamExt};
 use libp2p::{PeerId, Stream};
-use libp2p_stream::IncomingStreams;
 use parking_lot::Mutex;
 use tokio::{sync::mpsc, task::JoinSet, time::Instant, time::timeout};
 
@@ -20,12 +19,14 @@ use crate::{
     ContentId,
     batch::{self, REQUEST_BYTES_MAX, server::answer},
     records::Records,
+    swarm::streams::IncomingStreams,
 };
 
 /// Streams of one peer: one is enough, one more may be on its way out.
 const STREAMS_PER_PEER_MAX: u32 = 4;
-/// Streams of all peers.
-const STREAMS_MAX: usize = 1_024;
+/// Streams of all peers: the limits on connections are met first, so that no peer takes the
+/// streams of others.
+const STREAMS_MAX: usize = 2_048;
 /// A stream that is silent for so long is closed; the peer opens another.
 const SILENT_MAX: Duration = Duration::from_secs(600);
 /// How long a peer may take to read one answer.

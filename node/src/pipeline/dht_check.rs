@@ -176,6 +176,11 @@ impl Findings {
         findings
     }
 
+    /// Nobody has answered for any of these states, each with its entry.
+    pub fn silent(states: &[(usize, TokenState)]) -> Self {
+        Self::of(states, &vec![false; states.len()], Vec::new())
+    }
+
     /// Whether every entry's states were answered for.
     pub fn is_complete(&self) -> bool {
         self.marks.values().all(|mark| *mark == DhtMark::Complete)

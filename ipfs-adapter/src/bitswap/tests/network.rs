@@ -8,7 +8,6 @@ use libp2p::{
     swarm::{Config, Swarm, SwarmEvent},
     tcp, yamux,
 };
-use libp2p_stream::{Control, IncomingStreams};
 use tokio::{
     sync::{Semaphore, mpsc, oneshot},
     task::JoinSet,
@@ -23,6 +22,7 @@ use crate::{
         limits::MESSAGE_BYTES_MAX,
         message::{Entry, Message, WantKind},
     },
+    swarm::streams::{Control, IncomingStreams, Streams},
 };
 
 /// Whatever takes longer has failed.
@@ -42,7 +42,7 @@ pub(super) struct Peer {
 impl Peer {
     pub(super) async fn quic() -> Self {
         let builder = SwarmBuilder::with_new_identity().with_tokio().with_quic();
-        let swarm = builder.with_behaviour(|_| libp2p_stream::Behaviour::new());
+        let swarm = builder.with_behaviour(|_| Streams::new());
         let swarm = swarm.expect("no error in there").with_swarm_config(patient).build();
         Self::start(swarm, "/ip4/127.0.0.1/udp/0/quic-v1").await
     }
@@ -52,12 +52,12 @@ impl Peer {
         let transport = tcp::Config::default().nodelay(true);
         let swarm = builder.with_tcp(transport, noise::Config::new, yamux::Config::default);
         let swarm = swarm.expect("noise has keys");
-        let swarm = swarm.with_behaviour(|_| libp2p_stream::Behaviour::new());
+        let swarm = swarm.with_behaviour(|_| Streams::new());
         let swarm = swarm.expect("no error in there").with_swarm_config(patient).build();
         Self::start(swarm, "/ip4/127.0.0.1/tcp/0").await
     }
 
-    async fn start(mut swarm: Swarm<libp2p_stream::Behaviour>, address: &str) -> Self {
+    async fn start(mut swarm: Swarm<Streams>, address: &str) -> Self {
         let (id, control) = (*swarm.local_peer_id(), swarm.behaviour().new_control());
         swarm.listen_on(address.parse().expect("an address")).expect("loopback is there");
         let address = loop {
@@ -83,7 +83,7 @@ fn patient(config: Config) -> Config {
     config.with_idle_connection_timeout(Duration::from_secs(600))
 }
 
-async fn run(mut swarm: Swarm<libp2p_stream::Behaviour>, mut asked: mpsc::Receiver<Dial>) {
+async fn run(mut swarm: Swarm<Streams>, mut asked: mpsc::Receiver<Dial>) {
     let mut waiting = Vec::new();
     loop {
         tokio::select! {
@@ -160,7 +160,7 @@ pub(super) struct Bare {
 impl Bare {
     /// Connected to the node.
     pub(super) async fn beside(node: &Node) -> Self {
-        let mut peer = Peer::quic().await;
+        let peer = Peer::quic().await;
         let incoming = peer.control.accept(PROTOCOL).expect("nothing else runs there");
         peer.dial(&node.peer.address).await;
         let budget = Budget::within(&Arc::new(Semaphore::new(MESSAGE_BYTES_MAX)));

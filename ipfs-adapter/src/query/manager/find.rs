@@ -43,7 +43,7 @@ impl Manager {
     ///
     /// # Errors
     /// [`IpfsError::TooManyKeys`], or [`IpfsError::Busy`] at the limits; then nothing was begun,
-    /// and the reporter is dropped.
+    /// and the reporter has told so.
     pub fn find(
         &mut self,
         now: Instant,
@@ -51,12 +51,9 @@ impl Manager {
         mut options: FindOptions,
         reporter: Reporter,
     ) -> Result<QueryId, IpfsError> {
-        Query::check_keys(keys)?;
-        if self.queries.len() >= QUERIES_MAX {
-            return Err(IpfsError::Busy { count: self.queries.len() });
-        }
-        if self.keys_in_flight + keys.len() > KEYS_MAX {
-            return Err(IpfsError::Busy { count: self.keys_in_flight });
+        if let Err(error) = self.check_room(keys) {
+            reporter.refuse(error.clone());
+            return Err(error);
         }
         options.providers_max = options.providers_max.clamp(1, PROVIDERS_MAX);
         let (id, public) = (self.next_number(), reporter.id());
@@ -105,6 +102,17 @@ impl Manager {
         }
         flights.into_iter().for_each(|flight| self.check(now, flight));
         Ok(public)
+    }
+
+    fn check_room(&self, keys: &[ContentId]) -> Result<(), IpfsError> {
+        Query::check_keys(keys)?;
+        if self.queries.len() >= QUERIES_MAX {
+            return Err(IpfsError::Busy { count: self.queries.len() });
+        }
+        if self.keys_in_flight + keys.len() > KEYS_MAX {
+            return Err(IpfsError::Busy { count: self.keys_in_flight });
+        }
+        Ok(())
     }
 
     fn answer_from_cache(

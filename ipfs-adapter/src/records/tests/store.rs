@@ -32,7 +32,7 @@ fn what_kademlia_stores_is_what_it_and_the_batch_find() {
     let records = Arc::new(with_pins(4, pins));
     let mut store = KadRecords::with_clock(records.clone(), || NOW);
     assert!(store.add_provider(record(2, &peer(1))).is_ok());
-    assert_eq!(store.offer(&record(2, &peer(1))), Some(Stored::Known));
+    assert_eq!(store.offer(&record(2, &peer(1))).map(|(_, stored)| stored), Some(Stored::Known));
     assert!(store.add_provider(record(1, &peer(ME))).is_ok(), "start_providing");
     assert_eq!(named(store.providers(&kad_key(&key(1)))), [peer(ME)]);
     assert_eq!(named(store.providers(&kad_key(&key(2)))), [peer(1)]);
@@ -52,8 +52,8 @@ fn records_live_as_long_as_kademlia_says() {
     let store = KadRecords::with_clock(records.clone(), || NOW);
     let mut short = record(1, &peer(1));
     short.expires = Some(Instant::now() + Duration::from_secs(1_000));
-    assert_eq!(store.offer(&short), Some(Stored::New));
-    assert_eq!(store.offer(&record(2, &peer(1))), Some(Stored::New));
+    assert_eq!(store.offer(&short).map(|(_, stored)| stored), Some(Stored::New));
+    assert_eq!(store.offer(&record(2, &peer(1))).map(|(_, stored)| stored), Some(Stored::New));
     assert_eq!(providers(&records, NOW + 900, key(1)).len(), 1);
     assert_eq!(providers(&records, NOW + 1_000, key(1)).len(), 0);
     assert_eq!(providers(&records, NOW + u64::from(TTL_SECONDS_MAX) - 1, key(2)).len(), 1);

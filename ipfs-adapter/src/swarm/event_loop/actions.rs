@@ -12,7 +12,7 @@ use crate::{
     batch::{PROVIDERS_MAX, Reply, Request},
     query::manager::{Action, Failure},
     records::{Hit, TTL_SECONDS_MAX},
-    swarm::link::{Link, LinkEvent},
+    swarm::link::{End, Link, LinkEvent},
 };
 
 /// Requests remembered before those are forgotten that nobody waits for.
@@ -110,18 +110,24 @@ impl EventLoop {
     }
 
     pub(super) fn link_event(&mut self, event: LinkEvent) {
-        while self.tasks.try_join_next().is_some() {}
         match event {
             LinkEvent::Reply { peer, body } => self.reply(peer, &body),
-            LinkEvent::Down { peer, number, is_unsupported } => {
+            LinkEvent::Down { peer, number, why } => {
                 if self.links.get(&peer).is_some_and(|link| link.number == number) {
                     self.links.remove(&peer);
                 }
-                if is_unsupported && let Some(met) = self.peers.get_mut(&peer) {
+                if why == End::Unsupported
+                    && let Some(met) = self.peers.get_mut(&peer)
+                {
                     met.speaks_batch = false;
                     self.peers_changed();
                 }
-                self.fail_requests(&peer, Some(number));
+                if why == End::Lied {
+                    self.manager.penalize(Instant::now(), &peer);
+                }
+                let is_lie = why == End::Lied;
+                let failure = if is_lie { Failure::Lied } else { Failure::Closed };
+                self.fail_all(&peer, Some(number), failure);
             }
         }
     }

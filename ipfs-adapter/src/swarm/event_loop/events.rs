@@ -3,15 +3,18 @@
 use std::time::Instant;
 
 use libp2p::{
-    Multiaddr, PeerId, identify, kad,
-    kad::QueryResult,
-    swarm::{DialError, SwarmEvent, dial_opts::DialOpts},
+    Multiaddr, PeerId,
+    core::Endpoint,
+    identify, kad,
+    kad::{InboundRequest, ProviderRecord, QueryResult},
+    swarm::{ConnectionId, DialError, NetworkBehaviour, SwarmEvent, dial_opts::DialOpts},
 };
 use tokio::sync::oneshot;
 
 use super::{CONNECTS_MAX, EventLoop, Met};
 use crate::{
     Provider,
+    records::Stored,
     swarm::{
         PROVIDERS,
         behaviour::{BehaviourEvent, is_private},
@@ -51,7 +54,18 @@ impl EventLoop {
                 stats,
                 step,
             })) => self.kad_progressed(id, result, &stats, step.last),
+            SwarmEvent::Behaviour(BehaviourEvent::Kad(kad::Event::InboundRequest {
+                request: InboundRequest::AddProvider { record: Some(record) },
+            })) => self.kad_announced(&record),
             _ => {}
+        }
+    }
+
+    /// Somebody announces by plain Kademlia, which has checked that it speaks for itself.
+    fn kad_announced(&mut self, record: &ProviderRecord) {
+        let stored = self.swarm.behaviour_mut().kad.store_mut().offer(record);
+        if let Some((key, Stored::New)) = stored {
+            self.manager.invalidate(&key);
         }
     }
 
@@ -65,24 +79,19 @@ impl EventLoop {
     }
 
     fn identified(&mut self, peer: PeerId, info: identify::Info) {
-        let allow_private = self.settings.allow_private;
-        let mut addresses = info.listen_addrs;
-        addresses.retain(|address| allow_private || !is_private(address));
-        addresses.truncate(pool::ADDRESSES_MAX);
-        let addresses: Vec<Multiaddr> =
-            addresses.into_iter().map(|address| pool::split(address).0).collect();
+        let addresses = self.usable(info.listen_addrs);
         let is_server =
             info.protocols.iter().any(|name| name.as_ref() == self.settings.kad_protocol);
         let speaks_batch = info.protocols.contains(&PROVIDERS);
-        let kad = &mut self.swarm.behaviour_mut().kad;
-        if is_server {
-            for address in &addresses {
-                kad.add_address(&peer, address.clone());
-            }
-            self.pool.met(peer, addresses.clone());
-            self.health.table_changed();
-        } else {
-            kad.remove_peer(&peer);
+        // Nobody is helped by a server that does not answer.
+        let enters = is_server && !self.manager.is_sunk(&peer);
+        let old = self.peers.get(&peer);
+        let is_news = old.is_none_or(|met| {
+            (met.is_server, met.addresses.as_slice()) != (is_server, addresses.as_slice())
+        });
+        if is_news {
+            let old = old.map_or_else(Vec::new, |met| met.addresses.clone());
+            self.enter(peer, &old, if enters { &addresses } else { &[] });
         }
         let Some(met) = self.peers.get_mut(&peer) else { return };
         let had_batch = met.speaks_batch;
@@ -92,10 +101,29 @@ impl EventLoop {
         }
     }
 
+    /// Puts a server into the table, or takes it out when there are no `addresses`. Those that it
+    /// does not name any more go: Kademlia itself would keep all that it ever named.
+    fn enter(&mut self, peer: PeerId, old: &[Multiaddr], addresses: &[Multiaddr]) {
+        let kad = &mut self.swarm.behaviour_mut().kad;
+        if addresses.is_empty() {
+            kad.remove_peer(&peer);
+            return;
+        }
+        for address in addresses {
+            kad.add_address(&peer, address.clone());
+        }
+        for address in old.iter().filter(|address| !addresses.contains(address)) {
+            kad.remove_address(&peer, address);
+        }
+        self.pool.met(peer, addresses.to_vec());
+        self.health.table_changed();
+    }
+
     pub(super) fn peers_changed(&mut self) {
         let batch = self.peers.iter().filter(|(_, met)| met.speaks_batch);
         let batch: Vec<PeerId> = batch.map(|(peer, _)| *peer).collect();
         self.manager.set_peers(Instant::now(), &batch);
+        self.health.peers_changed(Instant::now());
     }
 
     fn lost(&mut self, peer: PeerId) {
@@ -131,8 +159,7 @@ impl EventLoop {
         let Provider { peer, mut addresses } = provider;
         let count: usize = self.connects.values().map(Vec::len).sum();
         if self.peers.contains_key(&peer) || count >= CONNECTS_MAX {
-            // Nobody waits any more when the send fails.
-            drop(reply.send(self.peers.contains_key(&peer)));
+            answer(reply, self.peers.contains_key(&peer));
             return;
         }
         addresses.retain(|address| self.settings.allow_private || !is_private(address));
@@ -155,8 +182,7 @@ impl EventLoop {
 
     fn end_connects(&mut self, peer: &PeerId, is_connected: bool) {
         for reply in self.connects.remove(peer).unwrap_or_default() {
-            // Nobody waits any more when the send fails.
-            drop(reply.send(is_connected));
+            answer(reply, is_connected);
         }
     }
 
@@ -172,7 +198,9 @@ impl EventLoop {
             if is_last {
                 self.providings.remove(&id);
                 // Kademlia's announcements have no reply; that they were sent is all it knows.
-                self.manager.providing_ended(&key, result_is_ok(&result));
+                // Without a peer nobody was told at all.
+                let is_told = stats.num_successes() > 0;
+                self.manager.providing_ended(&key, is_told && result_is_ok(&result));
             }
             return;
         }
@@ -184,12 +212,10 @@ impl EventLoop {
             && !providers.is_empty()
             && !lookup.is_ended
         {
-            let known = |peer: &PeerId| self.peers.get(peer).map(|met| met.addresses.clone());
-            let providers = providers.into_iter().map(|peer| {
-                let addresses = known(&peer).unwrap_or_default();
-                Provider { peer, addresses }
-            });
-            let providers: Vec<Provider> = providers.collect();
+            let providers: Vec<Provider> = providers
+                .into_iter()
+                .map(|peer| Provider { peer, addresses: self.addresses_of(&peer) })
+                .collect();
             self.manager.lookup_progress(now, &key, &providers);
         }
         if is_last {
@@ -200,6 +226,34 @@ impl EventLoop {
                 self.manager.lookup_ended(now, &key, count(replies), count(failures));
             }
         }
+    }
+
+    /// Where a provider is that a look-up has just found. Kademlia's event names only peers; the
+    /// records' addresses stay in the running look-up, which tells them to whoever wants to dial.
+    fn addresses_of(&mut self, peer: &PeerId) -> Vec<Multiaddr> {
+        if let Some(met) = self.peers.get(peer)
+            && !met.addresses.is_empty()
+        {
+            return met.addresses.clone();
+        }
+        let kad = &mut self.swarm.behaviour_mut().kad;
+        // Kademlia looks at the peer alone; no connection bears this number.
+        let none = ConnectionId::new_unchecked(usize::MAX);
+        let told = kad.handle_pending_outbound_connection(none, Some(*peer), &[], Endpoint::Dialer);
+        self.usable(told.unwrap_or_default())
+    }
+
+    /// Addresses that others tell, without the peer's name, as many as are kept.
+    fn usable(&self, mut addresses: Vec<Multiaddr>) -> Vec<Multiaddr> {
+        addresses.retain(|address| self.settings.allow_private || !is_private(address));
+        addresses.truncate(pool::ADDRESSES_MAX);
+        addresses.into_iter().map(|address| pool::split(address).0).collect()
+    }
+}
+
+fn answer(reply: oneshot::Sender<bool>, is_connected: bool) {
+    if reply.send(is_connected).is_err() {
+        tracing::trace!("nobody waits for that connection any more");
     }
 }
 

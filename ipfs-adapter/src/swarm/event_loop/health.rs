@@ -23,6 +23,15 @@ const WRITE: Duration = Duration::from_secs(1);
 const SWEEP_COUNT: usize = 4_096;
 /// Since when nobody can be asked until queries stop waiting for somebody.
 const LONELY: Duration = Duration::from_secs(2);
+/// After the first contact others are met through it. Queries wait until none has come for so
+/// long, or they would take the word of the first peer for that of all.
+const QUIET: Duration = Duration::from_millis(300);
+/// The longest that they wait for that.
+const SETTLE_MAX: Duration = Duration::from_secs(1);
+/// How often the rest of this is looked at.
+const TICK: Duration = Duration::from_millis(50);
+
+const _: () = assert!(QUIET.as_millis() > REFRESH.as_millis(), "the refresh brings the others");
 
 /// When what is due.
 #[derive(Debug)]
@@ -32,6 +41,17 @@ pub(super) struct Health {
     refresh_at: Option<Instant>,
     /// Since when there has been nobody to ask.
     lonely_since: Option<Instant>,
+    contact: Contact,
+    next_tick: Instant,
+}
+
+/// Whether there is somebody to ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Contact {
+    None,
+    /// Since when, and when the newest peer came.
+    New(Instant, Instant),
+    Settled,
 }
 
 impl Health {
@@ -41,7 +61,43 @@ impl Health {
             next_write: now + WRITE,
             refresh_at: None,
             lonely_since: Some(now),
+            contact: Contact::None,
+            next_tick: now,
         }
+    }
+
+    /// The next tick comes at once.
+    pub(super) fn hurry(&mut self, now: Instant) {
+        self.next_tick = now;
+    }
+
+    /// A peer to be asked came or went.
+    pub(super) fn peers_changed(&mut self, now: Instant) {
+        if let Contact::New(since, _) = self.contact {
+            self.contact = Contact::New(since, now);
+        }
+        self.hurry(now);
+    }
+
+    /// Whether queries may go out: those whom they should reach have been met.
+    pub(super) fn is_settled(&self) -> bool {
+        self.contact == Contact::Settled
+    }
+
+    fn note_contact(&mut self, now: Instant, has_server: bool) {
+        self.lonely_since = match (has_server, self.lonely_since) {
+            (true, _) => None,
+            (false, since) => since.or(Some(now)),
+        };
+        self.contact = match (has_server, self.contact) {
+            (false, _) => Contact::None,
+            (true, Contact::None) => Contact::New(now, now),
+            (true, Contact::New(since, newest)) => {
+                let is_settled = now >= newest + QUIET || now >= since + SETTLE_MAX;
+                if is_settled { Contact::Settled } else { Contact::New(since, newest) }
+            }
+            (true, Contact::Settled) => Contact::Settled,
+        };
     }
 
     /// Somebody came or went.
@@ -54,11 +110,14 @@ impl Health {
 
 impl EventLoop {
     pub(super) fn tick(&mut self, now: Instant) {
+        if now < self.health.next_tick {
+            return;
+        }
+        self.health.next_tick = now + TICK;
+        while self.tasks.try_join_next().is_some() {}
         let has_server = self.peers.values().any(|met| met.is_server || met.speaks_batch);
-        self.health.lonely_since = match (has_server, self.health.lonely_since) {
-            (true, _) => None,
-            (false, since) => since.or(Some(now)),
-        };
+        self.health.note_contact(now, has_server);
+        self.let_out(now);
         self.dial_pool(now, if has_server { PAUSE_MAX } else { LOST_PAUSE_MAX });
         if self.health.next_check <= now {
             self.health.next_check = now + CHECK;

@@ -30,7 +30,7 @@ mod tx;
 
 pub use answer::Answer;
 pub use args::CommandLine;
-pub use run::run_node;
+pub use run::{run_node, start_log};
 
 use crate::error::{Failure, INTERNAL, USAGE};
 use args::{BenchCommand, Command, ReceiptCommand};

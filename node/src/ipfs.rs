@@ -16,9 +16,9 @@ pub mod foreign;
 pub mod pinner;
 pub mod proofs;
 
+use crate::content::ContentStore;
 use crate::error::{BUSY, CONFIG, Code, Failure, INTERNAL};
 use crate::handle::Shared;
-use crate::content::ContentStore;
 use config::IpfsConfig;
 use ipfs_adapter::chunks::ChunkConfig;
 use ipfs_adapter::embedded::{Embedded, EmbeddedConfig, StartError};
@@ -193,8 +193,8 @@ async fn run(
 }
 
 /// Reads the file of bootstrap peers again whenever it changes. Lines that are no address are
-/// skipped.
-async fn follow(path: &Path, embedded: &Embedded) {
+/// skipped. Never ends.
+pub async fn follow(path: &Path, embedded: &Embedded) {
     let mut looks = tokio::time::interval(FOLLOW);
     let mut known = String::new();
     loop {
@@ -208,7 +208,8 @@ async fn follow(path: &Path, embedded: &Embedded) {
     }
 }
 
-fn failure(error: &StartError) -> Failure {
+/// What an operator is told when the embedded node does not start.
+pub fn failure(error: &StartError) -> Failure {
     let code: Code = match error {
         StartError::Swarm(SwarmError::Listen { .. }) => BUSY,
         _ => CONFIG,

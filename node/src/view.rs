@@ -27,8 +27,8 @@ pub use batch::{
 pub use content::ContentDocument;
 pub use dht::{BitswapRow, ContentRow, DhtDocument, RecordsRow, switched_off};
 pub use network::{
-    AssetRow, HealthDocument, MemberRow, NetworkDocument, NodeDocument, SupplyDocument, SupplyRow,
-    ValidatorRow, ValidatorsDocument,
+    AssetRow, DhtState, HealthDocument, MemberRow, NetworkDocument, NodeDocument, SupplyDocument,
+    SupplyRow, ValidatorRow, ValidatorsDocument,
 };
 pub use problem::{ErrorBody, failure_of_problem};
 pub use receipt::{RECEIPT_FILE_BYTES_MAX, ReceiptDocument, verify_bytes};

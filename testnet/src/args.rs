@@ -1,6 +1,7 @@
 //! The command line of `quorate-testnet`.
 
 use clap::{Args, Parser, Subcommand};
+use node::config::DhtSilence;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -44,6 +45,9 @@ pub enum Command {
     /// The node's role: what a testnet starts, one process per validator
     #[command(hide = true)]
     Node(NodeArgs),
+    /// A node of the DHT and nothing else
+    #[command(hide = true)]
+    DhtPeer(NodeArgs),
     /// The `quorate` program's commands, for tests
     #[command(hide = true)]
     Cli(CliArgs),
@@ -58,6 +62,9 @@ pub struct DemoArgs {
     /// The same seed gives the same keys and addresses
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
+    /// Ask the DHT about every transfer
+    #[arg(long)]
+    pub untrusted: bool,
 }
 
 /// Arguments of `up`. What a folder already holds need not be said again.
@@ -76,9 +83,20 @@ pub struct UpArgs {
     /// First port: v0 takes N (QUIC) and N+1 (API), v1 the next two; 0 takes free ones
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub port: u16,
-    /// Validate with the DHT stage
+    /// Ask the DHT about every transfer: is a token spent in a network that these do not see?
     #[arg(long)]
     pub untrusted: bool,
+    /// What the DHT's silence means: proceed, the transfer is marked `incomplete`; unknown, it waits
+    /// [default: proceed]
+    #[arg(long, value_name = "WORD", value_parser = parse_silence)]
+    pub dht_silence: Option<DhtSilence>,
+    /// Further processes that are nothing but DHT nodes: d0, d1, …; the validators are their clients
+    /// [default: 0, the validators are the DHT]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(0..=64))]
+    pub dht_peers: Option<u16>,
+    /// Share the DHT of the testnet in this folder
+    #[arg(long, value_name = "DIR")]
+    pub join_dht: Option<PathBuf>,
     /// Return when every validator is ready, and leave them running
     #[arg(long)]
     pub detach: bool,
@@ -88,6 +106,14 @@ pub struct UpArgs {
     /// Whole tokens of QRT of each account, of 1 QRT each [default: 1000]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub tokens: Option<u64>,
+}
+
+fn parse_silence(word: &str) -> Result<DhtSilence, String> {
+    match word {
+        "proceed" => Ok(DhtSilence::Proceed),
+        "unknown" => Ok(DhtSilence::Unknown),
+        _ => Err("it is proceed or unknown".into()),
+    }
 }
 
 /// Which testnet.
@@ -101,7 +127,7 @@ pub struct DirArgs {
 /// Which validators of which testnet.
 #[derive(Debug, Args)]
 pub struct NamesArgs {
-    /// Validators, like v3
+    /// Validators, like v3, and DHT peers, like d0
     #[arg(required = true, value_name = "VALIDATOR")]
     pub names: Vec<String>,
     /// The testnet.
@@ -112,7 +138,7 @@ pub struct NamesArgs {
 /// Arguments of `logs`.
 #[derive(Debug, Args)]
 pub struct LogsArgs {
-    /// Validators, like v3; all without one
+    /// Validators, like v3, and DHT peers, like d0; all without one
     #[arg(value_name = "VALIDATOR")]
     pub names: Vec<String>,
     /// Lines of each
@@ -146,10 +172,10 @@ pub struct InitArgs {
     pub tokens: u64,
 }
 
-/// Arguments of the node's role.
+/// Arguments of the hidden roles.
 #[derive(Debug, Args)]
 pub struct NodeArgs {
-    /// The node's configuration file
+    /// The configuration file
     #[arg(long, value_name = "FILE")]
     pub config: PathBuf,
     /// End when standard input closes

@@ -1,13 +1,14 @@
 //! Commands on a testnet that was started: status, logs, down, reset, kill, start, pause, resume.
 
 use crate::args::{DirArgs, LogsArgs, NamesArgs};
+use crate::dht;
 use crate::folder::{Folder, Listen};
-use crate::launch::{Readiness, StopSignals, listens, ready};
+use crate::launch::{Readiness, StopSignals, dht_peer, listens, ready, validator};
 use crate::output::{Output, io_failure};
 use crate::probe;
 use crate::process::{State, kill_all, stop_all, until};
-use crate::registry::{Registry, TestnetFile, Validator};
-use crate::spawn::{Node, last_lines};
+use crate::registry::{Registry, TestnetFile};
+use crate::spawn::{Node, Role, last_lines};
 use crate::up::{Hold, control_lock};
 use node::Failure;
 use node::error::{BUSY, INTERNAL, NOT_FOUND, USAGE};
@@ -74,9 +75,20 @@ pub async fn status(args: &DirArgs, output: Output) -> Result<(), Failure> {
             validator.api
         );
         lines.push(line.trim_end().into());
-        let mut document = of_validator(validator);
+        let mut document = of_member(&file, &validator.name);
         document["ready"] = json!(is_ready);
+        let node = if is_ready { probe::document(&validator.api, "/v1/node").await } else { None };
+        let dht = node.map_or(Value::Null, |node| node["dht"].clone());
+        if let Some(peers) = dht["peers"].as_u64() {
+            let line = lines.last_mut().expect("the line above");
+            line.push_str(&format!(", {peers} DHT peers"));
+        }
+        document["dht"] = dht;
         validators.push(document);
+    }
+    for peer in &file.dht_peers {
+        let (name, state, pid) = (&peer.name, peer.process.state(), peer.process.pid);
+        lines.push(format!("  {name:<5} {:<8} {:<6} process {pid:<8} DHT only", state.word(), ""));
     }
     lines.push(format!("{running} of {} run; a quorum is {}", validators.len(), file.quorum));
     let document = json!({
@@ -88,14 +100,21 @@ pub async fn status(args: &DirArgs, output: Output) -> Result<(), Failure> {
         "quorum": file.quorum,
         "running": running,
         "keeper": file.keeper.map(|k| k.process).filter(|p| p.is_alive()).map(|p| p.pid),
+        "untrusted": file.untrusted,
         "validators": validators,
+        "dht_peers": file.dht_peers.iter().map(|p| of_member(&file, &p.name)).collect::<Vec<_>>(),
     });
     output.answer(&document, &lines.join("\n"))
 }
 
-fn of_validator(validator: &Validator) -> Value {
-    let state = validator.process.state();
-    let mut document = serde_json::to_value(validator).expect("strings and numbers only");
+/// What the description says of a validator or DHT peer, and its state.
+fn of_member(file: &TestnetFile, name: &str) -> Value {
+    let validator = file.validators.iter().find(|validator| validator.name == name);
+    let peer = file.dht_peers.iter().find(|peer| peer.name == name);
+    let document = validator.map(serde_json::to_value).or(peer.map(serde_json::to_value));
+    let document = document.transpose().expect("strings and numbers only");
+    let mut document = document.unwrap_or_default();
+    let state = file.process(name).map_or(State::Gone, |process| process.state());
     document["state"] = json!(state.word());
     document["up"] = json!(state != State::Gone);
     document
@@ -107,14 +126,14 @@ fn of_validator(validator: &Validator) -> Value {
 /// There is no such testnet or validator.
 pub fn logs(args: &LogsArgs, output: Output) -> Result<(), Failure> {
     let folder = choose(&args.testnet)?;
-    let mut file = describe(&folder)?;
+    let file = describe(&folder)?;
     let mut names = args.names.clone();
     if names.is_empty() {
-        names = file.validators.iter().map(|v| v.name.clone()).collect();
+        names = file.members().map(|(name, _)| name.into()).collect();
     }
     let (mut logs, mut text) = (Vec::new(), Vec::new());
     for name in &names {
-        file.validator(name)?;
+        file.process(name)?;
         let path = folder.log(name);
         let lines = last_lines(&path, args.lines);
         if names.len() > 1 {
@@ -138,8 +157,8 @@ pub async fn stop(folder: &Folder) -> Result<Vec<String>, Failure> {
     }
     let guard = control_lock(folder)?;
     if let Some(file) = TestnetFile::read(&folder.document())? {
-        let alive = file.validators.iter().filter(|v| v.process.is_alive());
-        stopped.extend(alive.map(|validator| validator.name.clone()));
+        let alive = file.members().filter(|(_, process)| process.is_alive());
+        stopped.extend(alive.map(|(name, _)| name.to_string()));
         stop_all(&file.processes()).await?;
     }
     Registry::open()?.remove(&folder.dir)?;
@@ -181,7 +200,7 @@ pub async fn down(args: &DirArgs, output: Output) -> Result<(), Failure> {
     let dir = folder.dir.display();
     let text = match stopped.len() {
         0 => format!("nothing was running in {dir}"),
-        count => format!("{count} validators are stopped; their folder stays: {dir}"),
+        count => format!("{count} processes are stopped; their folder stays: {dir}"),
     };
     let document = json!({"schema": schema, "ok": true, "dir": folder.dir, "stopped": stopped});
     output.answer(&document, &text)
@@ -201,6 +220,7 @@ pub async fn reset(args: &DirArgs, output: Output) -> Result<(), Failure> {
     stop_with_keeper(&folder).await?;
     let hold = Hold::take(&folder)?;
     folder.wipe_all(&folder.network()?)?;
+    folder.wipe_dht_peers(&plan.dht)?;
     let launched = hold.launch(&plan, 0, None, &mut stop).await?;
     let document = serde_json::to_value(&launched.file).expect("strings and numbers only");
     let count = launched.file.validators.len();
@@ -235,10 +255,10 @@ impl Action {
 pub async fn signal(args: &NamesArgs, action: Action, output: Output) -> Result<(), Failure> {
     let folder = choose(&args.testnet)?;
     let guard = control_lock(&folder)?;
-    let mut file = describe(&folder)?;
+    let file = describe(&folder)?;
     let (signal, wanted, word) = action.parts();
     for name in &args.names {
-        let process = file.validator(name)?.process;
+        let process = file.process(name)?;
         if action != Action::Kill && !process.is_alive() {
             let what = format!("{name} is down, so it can't be {word}; nothing was done");
             return Err(Failure::new(USAGE, what).help(format!("quorate-testnet start {name}")));
@@ -246,17 +266,17 @@ pub async fn signal(args: &NamesArgs, action: Action, output: Output) -> Result<
     }
     let mut done = Vec::new();
     for name in &args.names {
-        let validator = file.validator(name)?;
-        validator.process.signal(signal)?;
+        let process = file.process(name)?;
+        process.signal(signal)?;
         let is_so = match wanted {
             State::Gone => |state| state == State::Gone,
             State::Paused => |state| state == State::Paused,
             State::Running => |state| state == State::Running,
         };
-        if !validator.process.wait_for(is_so, SIGNAL_TIME).await {
+        if !process.wait_for(is_so, SIGNAL_TIME).await {
             return Err(Failure::new(INTERNAL, format!("{name} was not {word} in time")));
         }
-        done.push(of_validator(validator));
+        done.push(of_member(&file, name));
     }
     drop(guard);
     answer(output, word, &args.names, done)
@@ -287,7 +307,7 @@ pub async fn start(args: &NamesArgs, output: Output) -> Result<(), Failure> {
     let guard = control_lock(&folder)?;
     let mut file = describe(&folder)?;
     for name in &args.names {
-        let process = file.validator(name)?.process;
+        let process = file.process(name)?;
         if process.is_alive() {
             let what = format!("{name} runs already as process {}", process.pid);
             return Err(Failure::new(BUSY, format!("{what}; nothing was started"))
@@ -310,10 +330,11 @@ pub async fn start(args: &NamesArgs, output: Output) -> Result<(), Failure> {
     let deadline = Instant::now() + if has_quorum { READY_TIME } else { Duration::ZERO };
     let mut done = Vec::new();
     for name in &args.names {
-        let validator = file.validator(name)?;
-        let readiness = ready(&folder, &mut nodes, &validator.api, deadline).await?;
-        let mut document = of_validator(validator);
-        document["ready"] = json!(readiness == Readiness::Ready);
+        let mut document = of_member(&file, name);
+        if let Some(validator) = file.validator(name) {
+            let readiness = ready(&folder, &mut nodes, &validator.api, deadline).await?;
+            document["ready"] = json!(readiness == Readiness::Ready);
+        }
         done.push(document);
     }
     answer(output, "started", &args.names, done)
@@ -328,19 +349,30 @@ async fn start_all(
 ) -> Result<(), Failure> {
     let count = file.validators.len();
     let keeper = file.keeper;
+    let plan = folder.plan()?.unwrap_or_default();
+    // Its folder may be gone by now; then these find each other all the same.
+    let joined = dht::joined(&plan.dht).unwrap_or_default();
     for name in names {
-        let validator = file.validator(name)?;
+        let stdin = keeper.map(stdin_of).transpose()?.flatten();
+        let Some(validator) = file.validator(name) else {
+            nodes.push(Node::spawn(folder, (name, Role::DhtPeer), stdin)?);
+            continue;
+        };
         let is_free = |address: SocketAddr| UdpSocket::bind(address).is_ok();
         let quic = port_of(&validator.quic, is_free);
         let api = port_of(&validator.api, |address| TcpListener::bind(address).is_ok());
-        folder.configure(name, Listen::loopback(quic, api, count))?;
-        let stdin = keeper.map(stdin_of).transpose()?.flatten();
-        nodes.push(Node::spawn(folder, name, stdin)?);
+        folder.configure(name, Listen::loopback(quic, api, count), &plan.dht)?;
+        nodes.push(Node::spawn(folder, (name, Role::Validator), stdin)?);
     }
     for node in nodes {
-        let listening = listens(folder, node).await?;
-        *file.validator(&node.name)? = listening;
+        let ready = listens(folder, node).await?;
+        if let Some(known) = file.validator(&node.name) {
+            *known = validator(folder, node, ready);
+        } else if let Some(known) = file.dht_peer(&node.name) {
+            *known = dht_peer(folder, node, ready);
+        }
     }
+    dht::write_bootstrap(folder, &file.validators, &file.dht_peers, &joined)?;
     folder.write_peers(file.validators.iter().map(|v| (v.name.as_str(), v.quic.as_str())))?;
     file.write(&folder.document())
 }

@@ -11,7 +11,7 @@ use crate::control;
 use crate::folder::Folder;
 use crate::launch::{Launched, Pipe, StopSignals, bury};
 use crate::output::{Output, io_failure};
-use crate::plan::Plan;
+use crate::plan::{DhtPlan, Plan};
 use crate::up::{Hold, watch};
 use node::Failure;
 use node::error::{CONFIG, UNREACHABLE};
@@ -45,7 +45,11 @@ async fn run(args: &DemoArgs, output: Output, folder: &Folder) -> Result<Value, 
     let mut stop = StopSignals::listen()?;
     let hold = Hold::take(folder)?;
     let begin = Instant::now();
-    let plan = Plan { seed: args.seed, ..Plan::default() };
+    let plan = Plan {
+        seed: args.seed,
+        dht: DhtPlan { untrusted: args.untrusted, ..DhtPlan::default() },
+        ..Plan::default()
+    };
     output.say("Quorate: seven validators make payments final together. A tour.\n")?;
     folder.write(&plan, &plan.draw(None)?)?;
     let pipe = Pipe::new()?;

@@ -1,18 +1,20 @@
 //! A testnet's folder: where each file is, and writing them the first time.
 //!
 //! ```text
-//! DIR/plan.json  genesis.json  peers.toml  testnet.json  lock (up)  control (who changes it now)
+//! DIR/plan.json  genesis.json  peers.toml  dht-peers  testnet.json  lock (up)
+//! DIR/control (who changes it now)
 //! DIR/accounts/alice … judy
 //! DIR/v0/node.toml  key  first-start (until then)  log  ready.json, and the node's store
+//! DIR/d0/dht.toml  log  ready.json  ipfs/ (a DHT peer, see `dht.rs`)
 //! ```
 
 use crate::output::io_failure;
-use crate::plan::{Drawn, Plan};
+use crate::plan::{DhtPlan, Drawn, Plan};
 use crate::registry::{Account, remove_if_there, write_whole};
 use ledger::{Genesis, Keypair, Network};
 use node::config::{ApiConfig, PerformanceConfig, QuicConfig, StoreConfig, ValidationConfig};
 use node::error::{CONFIG, GENESIS, KEY_FILE};
-use node::ipfs::config::IpfsConfig;
+use node::ipfs::config::{IpfsConfig, Mode};
 use node::store::first_start;
 use node::{Failure, NodeConfig, keyfile};
 use serde::Deserialize;
@@ -21,7 +23,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 /// Files of a validator's folder that are not its store and survive `reset`.
-const KEPT: [&str; 2] = ["node.toml", "key"];
+const KEPT: [&str; 3] = ["node.toml", "key", "dht.toml"];
 
 /// A testnet's folder.
 #[derive(Clone, Debug)]
@@ -35,10 +37,15 @@ pub struct Folder {
 pub struct Ready {
     /// Its process.
     pub pid: u32,
-    /// Its HTTP API, `http://host:port`.
+    /// Its HTTP API, `http://host:port`; empty for a DHT peer.
+    #[serde(default)]
     pub api: String,
-    /// Its QUIC address, `host:port`.
+    /// Its QUIC address, `host:port`; empty for a DHT peer.
+    #[serde(default)]
     pub quic: String,
+    /// Its multiaddresses in the peer-to-peer network.
+    #[serde(default)]
+    pub ipfs: Vec<String>,
 }
 
 impl Folder {
@@ -76,6 +83,11 @@ impl Folder {
         self.dir.join("peers.toml")
     }
 
+    /// Where the DHT begins; the nodes watch it.
+    pub fn dht_peers(&self) -> PathBuf {
+        self.dir.join("dht-peers")
+    }
+
     /// The file that is locked by who changes processes or the description.
     pub fn control(&self) -> PathBuf {
         self.dir.join("control")
@@ -89,6 +101,11 @@ impl Folder {
     /// A validator's configuration.
     pub fn config(&self, name: &str) -> PathBuf {
         self.home(name).join("node.toml")
+    }
+
+    /// A DHT peer's configuration.
+    pub fn dht_config(&self, name: &str) -> PathBuf {
+        self.home(name).join("dht.toml")
     }
 
     /// What a validator printed.
@@ -143,7 +160,7 @@ impl Folder {
             keyfile::create(&self.home(name).join("key"), key)?;
             self.permit(name, &drawn.network, key)?;
         }
-        let text = serde_json::to_string(plan).expect("numbers only");
+        let text = serde_json::to_string(plan).expect("numbers and paths only");
         write_whole(&self.dir.join("plan.json"), &text)
     }
 
@@ -181,8 +198,16 @@ impl Folder {
     ///
     /// # Errors
     /// The file can't be written.
-    pub fn configure(&self, name: &str, listen: Listen) -> Result<(), Failure> {
+    pub fn configure(&self, name: &str, listen: Listen, dht: &DhtPlan) -> Result<(), Failure> {
         let old = NodeConfig::load(&self.config(name)).ok();
+        let mode = if dht.dht_peers == 0 { Mode::Server } else { Mode::Client };
+        let validation = ValidationConfig {
+            trusted_network: !dht.untrusted,
+            dht_silence: dht.dht_silence,
+            threads: listen.threads,
+            ..ValidationConfig::default()
+        };
+        let bootstrap_file = Some("../dht-peers".into());
         let config = NodeConfig {
             name: name.into(),
             home: ".".into(),
@@ -191,8 +216,8 @@ impl Folder {
             peers: "../peers.toml".into(),
             quic: QuicConfig { listen: listen.quic, ..QuicConfig::default() },
             api: ApiConfig { listen: listen.api, ..ApiConfig::default() },
-            validation: ValidationConfig { threads: listen.threads, ..ValidationConfig::default() },
-            ipfs: IpfsConfig::default(),
+            validation,
+            ipfs: IpfsConfig { mode, bootstrap_file, ..IpfsConfig::default() },
             performance: PerformanceConfig::default(),
             store: old.map_or_else(StoreConfig::default, |old| old.store),
             log: node::config::LogConfig::default(),
@@ -212,6 +237,15 @@ impl Folder {
         let text =
             format!("# Where the validators are; the nodes read it when it changes.\n{lines}");
         write_whole(&self.peers(), &text)
+    }
+
+    /// Removes the records of all DHT peers and their names in the network.
+    ///
+    /// # Errors
+    /// Something can't be removed.
+    pub fn wipe_dht_peers(&self, plan: &DhtPlan) -> Result<(), Failure> {
+        let names = (0..plan.dht_peers).map(crate::dht::peer_name);
+        names.filter(|name| self.home(name).exists()).try_for_each(|name| self.wipe(&name))
     }
 
     /// Removes everything of all validators but keys and configurations, then permits their first

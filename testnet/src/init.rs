@@ -2,7 +2,7 @@
 
 use crate::args::InitArgs;
 use crate::output::{Output, io_failure};
-use crate::plan::Plan;
+use crate::plan::{DhtPlan, Plan};
 use crate::registry::write_whole;
 use node::error::CONFIG;
 use node::store::first_start;
@@ -14,6 +14,8 @@ use std::path::{Path, PathBuf};
 const QUIC_PORT: u16 = 7400;
 /// Port of the HTTP API in the files written.
 const API_PORT: u16 = 7401;
+/// Port of the peer-to-peer network in the files written, UDP and TCP.
+const IPFS_PORT: u16 = 7402;
 
 /// Runs `init`.
 ///
@@ -27,6 +29,7 @@ pub fn init(args: &InitArgs, output: Output) -> Result<(), Failure> {
         accounts: args.accounts,
         tokens: args.tokens,
         seed: None,
+        dht: DhtPlan::default(),
     };
     let random = format!("network-{:08x}", rand::random::<u32>());
     let drawn = plan.draw(Some(args.network.as_deref().unwrap_or(&random)))?;
@@ -104,6 +107,9 @@ fn config(name: &str) -> String {
          [api]\n\
          listen = \"127.0.0.1:{API_PORT}\"\n\
          hosts = []\n\n\
+         [ipfs]\n\
+         listen = [\"/ip4/0.0.0.0/udp/{IPFS_PORT}/quic-v1\", \"/ip4/0.0.0.0/tcp/{IPFS_PORT}\"]\n\
+         bootstrap = []\n\n\
          [log]\n\
          level = \"info\"\n\
          format = \"text\"\n"
@@ -136,6 +142,8 @@ mod tests {
         let config = node::NodeConfig::load(&path).expect("a good configuration");
         assert_eq!(config.quic.listen.port(), QUIC_PORT);
         assert!(config.api.listen.ip().is_loopback());
+        let embedded = config.ipfs.embedded(folder.path()).expect("good addresses");
+        assert_eq!((embedded.listen.len(), embedded.allow_private), (2, false));
     }
 
     #[test]

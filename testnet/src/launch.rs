@@ -2,13 +2,14 @@
 //! are, wait until all are ready. All or nothing: when one fails, the others are stopped. One that
 //! is silent for good is no failure: it serves, and is named.
 
-use crate::folder::{Folder, Listen};
+use crate::dht;
+use crate::folder::{Folder, Listen, Ready};
 use crate::output::{io_failure, tell};
-use crate::plan::Plan;
+use crate::plan::{DhtPlan, Plan};
 use crate::probe;
 use crate::process::{POLL, Process, stop_all};
-use crate::registry::{Keeper, TESTNET_SCHEMA, TestnetFile, Validator};
-use crate::spawn::Node;
+use crate::registry::{DhtPeer, Keeper, TESTNET_SCHEMA, TestnetFile, Validator, remove_if_there};
+use crate::spawn::{Node, Role};
 use ledger::Network;
 use node::Failure;
 use node::error::{INTERNAL, UNREACHABLE, USAGE};
@@ -109,17 +110,18 @@ pub async fn launch(
 ) -> Result<Launched, Failure> {
     let network = folder.network()?;
     let accounts = folder.accounts(plan)?;
-    configure(folder, &network, port)?;
+    let joined = dht::joined(&plan.dht)?;
+    configure(folder, &network, plan, port)?;
     let mut nodes = Vec::new();
     let launched = tokio::select! {
-        launched = start(folder, &network, pipe, &mut nodes) => launched,
+        launched = start(folder, (&network, &plan.dht), &joined, pipe, &mut nodes) => launched,
         () = stop.received() => Err(Failure::new(
             UNREACHABLE,
             "stopped by a signal before the validators were ready; all are stopped",
         )),
     };
     match launched {
-        Ok(validators) => {
+        Ok((validators, dht_peers)) => {
             let file = TestnetFile {
                 schema: TESTNET_SCHEMA.into(),
                 ok: true,
@@ -129,7 +131,9 @@ pub async fn launch(
                 genesis: folder.genesis(),
                 dir: folder.dir.clone(),
                 keeper: pipe.map(Pipe::keeper),
+                untrusted: plan.dht.untrusted,
                 validators,
+                dht_peers,
                 accounts,
             };
             Ok(Launched { file, nodes })
@@ -143,8 +147,11 @@ pub async fn launch(
     }
 }
 
-/// Writes each validator's configuration with its ports.
-fn configure(folder: &Folder, network: &Network, port: u16) -> Result<(), Failure> {
+/// Writes each validator's configuration with its ports, and the DHT peers'.
+fn configure(folder: &Folder, network: &Network, plan: &Plan, port: u16) -> Result<(), Failure> {
+    for index in 0..plan.dht.dht_peers {
+        dht::configure(folder, &dht::peer_name(index))?;
+    }
     let members = network.committee.members();
     for (index, member) in (0u16..).zip(members) {
         let at = |offset: u16| match port {
@@ -157,33 +164,63 @@ fn configure(folder: &Folder, network: &Network, port: u16) -> Result<(), Failur
                 .help("use a lower --port, or 0 for free ports"));
         };
         let listen = Listen::loopback(quic, api, members.len());
-        folder.configure(member.name.as_str(), listen)?;
+        folder.configure(member.name.as_str(), listen, &plan.dht)?;
     }
     Ok(())
 }
 
 async fn start(
     folder: &Folder,
-    network: &Network,
+    (network, plan): (&Network, &DhtPlan),
+    joined: &[String],
     pipe: Option<&Pipe>,
     nodes: &mut Vec<Node>,
-) -> Result<Vec<Validator>, Failure> {
+) -> Result<(Vec<Validator>, Vec<DhtPeer>), Failure> {
     let deadline = Instant::now() + READY_TIME;
+    // Its ports are those of another run.
+    remove_if_there(&folder.dht_peers())?;
     for member in network.committee.members() {
         let stdin = pipe.map(Pipe::stdin).transpose()?;
-        nodes.push(Node::spawn(folder, member.name.as_str(), stdin)?);
+        nodes.push(Node::spawn(folder, (member.name.as_str(), Role::Validator), stdin)?);
     }
-    let mut validators = Vec::new();
+    for name in (0..plan.dht_peers).map(dht::peer_name) {
+        let stdin = pipe.map(Pipe::stdin).transpose()?;
+        nodes.push(Node::spawn(folder, (&name, Role::DhtPeer), stdin)?);
+    }
+    let (mut validators, mut dht_peers) = (Vec::new(), Vec::new());
     for index in 0..nodes.len() {
-        validators.push(listening(folder, nodes, index, deadline).await?);
+        let ready = listening(folder, nodes, index, deadline).await?;
+        match nodes[index].role {
+            Role::Validator => validators.push(validator(folder, &nodes[index], ready)),
+            Role::DhtPeer => dht_peers.push(dht_peer(folder, &nodes[index], ready)),
+        }
     }
     folder.write_peers(validators.iter().map(|v| (v.name.as_str(), v.quic.as_str())))?;
+    dht::write_bootstrap(folder, &validators, &dht_peers, joined)?;
     for (index, validator) in validators.iter().enumerate() {
         if ready(folder, nodes, &validator.api, deadline).await? == Readiness::Late {
             return Err(late(folder, &nodes[index], "ready"));
         }
     }
-    Ok(validators)
+    Ok((validators, dht_peers))
+}
+
+/// A validator that listens.
+pub fn validator(folder: &Folder, node: &Node, ready: Ready) -> Validator {
+    Validator {
+        name: node.name.clone(),
+        process: node.process,
+        api: ready.api,
+        quic: ready.quic,
+        ipfs: ready.ipfs,
+        home: folder.home(&node.name),
+    }
+}
+
+/// A DHT peer that listens.
+pub fn dht_peer(folder: &Folder, node: &Node, ready: Ready) -> DhtPeer {
+    let (name, home) = (node.name.clone(), folder.home(&node.name));
+    DhtPeer { name, process: node.process, ipfs: ready.ipfs, home }
 }
 
 /// Waits until one of the nodes listens, while none of them ends.
@@ -192,18 +229,12 @@ async fn listening(
     nodes: &mut [Node],
     index: usize,
     deadline: Instant,
-) -> Result<Validator, Failure> {
+) -> Result<Ready, Failure> {
     let mut ticks = ticks();
     loop {
         ticks.tick().await;
         if let Some(ready) = nodes[index].ready(folder) {
-            return Ok(Validator {
-                name: nodes[index].name.clone(),
-                process: nodes[index].process,
-                api: ready.api,
-                quic: ready.quic,
-                home: folder.home(&nodes[index].name),
-            });
+            return Ok(ready);
         }
         nodes.iter_mut().try_for_each(|node| node.check(folder))?;
         if Instant::now() >= deadline {
@@ -251,7 +282,7 @@ pub async fn ready(
 ///
 /// # Errors
 /// It ended, or the time is over.
-pub async fn listens(folder: &Folder, node: &mut Node) -> Result<Validator, Failure> {
+pub async fn listens(folder: &Folder, node: &mut Node) -> Result<Ready, Failure> {
     let deadline = Instant::now() + READY_TIME;
     listening(folder, std::slice::from_mut(node), 0, deadline).await
 }

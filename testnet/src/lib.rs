@@ -14,6 +14,7 @@ pub mod accounts;
 pub mod args;
 pub mod control;
 pub mod demo;
+pub mod dht;
 pub mod folder;
 pub mod init;
 pub mod launch;

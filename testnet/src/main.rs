@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use testnet::args::{Command, CommandLine, NodeArgs};
 use testnet::control::{self, Action};
 use testnet::output::Output;
-use testnet::{demo, init, up};
+use testnet::{demo, dht, init, up};
 
 fn main() -> ExitCode {
     let line = match CommandLine::try_parse() {
@@ -41,6 +41,7 @@ fn refuse(error: &clap::Error) -> ExitCode {
 fn run(command: Command, output: Output) -> Result<ExitCode, Failure> {
     match command {
         Command::Node(args) => run_node(&args)?,
+        Command::DhtPeer(args) => run_dht_peer(&args)?,
         Command::Cli(args) => {
             let arguments = args.arguments.into_iter();
             return Ok(node::cli::run(std::iter::once("quorate".into()).chain(arguments)));
@@ -55,6 +56,16 @@ fn run(command: Command, output: Output) -> Result<ExitCode, Failure> {
 }
 
 fn run_node(args: &NodeArgs) -> Result<(), Failure> {
+    leave_session(args)?;
+    node::cli::run_node(&args.config, RunOptions { stop_with_stdin: args.stop_with_stdin })
+}
+
+fn run_dht_peer(args: &NodeArgs) -> Result<(), Failure> {
+    leave_session(args)?;
+    dht::run(&args.config, args.stop_with_stdin)
+}
+
+fn leave_session(args: &NodeArgs) -> Result<(), Failure> {
     if args.own_session {
         match rustix::process::setsid() {
             // The leader of a group is left in it: no terminal's signals reach it there either.
@@ -62,7 +73,7 @@ fn run_node(args: &NodeArgs) -> Result<(), Failure> {
             Err(error) => return Err(Failure::new(INTERNAL, format!("no own session: {error}"))),
         }
     }
-    node::cli::run_node(&args.config, RunOptions { stop_with_stdin: args.stop_with_stdin })
+    Ok(())
 }
 
 async fn run_command(command: Command, output: Output) -> Result<(), Failure> {
@@ -78,6 +89,8 @@ async fn run_command(command: Command, output: Output) -> Result<(), Failure> {
         Command::Resume(args) => control::signal(&args, Action::Resume, output).await,
         Command::Start(args) => control::start(&args, output).await,
         Command::Init(args) => init::init(&args, output),
-        Command::Node(_) | Command::Cli(_) => unreachable!("roles without this runtime"),
+        Command::Node(_) | Command::DhtPeer(_) | Command::Cli(_) => {
+            unreachable!("roles without this runtime")
+        }
     }
 }

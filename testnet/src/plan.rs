@@ -4,9 +4,11 @@
 use crate::accounts::{KeySource, account_name, validator_name};
 use ledger::{Genesis, GenesisAsset, GenesisMember, GenesisTokens, Keypair, Name, Network};
 use node::Failure;
+use node::config::DhtSilence;
 use node::error::GENESIS;
 use node::keyfile::address_of;
 use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
 
 /// The native asset.
 pub const ASSET: &str = "QRT";
@@ -15,7 +17,7 @@ pub const ASSET_DECIMALS: u8 = 3;
 
 /// How big a testnet is. Kept in its folder, so that a second `up` there can tell whether the same
 /// is asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
     /// Validators, 1 to 256.
     pub validators: u16,
@@ -25,11 +27,31 @@ pub struct Plan {
     pub tokens: u64,
     /// The same seed gives the same keys; without one they are random.
     pub seed: Option<u64>,
+    /// How the DHT is used.
+    #[serde(default, flatten)]
+    pub dht: DhtPlan,
+}
+
+/// How a testnet uses the DHT. All of them run it; only an untrusted one asks it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DhtPlan {
+    /// Transfers are judged with the DHT stage.
+    #[serde(default)]
+    pub untrusted: bool,
+    /// What silence means.
+    #[serde(default)]
+    pub dht_silence: DhtSilence,
+    /// Processes that are only DHT nodes. With any, the validators keep nobody's records.
+    #[serde(default)]
+    pub dht_peers: u16,
+    /// Folder of another testnet whose DHT is joined.
+    #[serde(default)]
+    pub join_dht: Option<PathBuf>,
 }
 
 impl Default for Plan {
     fn default() -> Self {
-        Self { validators: 7, accounts: 10, tokens: 1_000, seed: None }
+        Self { validators: 7, accounts: 10, tokens: 1_000, seed: None, dht: DhtPlan::default() }
     }
 }
 
@@ -96,8 +118,8 @@ mod tests {
     fn the_same_seed_gives_the_same_network() {
         let plan = Plan { seed: Some(7), ..Plan::default() };
         let id = |plan: Plan| plan.draw(None).expect("a good plan").network.id;
-        assert_eq!(id(plan), id(plan));
-        assert_ne!(id(plan), id(Plan { seed: Some(8), ..plan }));
+        assert_eq!(id(plan.clone()), id(plan.clone()));
+        assert_ne!(id(plan.clone()), id(Plan { seed: Some(8), ..plan }));
         assert_ne!(id(Plan::default()), id(Plan::default()));
     }
 

@@ -26,8 +26,12 @@ pub async fn silence(api: &str) -> Option<String> {
 
 /// A node's JSON document; `None` when it does not answer with one.
 pub async fn document(api: &str, path: &str) -> Option<Value> {
-    let (status, body) = get(api, path).await.ok()?;
-    serde_json::from_slice(&body).ok().filter(|_| status == 200)
+    serde_json::from_slice(&body(api, path).await?).ok()
+}
+
+/// What a node answers to a GET; `None` unless that is 200.
+pub async fn body(api: &str, path: &str) -> Option<Vec<u8>> {
+    get(api, path).await.ok().filter(|(status, _)| *status == 200).map(|(_, body)| body)
 }
 
 /// Status and body of a GET. HTTP/1.0: the answer ends with the connection, so there are no chunks.

@@ -32,8 +32,14 @@ pub struct TestnetFile {
     pub dir: PathBuf,
     /// The foreground `up` or `demo` that the nodes end with; none when detached.
     pub keeper: Option<Keeper>,
+    /// Whether the DHT is asked about every transfer.
+    #[serde(default)]
+    pub untrusted: bool,
     /// The validators, in the committee's order.
     pub validators: Vec<Validator>,
+    /// Processes that are only DHT nodes.
+    #[serde(default)]
+    pub dht_peers: Vec<DhtPeer>,
     /// The accounts.
     pub accounts: Vec<Account>,
 }
@@ -60,6 +66,23 @@ pub struct Validator {
     pub api: String,
     /// Its QUIC address, `host:port`.
     pub quic: String,
+    /// Its multiaddresses in the peer-to-peer network, `/p2p/…` at the end.
+    #[serde(default)]
+    pub ipfs: Vec<String>,
+    /// Its folder.
+    pub home: PathBuf,
+}
+
+/// One process that is only a DHT node.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DhtPeer {
+    /// Its name.
+    pub name: String,
+    /// Its process, the last one if it is down.
+    #[serde(flatten)]
+    pub process: Process,
+    /// Its multiaddresses, `/p2p/…` at the end.
+    pub ipfs: Vec<String>,
     /// Its folder.
     pub home: PathBuf,
 }
@@ -98,9 +121,15 @@ impl TestnetFile {
         write_whole(path, &(text + "\n"))
     }
 
-    /// The processes of its validators.
+    /// Names and processes of its validators and DHT peers.
+    pub fn members(&self) -> impl Iterator<Item = (&str, Process)> {
+        let validators = self.validators.iter().map(|one| (one.name.as_str(), one.process));
+        validators.chain(self.dht_peers.iter().map(|one| (one.name.as_str(), one.process)))
+    }
+
+    /// The processes of its validators and DHT peers.
     pub fn processes(&self) -> Vec<Process> {
-        self.validators.iter().map(|validator| validator.process).collect()
+        self.members().map(|(_, process)| process).collect()
     }
 
     /// Whether any of its processes is there.
@@ -110,15 +139,27 @@ impl TestnetFile {
         processes.iter().any(|process| process.state() != State::Gone)
     }
 
-    /// The validator of this name.
+    /// The process of the validator or DHT peer of this name.
     ///
     /// # Errors
     /// `not_found`, with the names there are.
-    pub fn validator(&mut self, name: &str) -> Result<&mut Validator, Failure> {
-        let names: Vec<&str> = self.validators.iter().map(|v| v.name.as_str()).collect();
-        let what = format!("no validator is called {name:?}; nothing was done");
-        let unknown = Failure::new(NOT_FOUND, what).help(format!("use one of {}", names.join(" ")));
-        self.validators.iter_mut().find(|validator| validator.name == name).ok_or(unknown)
+    pub fn process(&self, name: &str) -> Result<Process, Failure> {
+        let found = self.members().find(|(known, _)| *known == name);
+        found.map(|(_, process)| process).ok_or_else(|| {
+            let names: Vec<&str> = self.members().map(|(name, _)| name).collect();
+            let what = format!("no validator is called {name:?}; nothing was done");
+            Failure::new(NOT_FOUND, what).help(format!("use one of {}", names.join(" ")))
+        })
+    }
+
+    /// The validator of this name; `None` for a DHT peer.
+    pub fn validator(&mut self, name: &str) -> Option<&mut Validator> {
+        self.validators.iter_mut().find(|validator| validator.name == name)
+    }
+
+    /// The DHT peer of this name.
+    pub fn dht_peer(&mut self, name: &str) -> Option<&mut DhtPeer> {
+        self.dht_peers.iter_mut().find(|peer| peer.name == name)
     }
 }
 

@@ -1,4 +1,4 @@
-//! One node process: starting this program in its hidden role `node`, and how it ended.
+//! One node process: starting this program in a hidden role, and how it ended.
 
 use crate::folder::{Folder, Ready};
 use crate::output::{code_of_exit, io_failure};
@@ -15,22 +15,37 @@ const FAILURE_LINES: usize = 12;
 /// Most bytes of a log's end that are read for its last lines.
 const LOG_TAIL_BYTES_MAX: u64 = 1 << 20;
 
+/// What a process of a testnet is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// A validator.
+    Validator,
+    /// Only a DHT node.
+    DhtPeer,
+}
+
 /// A node process that this process started.
 pub struct Node {
-    /// The validator's name.
+    /// Its name.
     pub name: String,
+    /// What it is.
+    pub role: Role,
     /// The process.
     pub process: Process,
     child: Child,
 }
 
 impl Node {
-    /// Starts the validator `name` of the folder. It ends when `stdin` closes, if there is one; it
+    /// Starts the validator or DHT peer `name` of the folder. It ends when `stdin` closes, if there is one; it
     /// is in a session of its own either way, so that Ctrl-C reaches this process only.
     ///
     /// # Errors
     /// The program can't be started or the log can't be opened.
-    pub fn spawn(folder: &Folder, name: &str, stdin: Option<Stdio>) -> Result<Self, Failure> {
+    pub fn spawn(
+        folder: &Folder,
+        (name, role): (&str, Role),
+        stdin: Option<Stdio>,
+    ) -> Result<Self, Failure> {
         crate::registry::remove_if_there(&folder.ready_file(name))?;
         let log_path = folder.log(name);
         let log = OpenOptions::new().create(true).append(true).open(&log_path);
@@ -39,7 +54,11 @@ impl Node {
         let program = std::env::current_exe()
             .map_err(|error| io_failure(INTERNAL, "finding", Path::new("this program"), &error))?;
         let mut command = Command::new(&program);
-        command.arg("node").arg("--config").arg(folder.config(name)).arg("--own-session");
+        let (word, config) = match role {
+            Role::Validator => ("node", folder.config(name)),
+            Role::DhtPeer => ("dht-peer", folder.dht_config(name)),
+        };
+        command.arg(word).arg("--config").arg(config).arg("--own-session");
         if stdin.is_some() {
             command.arg("--stop-with-stdin");
         }
@@ -51,7 +70,7 @@ impl Node {
             .map_err(|error| io_failure(INTERNAL, "starting", &program, &error))?;
         // It is there until it is waited for, even if it ended at once.
         let process = Process::of(child.id()).expect("a child that was not waited for");
-        Ok(Self { name: name.into(), process, child })
+        Ok(Self { name: name.into(), role, process, child })
     }
 
     /// How it ended, if it did; it is waited for then.

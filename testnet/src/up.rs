@@ -5,10 +5,11 @@ use crate::control;
 use crate::folder::Folder;
 use crate::launch::{Launched, Pipe, StopSignals, bury, launch};
 use crate::output::{Output, client_command, io_failure, tell};
-use crate::plan::Plan;
+use crate::plan::{DhtPlan, Plan};
 use crate::registry::{Registry, TestnetFile};
 use crate::spawn::Node;
 use node::Failure;
+use node::config::DhtSilence;
 use node::error::{BUSY, CONFIG, INTERNAL, USAGE};
 use node::store_lock::{LockError, StoreLock};
 use std::fs::File;
@@ -20,11 +21,6 @@ use tokio::signal::unix::{SignalKind, signal};
 /// # Errors
 /// The folder is in use, can't be written, or asks for another plan; a validator failed.
 pub async fn up(args: &UpArgs, output: Output) -> Result<(), Failure> {
-    if args.untrusted {
-        let what = "--untrusted needs the DHT, which this version does not have; \
-                    nothing was started";
-        return Err(Failure::new(CONFIG, what).help("run it without --untrusted"));
-    }
     let folder = args.dir.as_deref().map_or_else(Folder::fresh, Folder::at)?;
     let mut stop = StopSignals::listen()?;
     let hold = Hold::take(&folder)?;
@@ -59,9 +55,8 @@ impl<'a> Hold<'a> {
             LockError::Io { .. } => Failure::new(CONFIG, error.to_string()),
         })?;
         if let Some(file) = TestnetFile::read(&folder.document())? {
-            let holder = file.validators.iter().find(|validator| validator.process.is_alive());
-            if let Some(validator) = holder {
-                return Err(busy(dir, Some(validator.process.pid), &validator.name));
+            if let Some((name, process)) = file.members().find(|(_, process)| process.is_alive()) {
+                return Err(busy(dir, Some(process.pid), name));
             }
         }
         Ok(Self { folder, _lock: lock })
@@ -118,36 +113,48 @@ fn busy(dir: &Path, pid: Option<u32>, who: &str) -> Failure {
 
 /// The folder's plan, written now if it has none; one that is there is continued.
 fn settle(folder: &Folder, args: &UpArgs) -> Result<Plan, Failure> {
-    let Some(plan) = folder.plan()? else {
-        let default = Plan::default();
-        let plan = Plan {
-            validators: args.validators.unwrap_or(default.validators),
-            accounts: args.accounts.unwrap_or(default.accounts),
-            tokens: args.tokens.unwrap_or(default.tokens),
-            seed: args.seed,
-        };
-        folder.write(&plan, &plan.draw(None)?)?;
-        return Ok(plan);
-    };
+    let old = folder.plan()?;
+    let plan = old.clone().unwrap_or_default();
+    let join_dht = args.join_dht.as_deref().map(Folder::at).transpose()?;
     let asked = Plan {
         validators: args.validators.unwrap_or(plan.validators),
         accounts: args.accounts.unwrap_or(plan.accounts),
         tokens: args.tokens.unwrap_or(plan.tokens),
         seed: args.seed.or(plan.seed),
+        dht: DhtPlan {
+            untrusted: args.untrusted || plan.dht.untrusted,
+            dht_silence: args.dht_silence.unwrap_or(plan.dht.dht_silence),
+            dht_peers: args.dht_peers.unwrap_or(plan.dht.dht_peers),
+            join_dht: join_dht.map(|folder| folder.dir).or(plan.dht.join_dht.clone()),
+        },
     };
-    if asked == plan {
-        return Ok(plan);
+    if old.is_some() && asked != plan {
+        return Err(another(folder, &plan));
     }
+    if asked.dht.dht_silence == DhtSilence::Unknown && !asked.dht.untrusted {
+        let what = "--dht-silence is for a network that asks the DHT; nothing was started";
+        return Err(Failure::new(USAGE, what).help("add --untrusted"));
+    }
+    if old.is_none() {
+        folder.write(&asked, &asked.draw(None)?)?;
+    }
+    Ok(asked)
+}
+
+/// The folder is another testnet's.
+fn another(folder: &Folder, plan: &Plan) -> Failure {
     let seed = plan.seed.map_or_else(|| "no seed".into(), |seed| format!("seed {seed}"));
     let what = format!(
-        "{} holds another testnet ({} validators, {} accounts, {} tokens each, {seed}); \
-         nothing was started",
+        "{} holds another testnet ({} validators, {} accounts, {} tokens each, {seed}, {}, \
+         {} DHT peers); nothing was started",
         folder.dir.display(),
         plan.validators,
         plan.accounts,
-        plan.tokens
+        plan.tokens,
+        if plan.dht.untrusted { "untrusted" } else { "trusted" },
+        plan.dht.dht_peers,
     );
-    Err(Failure::new(USAGE, what).help("name another folder, or leave these options out"))
+    Failure::new(USAGE, what).help("name another folder, or leave these options out")
 }
 
 /// Stays until a stop signal comes, then stops the testnet.
@@ -189,6 +196,14 @@ fn summary(file: &TestnetFile, is_detached: bool) -> String {
         file.quorum
     )];
     lines.extend(file.validators.iter().map(|v| format!("  {:<5} {}", v.name, v.api)));
+    let peers = match file.dht_peers.len() {
+        0 => String::new(),
+        count => format!("; {count} further processes are the DHT"),
+    };
+    lines.push(match file.untrusted {
+        true => format!("network:  untrusted, the DHT is asked about every transfer{peers}"),
+        false => format!("network:  trusted, the DHT is not asked{peers}"),
+    });
     let names: Vec<&str> = file.accounts.iter().take(10).map(|a| a.name.as_str()).collect();
     let more = file.accounts.len().saturating_sub(names.len());
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };

@@ -1,5 +1,7 @@
 //! `quorate-testnet` with real processes: what it starts, it also ends.
 
+#[path = "processes/agreement.rs"]
+mod agreement;
 #[path = "processes/amnesia.rs"]
 mod amnesia;
 #[path = "processes/crashes.rs"]
@@ -196,7 +198,10 @@ fn a_wrong_command_line_is_a_usage_error() {
     assert_eq!(place.run(["up", "--nonsense"]).failed(2), "usage");
     assert_eq!(place.run(["kill"]).failed(2), "usage");
     assert_eq!(place.run(["up", "-n", "0"]).failed(2), "usage");
-    assert_eq!(place.testnet("up --untrusted").failed(3), "config");
+    assert_eq!(place.testnet("up --dht-silence unknown").failed(2), "usage");
+    assert_eq!(place.testnet("up --untrusted --dht-silence no").failed(2), "usage");
+    let nowhere = format!("up --join-dht {}", place.path("nowhere").display());
+    assert_eq!(place.testnet(&nowhere).failed(2), "not_found");
     assert_eq!(place.testnet("up --port 65533").failed(2), "usage");
 }
 

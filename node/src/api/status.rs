@@ -5,7 +5,8 @@ use super::input::Params;
 use super::limits::SUPPLY_PAGE;
 use super::{Answered, Api};
 use crate::view::{
-    DhtDocument, HealthDocument, NetworkDocument, NodeDocument, SupplyDocument, ValidatorsDocument,
+    DhtDocument, DhtState, HealthDocument, NetworkDocument, NodeDocument, SupplyDocument,
+    ValidatorsDocument,
 };
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -25,7 +26,8 @@ pub(super) async fn ready(State(api): State<Api>) -> Answered {
 /// `GET /v1/node`.
 pub(super) async fn node(State(api): State<Api>, params: Params) -> Answered {
     params.only(&[])?;
-    Ok(ok(&NodeDocument::of(api.shared())))
+    let dht = Some(DhtState::of(api.shared()).await);
+    Ok(ok(&NodeDocument { dht, ..NodeDocument::of(api.shared()) }))
 }
 
 /// `GET /v1/network`.

@@ -34,8 +34,11 @@ pub fn run_node(config: &Path, options: RunOptions) -> Result<(), Failure> {
     crate::node::run(config, options)
 }
 
-/// A log that was set up before stays.
-fn start_log(config: &LogConfig) -> Result<(), Failure> {
+/// Logs go to standard error from now on. A log that was set up before stays.
+///
+/// # Errors
+/// A [`Failure`] of code `config`: the level is none.
+pub fn start_log(config: &LogConfig) -> Result<(), Failure> {
     let filter = EnvFilter::try_new(&config.level).map_err(|error| {
         let what = format!("log.level {:?}: {error}; the node was not started", config.level);
         Failure::new(CONFIG, what).help("use error, warn, info, debug or trace")

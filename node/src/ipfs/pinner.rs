@@ -7,13 +7,15 @@
 //! is written only after the pins before it are on the disk.
 //!
 //! What peers did not acknowledge, and what they have forgotten, comes with the next sweep over all
-//! pins, every `republish_hours`.
+//! pins, every `republish_hours`. A peer that has just come knows nothing: until it does, whoever
+//! asks it hears "nobody" for a state that is spent. So a sweep follows soon when any comes.
 
 use crate::handle::Shared;
 use crate::ipfs::key_of;
 use ipfs_adapter::embedded::Embedded;
-use ipfs_adapter::{ContentId, Ipfs, KEYS_PER_QUERY_MAX, Label, Pin, PinError, Pins};
+use ipfs_adapter::{ContentId, Ipfs, KEYS_PER_QUERY_MAX, Label, PeerId, Pin, PinError, Pins};
 use ledger::{TokenState, TransferId};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
@@ -26,6 +28,11 @@ const SAVE: Duration = Duration::from_secs(5);
 /// Pause after an announcement that reached nobody; doubles up to the second.
 const ALONE_MIN: Duration = Duration::from_millis(250);
 const ALONE_MAX: Duration = Duration::from_secs(4);
+/// How often the connected peers are looked at.
+const PEERS_LOOK: Duration = Duration::from_millis(500);
+/// Pause between two sweeps for newcomers. One takes a message and some ms per peer and 4,096 pins;
+/// so few pins that they fit into one message need not wait.
+const NEWCOMERS_PAUSE: Duration = Duration::from_secs(30);
 /// How many times one group is announced before it is left to the sweep.
 const TRIES_MAX: u32 = 5;
 
@@ -40,6 +47,16 @@ pub struct Pinner {
     saved: (u64, Instant),
     /// Told when something was applied.
     news: Arc<Notify>,
+    next_sweep: Instant,
+    newcomers: Newcomers,
+}
+
+/// Peers that have come since the last sweep.
+struct Newcomers {
+    connected: BTreeSet<PeerId>,
+    is_any: bool,
+    next_look: Instant,
+    /// No sweep for them before this.
     next_sweep: Instant,
 }
 
@@ -68,6 +85,12 @@ impl Pinner {
             saved: (cursor, now),
             news,
             next_sweep: now + Duration::from_secs(3_600) * hours.max(1),
+            newcomers: Newcomers {
+                connected: BTreeSet::new(),
+                is_any: false,
+                next_look: now,
+                next_sweep: now,
+            },
         }
     }
 
@@ -82,7 +105,9 @@ impl Pinner {
                 return;
             }
             self.save().await;
-            if Instant::now() >= self.next_sweep {
+            self.look_at_peers().await;
+            let now = Instant::now();
+            if now >= self.next_sweep || self.newcomers.is_due(now) {
                 self.sweep().await;
             }
             if is_idle {
@@ -155,22 +180,38 @@ impl Pinner {
         }
     }
 
+    async fn look_at_peers(&mut self) {
+        let now = Instant::now();
+        if now < self.newcomers.next_look {
+            return;
+        }
+        self.newcomers.next_look = now + PEERS_LOOK;
+        // Overloaded or stopped: the next look will tell.
+        if let Ok(status) = self.embedded.status().await {
+            self.newcomers.note(status.connected);
+        }
+    }
+
     /// Announces all pins again, in the order of their ids: neighbours go to the same peers.
     async fn sweep(&mut self) {
         let Some(shared) = self.shared.upgrade() else { return };
         let hours = shared.config.ipfs.republish_hours.max(1);
         self.next_sweep = Instant::now() + Duration::from_secs(3_600) * hours;
         drop(shared);
-        let mut after = None;
+        self.newcomers.is_any = false;
+        let (mut after, mut count) = (None, 0);
         loop {
             let store = self.embedded.store().clone();
             let page = tokio::task::spawn_blocking(move || store.list(after, 1_000)).await;
-            let Ok(Ok(page)) = page else { return };
+            let Ok(Ok(page)) = page else { break };
             let ids: Vec<ContentId> = page.iter().map(|pin| pin.id).collect();
-            let Some(last) = ids.last() else { return };
+            let Some(last) = ids.last() else { break };
             after = Some(*last);
+            count += ids.len();
             self.announce(&ids).await;
         }
+        let pause = if count > KEYS_PER_QUERY_MAX { NEWCOMERS_PAUSE } else { PEERS_LOOK };
+        self.newcomers.next_sweep = Instant::now() + pause;
     }
 
     async fn save(&mut self) {
@@ -190,6 +231,19 @@ impl Pinner {
         if let Ok(Err(error)) = written.await {
             tracing::warn!(%error, "the pinner's place is not saved; it will do work twice");
         }
+    }
+}
+
+impl Newcomers {
+    /// Who is connected now. One that comes back counts: it may have lost what it knew.
+    fn note(&mut self, connected: Vec<PeerId>) {
+        let connected: BTreeSet<PeerId> = connected.into_iter().collect();
+        self.is_any |= connected.difference(&self.connected).next().is_some();
+        self.connected = connected;
+    }
+
+    fn is_due(&self, now: Instant) -> bool {
+        self.is_any && now >= self.next_sweep
     }
 }
 
@@ -248,6 +302,25 @@ mod tests {
         let texts: Vec<_> =
             labels.expect("it is sound").into_iter().map(|l| l.map(|l| l.to_string())).collect();
         assert_eq!(texts, [Some("31".into()), Some("31".into()), Some("32".into())]);
+    }
+
+    #[test]
+    fn newcomers_are_noted_once_and_those_that_come_back_again() {
+        let now = Instant::now();
+        let mut newcomers = Newcomers {
+            connected: BTreeSet::new(),
+            is_any: false,
+            next_look: now,
+            next_sweep: now + NEWCOMERS_PAUSE,
+        };
+        let (a, b) = (PeerId::random(), PeerId::random());
+        newcomers.note(vec![a, b]);
+        assert!(!newcomers.is_due(now) && newcomers.is_due(now + NEWCOMERS_PAUSE));
+        newcomers.is_any = false;
+        newcomers.note(vec![b]);
+        assert!(!newcomers.is_any, "nobody came");
+        newcomers.note(vec![b, a]);
+        assert!(newcomers.is_any);
     }
 
     #[test]

@@ -119,7 +119,12 @@ impl Question {
         }
         let keys = |index: usize| key_of(&states[index].1);
         let hints = hints.into_iter().map(|(index, providers)| (index, keys(index), providers));
-        let proven = hints::prove(shared, hints.collect(), until).await;
+        let mut proven = hints::prove(shared, hints.collect(), until).await;
+        // What was proven before stays so, whoever answers now.
+        proven.extend(states.iter().enumerate().filter_map(|(index, (_, state))| {
+            let spender = shared.foreign.spender(state)?;
+            Some(Proven { index, spender })
+        }));
         let findings = Findings::of(&states, &is_complete, proven);
         shared.metrics.dht_checked(findings.marks.values());
         shared.metrics.stage("dht_check", came.elapsed());

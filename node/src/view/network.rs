@@ -7,6 +7,10 @@ use consensus::Mode;
 use ledger::{Address, AssetId, Name, NetworkId};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
+use std::time::Duration;
+
+/// Longest wait for the embedded IPFS node's figures.
+const DHT_ANSWER: Duration = Duration::from_millis(500);
 
 /// The network as its genesis says.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -90,6 +94,22 @@ pub struct NodeDocument {
     pub quic: SocketAddr,
     /// Why it does not vote: its store has failed, or it is silent for good.
     pub failed: Option<String>,
+    /// Its place in the DHT; from `GET /v1/node` only.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub dht: Option<DhtState>,
+}
+
+/// How a node stands with the DHT.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DhtState {
+    /// Whether the embedded IPFS node runs.
+    pub enabled: bool,
+    /// Whether transfers are judged without the DHT.
+    pub trusted_network: bool,
+    /// Connected peers; `None` when the embedded node does not say.
+    pub peers: Option<u64>,
+    /// Peers in Kademlia's table; likewise.
+    pub table: Option<u64>,
 }
 
 /// The committee as one node sees it.
@@ -254,6 +274,24 @@ impl NodeDocument {
             api: format!("http://{}", shared.api_address),
             quic: shared.quic_address,
             failed: shared.why_silent(),
+            dht: None,
+        }
+    }
+}
+
+impl DhtState {
+    /// As it stands now; asks the embedded node, which answers at once unless it is overloaded.
+    pub async fn of(shared: &Shared) -> Self {
+        let status = match &shared.ipfs {
+            Some(ipfs) => tokio::time::timeout(DHT_ANSWER, ipfs.embedded.status()).await.ok(),
+            None => None,
+        };
+        let status = status.and_then(Result::ok);
+        Self {
+            enabled: shared.ipfs.is_some(),
+            trusted_network: shared.config.validation.trusted_network,
+            peers: status.as_ref().map(|status| super::count(status.connected.len())),
+            table: status.map(|status| super::count(status.table)),
         }
     }
 }

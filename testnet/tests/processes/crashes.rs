@@ -1,7 +1,7 @@
 //! Losing all validators at once in the middle of a load, and owners that sign twice.
 
+use crate::agreement::{check_supply, wait_until_even};
 use crate::running::{Place, wait_until};
-use crate::transfers::{check_supply, wait_until_even};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Barrier, Mutex};
 

@@ -181,7 +181,8 @@ pub fn wait_until<T>(look: impl FnMut() -> Option<T>) -> Option<T> {
     block_on(until(COMMAND_TIME, look))
 }
 
-fn block_on<T>(future: impl Future<Output = T>) -> T {
+/// Runs a future to its end.
+pub fn block_on<T>(future: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.expect("a runtime").block_on(future)
 }

@@ -1,7 +1,7 @@
 //! Transfers through real nodes: with some of them down, and started again.
 
+use crate::agreement::{check_supply, wait_until_even};
 use crate::running::{Place, wait_until};
-use serde_json::Value;
 
 /// An account's amount of QRT.
 pub fn balance(place: &Place, name: &str) -> String {
@@ -9,25 +9,6 @@ pub fn balance(place: &Place, name: &str) -> String {
     let rows = document["balances"].as_array().expect("balances").iter();
     let row = rows.into_iter().find(|row| row["asset"] == "QRT");
     row.map_or_else(|| "0".into(), |row| row["amount"].as_str().expect("an amount").into())
-}
-
-/// The supply is what genesis made: ten accounts with a thousand tokens of 1.
-pub fn check_supply(place: &Place) {
-    let status = place.quorate("status").ok();
-    assert_eq!(status["supply"][0]["issued"], "10000", "{status}");
-    assert_eq!(status["supply"][0]["live"], "10000", "{status}");
-}
-
-/// Waits until every validator has applied the same and lags behind nobody.
-pub fn wait_until_even(place: &Place) {
-    let is_even = || {
-        let status = place.quorate("status").ok();
-        let validators = status["validators"].as_array().expect("validators").clone();
-        let is_current = |v: &Value| v["ready"] == true && v["lag"] == 0;
-        let is_same = |v: &Value| v["applied"] == validators[0]["applied"];
-        validators.iter().all(|v| is_current(v) && is_same(v)).then_some(())
-    };
-    wait_until(is_even).expect("all validators catch up");
 }
 
 #[test]

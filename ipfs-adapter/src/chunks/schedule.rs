@@ -233,9 +233,7 @@ impl Peer {
                 self.refusals = self.refusals.saturating_add(1);
                 self.is_sunk |= self.refusals >= REFUSAL_COUNT_MAX;
             }
-            FetchError::Timeout { .. }
-            | FetchError::Unreachable
-            | FetchError::TooLarge { .. } => {
+            FetchError::Timeout { .. } | FetchError::Unreachable | FetchError::TooLarge { .. } => {
                 self.is_sunk = true;
             }
             FetchError::Corrupt => self.is_out = true,

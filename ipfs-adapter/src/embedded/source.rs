@@ -91,7 +91,8 @@ mod tests {
     fn the_oldest_holder_is_forgotten_first() {
         let mut holders = Holders::default();
         let address: Multiaddr = "/ip4/127.0.0.1/tcp/1".parse().expect("an address");
-        let peers: Vec<PeerId> = (0..HOLDERS_REMEMBERED_MAX + 1).map(|_| PeerId::random()).collect();
+        let peers: Vec<PeerId> =
+            (0..HOLDERS_REMEMBERED_MAX + 1).map(|_| PeerId::random()).collect();
         for peer in &peers {
             holders.remember(&Provider { peer: *peer, addresses: vec![address.clone()] });
         }

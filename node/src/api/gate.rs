@@ -45,8 +45,8 @@ pub(super) async fn pass(State(api): State<Api>, request: Request, next: Next) -
 
 /// How long a request may take: files take longer than transfers.
 fn time_max(request: &Request) -> Duration {
-    let is_large = *request.method() != Method::GET
-        && request.uri().path().starts_with("/v1/content");
+    let is_large =
+        *request.method() != Method::GET && request.uri().path().starts_with("/v1/content");
     if is_large { CONTENT_TIME_MAX } else { REQUEST_TIME_MAX }
 }
 

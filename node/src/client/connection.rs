@@ -102,7 +102,8 @@ impl Node {
                 Err(lost) => may_be_sent = lost.may_be_sent,
             }
         }
-        let connection: Connection = self.open(until).await.map_err(|why| Lost { may_be_sent, why })?;
+        let connection: Connection =
+            self.open(until).await.map_err(|why| Lost { may_be_sent, why })?;
         self.ask_on(connection, ask, until)
             .await
             .map_err(|lost| Lost { may_be_sent: may_be_sent || lost.may_be_sent, ..lost })

@@ -26,10 +26,8 @@ pub(super) fn of_put(error: &PutError) -> Failure {
             let what = format!("the file ended early ({kind}); nothing was kept");
             Failure::new(MALFORMED, what).help("send the file again")
         }
-        PutError::TooLarge => {
-            Failure::new(TOO_LARGE, "the file is too large; nothing was kept")
-                .help("cut it into parts")
-        }
+        PutError::TooLarge => Failure::new(TOO_LARGE, "the file is too large; nothing was kept")
+            .help("cut it into parts"),
         PutError::Store(error) => of_block(error),
         PutError::Stopped => stopped(),
     }
@@ -95,10 +93,8 @@ pub(super) fn of_ipfs(error: &IpfsError) -> Failure {
             Failure::new(DAEMON_UNREACHABLE, format!("{error}; nothing was kept"))
                 .help("start the daemon, or change ipfs.kubo in the node's configuration")
         }
-        IpfsError::Busy { .. } => {
-            Failure::new(OVERLOADED, format!("{error}; nothing was kept"))
-                .help("send the same request again in a second")
-        }
+        IpfsError::Busy { .. } => Failure::new(OVERLOADED, format!("{error}; nothing was kept"))
+            .help("send the same request again in a second"),
         IpfsError::Stopped => stopped(),
         other => {
             let what = format!("the content can't be kept: {other}");

@@ -103,10 +103,7 @@ impl Reading {
         self.counted(next).transpose()
     }
 
-    fn counted(
-        &mut self,
-        piece: Option<Result<Bytes, Failure>>,
-    ) -> Option<Result<Bytes, Failure>> {
+    fn counted(&mut self, piece: Option<Result<Bytes, Failure>>) -> Option<Result<Bytes, Failure>> {
         match piece {
             Some(Ok(bytes)) => {
                 let count = u64::try_from(bytes.len()).expect("a block");

@@ -6,9 +6,7 @@ use ipfs_adapter::dag::{Layout, build};
 use ipfs_adapter::embedded::{EmbeddedConfig, KAD_PROTOCOL};
 use ipfs_adapter::query::preset::Preset;
 use ipfs_adapter::swarm::proof::NoProofs;
-use ipfs_adapter::{
-    BlockError, Codec, Content, KuboConfig, Multiaddr, PeerId, Pins, Usage,
-};
+use ipfs_adapter::{BlockError, Codec, Content, KuboConfig, Multiaddr, PeerId, Pins, Usage};
 use parking_lot::Mutex;
 use std::path::Path;
 
@@ -18,9 +16,8 @@ const SHORT: Duration = Duration::from_millis(400);
 
 /// Bytes of which no two blocks are the same.
 fn file(bytes: usize) -> Vec<u8> {
-    let words = (0..u64::try_from(bytes.div_ceil(8)).expect("small")).map(|word| {
-        word.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes()
-    });
+    let words = (0..u64::try_from(bytes.div_ceil(8)).expect("small"))
+        .map(|word| word.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes());
     words.flatten().take(bytes).collect()
 }
 

@@ -290,7 +290,9 @@ fn an_items_content_is_named_by_its_root_and_kept_by_the_node() {
         (&kept.document["bytes"], &kept.document["pinned"]),
         (&700_000.into(), &true.into())
     );
-    let token = issued.document["token"].as_str().expect("a token").to_string();
-    let shown = answer(&["--testnet", dir, "token", "show", &token]).expect("shown");
-    assert!(shown.document.to_string().contains(&cid), "{}", shown.document);
+    let id = issued.document["asset_id"].as_str().expect("an id").parse().expect("an id");
+    let validator = server.handle.shared.validator.read();
+    let asset = validator.tips().asset(&id).expect("it is issued");
+    let content = ledger::parse_cid(&cid).expect("a CID");
+    assert_eq!(asset.definition.kind, ledger::AssetKind::Item { content });
 }

@@ -125,10 +125,11 @@ impl IpfsNode {
     /// spent.
     pub fn serve(&self, shared: &Arc<Shared>) {
         self.proofs.set(Arc::downgrade(shared));
-        if shared.config.ipfs.announces(&shared.config.validation) {
-            let pinner = pinner::Pinner::new(Arc::downgrade(shared), self.embedded.clone());
-            self.runtime.spawn(pinner.run());
-        }
+        let pinner = pinner::Pinner::new(Arc::downgrade(shared), self.embedded.clone());
+        match shared.config.ipfs.announces(&shared.config.validation) {
+            true => self.runtime.spawn(pinner.run()),
+            false => self.runtime.spawn(pinner.republish()),
+        };
     }
 
     /// Who can be asked who provides what: all at once, and the first proof counts.

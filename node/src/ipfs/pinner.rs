@@ -117,6 +117,18 @@ impl Pinner {
         }
     }
 
+    /// Announces the pins again and again, and reads no log: where spent states are not announced,
+    /// users' content is all that is pinned.
+    pub async fn republish(mut self) {
+        loop {
+            tokio::time::sleep_until(self.next_sweep.into()).await;
+            if self.shared.strong_count() == 0 {
+                return;
+            }
+            self.sweep().await;
+        }
+    }
+
     /// The next lines of the applied log, up to a message full of spent states.
     async fn read(&self, shared: &Arc<Shared>) -> Group {
         let (shared, from) = (shared.clone(), self.cursor);

@@ -54,10 +54,10 @@ impl<'a> Hold<'a> {
             LockError::Busy { pid, .. } => busy(dir, pid, "up"),
             LockError::Io { .. } => Failure::new(CONFIG, error.to_string()),
         })?;
-        if let Some(file) = TestnetFile::read(&folder.document())? {
-            if let Some((name, process)) = file.members().find(|(_, process)| process.is_alive()) {
-                return Err(busy(dir, Some(process.pid), name));
-            }
+        if let Some(file) = TestnetFile::read(&folder.document())?
+            && let Some((name, process)) = file.members().find(|(_, process)| process.is_alive())
+        {
+            return Err(busy(dir, Some(process.pid), name));
         }
         Ok(Self { folder, _lock: lock })
     }

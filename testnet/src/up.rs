@@ -136,6 +136,8 @@ fn settle(folder: &Folder, args: &UpArgs) -> Result<Plan, Failure> {
         return Err(Failure::new(USAGE, what).help("add --untrusted"));
     }
     if old.is_none() {
+        // Before anything is written: the folder would remember what can't be joined.
+        crate::dht::joined(&asked.dht)?;
         folder.write(&asked, &asked.draw(None)?)?;
     }
     Ok(asked)

@@ -86,11 +86,11 @@ pub struct UpArgs {
     /// Ask the DHT about every transfer: is a token spent in a network that these do not see?
     #[arg(long)]
     pub untrusted: bool,
-    /// What the DHT's silence means: proceed, the transfer is marked `incomplete`; unknown, it waits
+    /// What the DHT's silence means: proceed, the transfer is marked incomplete; unknown, it waits
     /// [default: proceed]
     #[arg(long, value_name = "WORD", value_parser = parse_silence)]
     pub dht_silence: Option<DhtSilence>,
-    /// Further processes that are nothing but DHT nodes: d0, d1, …; the validators are their clients
+    /// Further processes that are only DHT nodes, d0, d1, …; the validators are their clients
     /// [default: 0, the validators are the DHT]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(0..=64))]
     pub dht_peers: Option<u16>,

@@ -36,8 +36,8 @@ pub struct Node {
 }
 
 impl Node {
-    /// Starts the validator or DHT peer `name` of the folder. It ends when `stdin` closes, if there is one; it
-    /// is in a session of its own either way, so that Ctrl-C reaches this process only.
+    /// Starts the validator or DHT peer `name` of the folder. It ends when `stdin` closes, if there
+    /// is one; it is in a session of its own either way, so that Ctrl-C reaches this process only.
     ///
     /// # Errors
     /// The program can't be started or the log can't be opened.

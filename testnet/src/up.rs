@@ -54,10 +54,10 @@ impl<'a> Hold<'a> {
             LockError::Busy { pid, .. } => busy(dir, pid, "up"),
             LockError::Io { .. } => Failure::new(CONFIG, error.to_string()),
         })?;
-        if let Some(file) = TestnetFile::read(&folder.document())? {
-            if let Some((name, process)) = file.members().find(|(_, process)| process.is_alive()) {
-                return Err(busy(dir, Some(process.pid), name));
-            }
+        if let Some(file) = TestnetFile::read(&folder.document())?
+            && let Some((name, process)) = file.members().find(|(_, process)| process.is_alive())
+        {
+            return Err(busy(dir, Some(process.pid), name));
         }
         Ok(Self { folder, _lock: lock })
     }
@@ -136,6 +136,8 @@ fn settle(folder: &Folder, args: &UpArgs) -> Result<Plan, Failure> {
         return Err(Failure::new(USAGE, what).help("add --untrusted"));
     }
     if old.is_none() {
+        // Before anything is written: the folder would remember what can't be joined.
+        crate::dht::joined(&asked.dht)?;
         folder.write(&asked, &asked.draw(None)?)?;
     }
     Ok(asked)

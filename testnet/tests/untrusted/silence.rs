@@ -13,6 +13,12 @@ const RECOVERY: Duration = Duration::from_secs(5);
 /// A transfer asks the DHT twice, each time for 250 ms at most; the rest is for a busy machine.
 const SILENT_US_MAX: u64 = 3_000_000;
 
+/// How often the DHT goes and comes back: once by default, more where the variable says so.
+fn rounds() -> u32 {
+    let text = std::env::var("QUORATE_SILENCE_ROUNDS");
+    text.map_or(1, |text| text.parse().expect("a number of rounds"))
+}
+
 fn up(words: &str) -> Place {
     let place = Place::new();
     place.testnet(&format!("up --detach --dht-peers 3 {words}")).ok();
@@ -47,13 +53,16 @@ fn killed_dht_peers_are_no_veto_and_a_trusted_network_does_not_notice() {
         }
         scope.spawn(|| beside.pay("alice"));
         assert!(load.wait_for(PHASE, is_marked("complete")));
-        trusted.testnet(&format!("kill {PEERS}")).ok();
-        place.testnet(&format!("kill {PEERS}")).ok();
-        assert!(load.wait_for(PHASE, is_marked("incomplete")));
-        assert!(beside.wait_for(PHASE, |ended| ended.exit == 0));
-        place.testnet(&format!("start {PEERS}")).ok();
-        check_recovery(&place, Instant::now());
-        assert!(load.wait_for(PHASE, is_marked("complete")));
+        for _ in 0..rounds() {
+            trusted.testnet(&format!("kill {PEERS}")).ok();
+            place.testnet(&format!("kill {PEERS}")).ok();
+            assert!(load.wait_for(PHASE, is_marked("incomplete")));
+            assert!(beside.wait_for(PHASE, |ended| ended.exit == 0));
+            place.testnet(&format!("start {PEERS}")).ok();
+            check_recovery(&place, Instant::now());
+            assert!(load.wait_for(PHASE, is_marked("complete")));
+            trusted.testnet(&format!("start {PEERS}")).ok();
+        }
     });
     for (place, ended) in [(&place, load.into_ended()), (&trusted, beside.into_ended())] {
         assert!(ended.iter().all(|ended| ended.exit == 0), "{ended:?}");
@@ -74,17 +83,19 @@ fn in_strict_mode_silence_is_unknown_and_nothing_is_lost() {
             scope.spawn(|| load.pay(from));
         }
         assert!(load.wait_for(PHASE, is_marked("complete")));
-        place.testnet(&format!("kill {PEERS}")).ok();
-        assert!(load.wait_for(2, |ended| ended.exit == 7));
-        // Those that were under way have ended, so nothing becomes final any more.
-        let applied = || place.quorate("status").ok()["validators"][0]["applied"].clone();
-        let before = applied();
-        let refused = place.quorate("transfer carol judy 1");
-        assert_eq!(refused.failed(7), "outcome_unknown");
-        assert_eq!(applied(), before, "nothing is accepted");
-        place.testnet(&format!("start {PEERS}")).ok();
-        check_recovery(&place, Instant::now());
-        assert!(load.wait_for(PHASE, is_marked("complete")));
+        for _ in 0..rounds() {
+            place.testnet(&format!("kill {PEERS}")).ok();
+            assert!(load.wait_for(2, |ended| ended.exit == 7));
+            // Those that were under way have ended, so nothing becomes final any more.
+            let applied = || place.quorate("status").ok()["validators"][0]["applied"].clone();
+            let before = applied();
+            let refused = place.quorate("transfer carol judy 1");
+            assert_eq!(refused.failed(7), "outcome_unknown");
+            assert_eq!(applied(), before, "nothing is accepted");
+            place.testnet(&format!("start {PEERS}")).ok();
+            check_recovery(&place, Instant::now());
+            assert!(load.wait_for(PHASE, is_marked("complete")));
+        }
     });
     let ended = load.into_ended();
     check_none_lost(&place, &ended);
@@ -110,11 +121,13 @@ fn hung_dht_peers_delay_transfers_by_their_deadline_at_most() {
             scope.spawn(|| load.pay(from));
         }
         assert!(load.wait_for(PHASE, is_marked("complete")));
-        place.testnet(&format!("pause {PEERS}")).ok();
-        assert!(load.wait_for(PHASE, is_marked("incomplete")));
-        place.testnet(&format!("resume {PEERS}")).ok();
-        check_recovery(&place, Instant::now());
-        assert!(load.wait_for(PHASE, is_marked("complete")));
+        for _ in 0..rounds() {
+            place.testnet(&format!("pause {PEERS}")).ok();
+            assert!(load.wait_for(PHASE, is_marked("incomplete")));
+            place.testnet(&format!("resume {PEERS}")).ok();
+            check_recovery(&place, Instant::now());
+            assert!(load.wait_for(PHASE, is_marked("complete")));
+        }
     });
     let ended = load.into_ended();
     for ended in &ended {

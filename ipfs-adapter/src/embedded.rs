@@ -28,8 +28,7 @@ use crate::{
     records::{Records, RecordsConfig},
     swarm::{
         self, Command, Started, Status, SwarmConfig, behaviour::Settings, proof,
-        serve::unix_seconds,
-        streams::Control,
+        serve::unix_seconds, streams::Control,
     },
 };
 

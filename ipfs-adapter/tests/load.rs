@@ -18,7 +18,6 @@ use nodes::{check, find, keys, node, until};
 use scripted::{Manner, Scripted};
 use tokio::sync::watch;
 
-
 const QUERIES: usize = 10_000;
 /// `shared/FEATURES.md`, D2.
 const BYTES_MAX: usize = 64 << 20;

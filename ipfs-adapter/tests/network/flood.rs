@@ -17,7 +17,7 @@ use tempfile::TempDir;
 
 use super::{
     foreign::{Foreign, kad_key},
-    nodes::{Node, config, find, keys, network, node, start, until},
+    nodes::{Node, WAIT, config, find, keys, network, node, start, until},
 };
 
 const BATCH: StreamProtocol = StreamProtocol::new(PROTOCOL);
@@ -56,8 +56,7 @@ async fn who_announces_without_end_fills_only_its_share_and_is_refused() {
     let (mut stored_count, mut busy) = (0, 0);
     for number in 0..150_u32 {
         let keys = keys(&format!("flood {number}"), KEYS_MAX);
-        let request =
-            Request::Provide { number, ttl_seconds: 3_600, addresses: Vec::new(), keys };
+        let request = Request::Provide { number, ttl_seconds: 3_600, addresses: Vec::new(), keys };
         match call(&mut stream, &request).await {
             Reply::Stored { stored, .. } => {
                 stored_count += stored.into_iter().filter(|is_stored| *is_stored).count();
@@ -131,26 +130,27 @@ async fn hundreds_of_streams_of_one_peer_leave_room_for_others() {
 }
 
 #[tokio::test]
-async fn floods_of_kademlia_announcements_stay_within_the_budget() {
+async fn queries_are_answered_during_a_flood_of_kademlia_announcements() {
     let nodes = network(3).await;
     let flooder = beside(&nodes[0]).await;
     flooder
         .ask(|swarm| {
             let kad = swarm.behaviour_mut().kad.as_mut().expect("it speaks Kademlia");
-            // Its own store takes 1,024.
-            for key in keys("kad flood", 1_000) {
+            // Its own store takes 1,024, and each is a look-up of its own.
+            for key in keys("kad flood", 300) {
                 drop(kad.start_providing(kad_key(&key)));
             }
         })
         .await;
     let begin = Instant::now();
-    while begin.elapsed() < Duration::from_secs(3) {
-        let outcome = find(&nodes[1], &keys(&format!("at {:?}", begin.elapsed()), 50)).await;
+    let mut round = 0;
+    while nodes[0].embedded.records().statistics().keys < 300 {
+        round += 1;
+        let outcome = find(&nodes[1], &keys(&format!("round {round}"), 50)).await;
         assert!(outcome.is_complete(), "{:?}", outcome.answers[0]);
+        assert!(begin.elapsed() < WAIT, "{:?}", nodes[0].embedded.records().statistics());
     }
-    let statistics = nodes[0].embedded.records().statistics();
-    println!("{statistics:?}");
-    assert!(statistics.keys <= 100_000);
+    println!("300 announcements by plain Kademlia in {:?}, {round} queries", begin.elapsed());
 }
 
 /// Proofs as large as may be.

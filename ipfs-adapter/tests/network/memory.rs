@@ -16,6 +16,7 @@ pub fn processor_time() -> Duration {
     let text = std::fs::read_to_string("/proc/self/stat").expect("this is Linux");
     let fields = text.rsplit(')').next().expect("behind the name").split_whitespace();
     // Fields 14 and 15 of proc(5); the first two are gone with the name.
-    let ticks: u64 = fields.skip(11).take(2).map(|field| field.parse::<u64>().expect("ticks")).sum();
+    let ticks: u64 =
+        fields.skip(11).take(2).map(|field| field.parse::<u64>().expect("ticks")).sum();
     Duration::from_millis(ticks * 10)
 }

@@ -4,8 +4,12 @@
 mod answers;
 #[path = "network/dead.rs"]
 mod dead;
+#[path = "network/flood.rs"]
+mod flood;
 #[path = "network/foreign.rs"]
 mod foreign;
+#[path = "network/hostile.rs"]
+mod hostile;
 #[path = "network/nodes.rs"]
 mod nodes;
 #[path = "network/plain.rs"]

@@ -232,7 +232,8 @@ impl Embedded {
 /// is pinned.
 fn pin_all(store: &Sled, ids: Vec<ContentId>) -> Result<Vec<ContentId>, IpfsError> {
     let mut all: BTreeSet<ContentId> = BTreeSet::new();
-    let mut open = ids;
+    // Taken from the end, so that the first that is missing is named.
+    let mut open: Vec<ContentId> = ids.into_iter().rev().collect();
     while let Some(id) = open.pop() {
         if !all.insert(id) {
             continue;

@@ -10,7 +10,7 @@ use super::{
     scripted::{Manner, Scripted},
 };
 
-/// Queries of which the 95th of 100 is looked at.
+/// Queries of which the slowest are looked at.
 const QUERIES: usize = 60;
 
 #[tokio::test]
@@ -22,7 +22,8 @@ async fn with_a_fifth_dead_queries_stay_fast_and_the_hung_are_left_out() {
         hung.push(Scripted::beside(&nodes[0].address, Manner::Gated(gate.clone())).await);
     }
     until(&nodes[0], |status| status.batch_peers == 19).await;
-    assert!(find(&nodes[0], &keys("all live", 100)).await.is_complete());
+    // The other tests use the processors, too.
+    let live = p95(&nodes[0], "live").await;
     // Two stop in good order, two vanish, two go on as if nothing were, but never answer.
     let dead: Vec<Node> = nodes.drain(14..).collect();
     for node in dead {
@@ -30,16 +31,9 @@ async fn with_a_fifth_dead_queries_stay_fast_and_the_hung_are_left_out() {
     }
     hung.drain(2..).for_each(drop);
     open.send_replace(false);
-    let mut took = Vec::new();
-    for query in 0..QUERIES {
-        let outcome = find(&nodes[0], &keys(&format!("query {query}"), 100)).await;
-        assert!(outcome.is_complete(), "{:?}", outcome.answers[0]);
-        took.push(outcome.elapsed);
-    }
-    took.sort_unstable();
-    let p95 = took[QUERIES * 95 / 100];
-    println!("p50 {:?}, p95 {p95:?}, slowest {:?}", took[QUERIES / 2], took[QUERIES - 1]);
-    assert!(p95 < TIMEOUT_MIN, "{p95:?}");
+    let dead = p95(&nodes[0], "dead").await;
+    println!("p95 with all live {live:?}, with a fifth dead {dead:?}");
+    assert!(dead < live + TIMEOUT_MIN, "{dead:?}, {live:?}");
 
     // The hung ones are found out by asking; then they are out of the table.
     let start = Instant::now();
@@ -57,6 +51,18 @@ async fn with_a_fifth_dead_queries_stay_fast_and_the_hung_are_left_out() {
         assert!(start.elapsed() < Duration::from_secs(20), "{status:?}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+}
+
+/// The time that 95 of 100 queries take at most.
+async fn p95(node: &Node, what: &str) -> Duration {
+    let mut took = Vec::new();
+    for query in 0..QUERIES {
+        let outcome = find(node, &keys(&format!("{what} {query}"), 100)).await;
+        assert!(outcome.is_complete(), "{:?}", outcome.answers[0]);
+        took.push(outcome.elapsed);
+    }
+    took.sort_unstable();
+    took[QUERIES * 95 / 100]
 }
 
 #[tokio::test]

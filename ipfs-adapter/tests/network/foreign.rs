@@ -27,9 +27,16 @@ use tokio::{
 /// What a peer of this kind speaks.
 #[derive(NetworkBehaviour)]
 pub struct Bare {
-    kad: Toggle<kad::Behaviour<MemoryStore>>,
+    pub kad: Toggle<kad::Behaviour<MemoryStore>>,
     identify: identify::Behaviour,
     streams: Streams,
+}
+
+impl Bare {
+    /// What it tells about itself.
+    pub fn identify(&mut self) -> &mut identify::Behaviour {
+        &mut self.identify
+    }
 }
 
 /// A running peer; dropping it is its sudden death.

@@ -32,7 +32,7 @@ pub use config::{ChunkConfig, ConfigError};
 pub use get::{GetError, get};
 pub use progress::Progress;
 pub use put::{PutError, put};
-pub use source::{BlockSource, FetchError};
+pub use source::BlockSource;
 pub use stat::{FileStat, stat};
 pub use statistics::{GetReport, PeerStatistics, PutReport};
 

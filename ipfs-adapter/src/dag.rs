@@ -24,7 +24,7 @@ mod unixfs;
 
 pub use build::{Builder, Layout, build};
 pub use node::{Branch, FileNode};
-pub use read::{FileReader, ReadError, write_to};
+pub use read::{FileCursor, FileReader, ReadError, write_to};
 
 use crate::ContentId;
 

@@ -12,6 +12,8 @@
 //! is silent. A pin that is *lost* to such a bit cannot be seen from here: whoever needs to know
 //! compares with its journal.
 
+mod unpinned;
+
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,

@@ -11,6 +11,7 @@
 
 mod content;
 mod identity;
+mod source;
 
 use std::{
     path::PathBuf,
@@ -22,7 +23,7 @@ use libp2p::{Multiaddr, PeerId};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
-    Blocks, ContentId, IpfsError, PinError, Provider, Sled,
+    BitswapStats, Blocks, ContentId, IpfsError, PinError, Provider, Sled,
     bitswap::Bitswap,
     query::preset::Preset,
     records::{Records, RecordsConfig},
@@ -93,6 +94,8 @@ pub struct Embedded {
     store: Arc<Sled>,
     records: Arc<Records>,
     next_query: AtomicU64,
+    /// Where holders of content were said to be.
+    holders: parking_lot::Mutex<source::Holders>,
 }
 
 impl Embedded {
@@ -148,6 +151,7 @@ impl Embedded {
             store,
             records,
             next_query: AtomicU64::new(1),
+            holders: parking_lot::Mutex::default(),
         })
     }
 
@@ -172,6 +176,11 @@ impl Embedded {
     /// Who provides what.
     pub fn records(&self) -> &Arc<Records> {
         &self.records
+    }
+
+    /// What Bitswap has done.
+    pub fn bitswap_stats(&self) -> BitswapStats {
+        self.bitswap.stats()
     }
 
     /// More peers to start from.

@@ -67,6 +67,9 @@ pub enum BlockError {
         /// The block.
         id: ContentId,
     },
+    /// The blocks are a daemon's, and the call to it failed.
+    #[error(transparent)]
+    Daemon(#[from] IpfsError),
     /// The store itself failed.
     #[error(transparent)]
     Store(#[from] StoreError),

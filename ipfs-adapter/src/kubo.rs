@@ -5,7 +5,8 @@
 //!  Ipfs (trait) ─▶ Kubo ─┬─ blocks    put, get, stat, add
 //!                        ├─ pins      pin, unpin, are_pinned
 //!                        ├─ find      queries: one task each, one request a key
-//!                        └─ provide   announcements
+//!                        ├─ provide   announcements
+//!                        └─ store     the same blocks for files in chunks
 //!                             └──▶ client: permit, POST, status ─▶ answer: bounded bytes, JSON
 //! ```
 //!
@@ -25,6 +26,7 @@ mod event;
 mod find;
 mod pins;
 mod provide;
+mod store;
 #[cfg(test)]
 mod tests;
 
@@ -40,6 +42,8 @@ use futures::{FutureExt, future::BoxFuture};
 use parking_lot::Mutex;
 use serde::Deserialize;
 use tokio::{runtime::Handle, task::JoinSet};
+
+pub use store::KuboBlocks;
 
 use self::{
     client::{Call, Chain, Client, within},

@@ -63,7 +63,7 @@ pub use error::{
     BlockError, CidError, ContentError, IpfsError, LabelTooLong, PinError, StoreError,
 };
 pub use ipfs::{BlockStat, Ipfs, NodeInfo, Provided};
-pub use kubo::{Kubo, KuboConfig, Version};
+pub use kubo::{Kubo, KuboBlocks, KuboConfig, Version};
 pub use libp2p::{Multiaddr, PeerId};
 pub use memory::Memory;
 pub use pins::{LABEL_BYTES_MAX, LIST_COUNT_MAX, Label, Pin, Pins};

@@ -14,7 +14,7 @@ mod foreign;
 #[path = "interop/ours.rs"]
 mod ours;
 
-use std::path::Path;
+use std::{path::Path, slice::from_ref};
 
 use foreign::{Foreign, installed};
 use ipfs_adapter::{ContentId, PeerId, dag::Layout};
@@ -74,7 +74,7 @@ async fn we_find_and_fetch_what_helia_holds() {
     let mut holder = Foreign::helia_client(&installed, folder.path(), "holder").await;
     holder.dial(&meeting.address).await;
     // A client keeps no records for others, so it must ask; and it knows `meeting` only.
-    let ours = Ours::client(folder.path(), "ours", &[meeting.address.clone()]).await;
+    let ours = Ours::client(folder.path(), "ours", from_ref(&meeting.address)).await;
 
     let bytes = ours::noise(3, 1_000);
     let key = holder.put_block(&bytes).await;
@@ -101,7 +101,7 @@ async fn helia_keeps_our_announcement_for_others() {
     let meeting = Foreign::helia(&installed, folder.path(), "meeting").await;
     let mut other = Foreign::helia(&installed, folder.path(), "other").await;
     other.dial(&meeting.address).await;
-    let ours = Ours::client(folder.path(), "ours", &[meeting.address.clone()]).await;
+    let ours = Ours::client(folder.path(), "ours", from_ref(&meeting.address)).await;
     let bytes = ours::noise(5, 1_000);
     let key = ours.hold_block(&bytes).await;
     sees(&mut other, &key, &ours.peer()).await;
@@ -126,7 +126,7 @@ async fn we_find_and_fetch_what_py_libp2p_holds() {
     let meeting = Foreign::py_libp2p(&installed, folder.path(), "meeting").await;
     let mut holder = Foreign::py_libp2p(&installed, folder.path(), "holder").await;
     holder.dial(&meeting.address).await;
-    let ours = Ours::client(folder.path(), "ours", &[meeting.address.clone()]).await;
+    let ours = Ours::client(folder.path(), "ours", from_ref(&meeting.address)).await;
     let bytes = ours::noise(6, 1_000);
     let key = holder.put_block(&bytes).await;
     assert_eq!(key, ContentId::of(&bytes));

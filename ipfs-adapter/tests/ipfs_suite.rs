@@ -6,6 +6,7 @@
 //!
 //! | node | runs |
 //! |---|---|
+//! | two embedded nodes | always |
 //! | js-ipfs daemons behind `Kubo` | if `QUORATE_JSIPFS` names what `interop/install` installed |
 //! | Kubo daemons behind `Kubo` | if `ipfs` is on `PATH` |
 
@@ -13,6 +14,8 @@
 mod contract;
 #[path = "ipfs_suite/daemon.rs"]
 mod daemon;
+#[path = "ipfs_suite/embedded.rs"]
+mod embedded;
 #[path = "ipfs_suite/jsipfs.rs"]
 mod jsipfs;
 #[path = "ipfs_suite/kubo.rs"]

@@ -1,7 +1,19 @@
 //! The embedded node among others of its kind, over real QUIC on loopback.
 
+#[path = "network/answers.rs"]
+mod answers;
+#[path = "network/dead.rs"]
+mod dead;
+#[path = "network/foreign.rs"]
+mod foreign;
 #[path = "network/nodes.rs"]
 mod nodes;
+#[path = "network/plain.rs"]
+mod plain;
+#[path = "network/scripted.rs"]
+mod scripted;
+#[path = "network/start.rs"]
+mod start;
 
 use std::time::Duration;
 

@@ -12,6 +12,7 @@
 mod accounts;
 mod answer;
 mod body;
+mod content;
 mod events;
 mod explorer;
 mod gate;
@@ -27,7 +28,7 @@ use crate::error::{Failure, INTERNAL};
 use crate::handle::{Handle, Shared};
 use answer::Problem;
 use axum::Router;
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use limits::{BODIES_KIB_MAX, EVENT_STREAMS_MAX, IN_FLIGHT_MAX, STORE_READS_MAX};
 use std::sync::Arc;
 use tokio::sync::{Semaphore, watch};
@@ -109,6 +110,11 @@ impl Api {
             .route("/v1/accounts/{did}/tokens", get(accounts::tokens))
             .route("/v1/tokens/{id}", get(accounts::token))
             .route("/v1/tokens/{id}/history", get(accounts::history))
+            .route("/v1/content", put(content::put))
+            .route("/v1/content/{cid}", get(content::get))
+            .route("/v1/content/{cid}/stat", get(content::stat))
+            .route("/v1/content/{cid}/pin", post(content::pin))
+            .route("/v1/dht", get(content::dht))
             .route("/v1/events", get(events::stream))
             .fallback(answer::no_such_route)
             .method_not_allowed_fallback(answer::no_such_method)

@@ -7,12 +7,14 @@ pub mod answer;
 pub mod args;
 mod asset;
 mod bench;
+mod content;
 pub mod context;
 mod exit_codes;
 mod issue;
 mod keys;
 mod manual;
 mod network;
+mod progress;
 mod receipt;
 mod run;
 mod send;
@@ -80,6 +82,7 @@ fn asking(context: &Context, command: Command) -> Result<Answer, Failure> {
         Command::Tx(command) => context.block_on(tx::tx(context, &command)),
         Command::Token(command) => context.block_on(token::token(context, &command)),
         Command::Bench(BenchCommand::Load(args)) => context.block_on(bench::load(context, &args)),
+        Command::Content(command) => context.block_on(content::content(context, &command)),
         Command::Status => context.block_on(network::status(context)),
         Command::Health => context.block_on(network::health(context)),
         Command::Peers => context.block_on(network::peers(context)),

@@ -9,6 +9,7 @@
 
 mod answer;
 mod connection;
+mod content;
 mod submit;
 
 use crate::error::{Failure, NOT_FOUND, UNREACHABLE, USAGE};

@@ -224,6 +224,8 @@ impl NodeConfig {
         if let Some(path) = &mut config.ipfs.bootstrap_file {
             *path = folder.join(&*path);
         }
+        let chunks = config.performance.chunks.check();
+        chunks.map_err(|error| failed(format!("performance.chunks: {error}")))?;
         let needs_ipfs = !config.validation.trusted_network;
         if needs_ipfs && !config.ipfs.enabled {
             return Err(failed(

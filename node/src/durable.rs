@@ -37,6 +37,25 @@ pub fn replace_soon(path: &Path, bytes: &[u8]) -> io::Result<()> {
     written
 }
 
+/// Copies a file, mode 0600, durably and whole, whatever its size.
+///
+/// # Errors
+/// What the file system says; `to` is then as it was.
+pub fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    let mut source = File::open(from)?;
+    let number = UNFINISHED.fetch_add(1, Ordering::Relaxed);
+    let name = to.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_string_lossy();
+    let unfinished = to.with_file_name(format!(".{name}.{}.{number}", std::process::id()));
+    let copied = create(&unfinished)
+        .and_then(|mut file| io::copy(&mut source, &mut file).and_then(|_bytes| file.sync_all()))
+        .and_then(|()| rename(&unfinished, to));
+    if copied.is_err() {
+        // As above.
+        drop(std::fs::remove_file(&unfinished));
+    }
+    copied
+}
+
 /// Gives a file of one folder another name there, durably; a file of that name is replaced.
 ///
 /// # Errors
@@ -58,10 +77,13 @@ pub fn remove(path: &Path) -> io::Result<()> {
 }
 
 fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file =
-        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    let mut file = create(path)?;
     file.write_all(bytes)?;
     file.sync_all()
+}
+
+fn create(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)
 }
 
 fn sync_folder_of(path: &Path) -> io::Result<()> {

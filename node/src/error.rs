@@ -62,6 +62,13 @@ pub const BUSY: Code = code("busy", 10, 503, true);
 /// The node's store has failed and it does not vote.
 pub const STORE_FAILED: Code = code("store_failed", 8, 503, false);
 
+/// Nobody who could be asked gave the content in time: an unknown id, though it may be known later.
+pub const CONTENT_NOT_FOUND: Code = code("content_not_found", 2, 404, true);
+/// The content store's quota would be passed; nothing was kept.
+pub const STORE_FULL: Code = code("store_full", 5, 507, false);
+/// The Kubo daemon in which content lives does not answer: no (IPFS) node is reachable.
+pub const DAEMON_UNREACHABLE: Code = code("daemon_unreachable", 4, 502, true);
+
 /// Every code that is not a reason for a rejection, for the book and `help exit-codes`.
 pub const CODES: &[Code] = &[
     INTERNAL,
@@ -83,6 +90,9 @@ pub const CODES: &[Code] = &[
     THRESHOLD_MISSED,
     VERIFICATION_FAILED,
     BUSY,
+    CONTENT_NOT_FOUND,
+    STORE_FULL,
+    DAEMON_UNREACHABLE,
 ];
 
 /// The code of a rejected transfer: exit 5, HTTP 422, the refusal's own slug; a split lock is exit

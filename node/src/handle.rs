@@ -64,6 +64,8 @@ pub struct Shared {
     pub queued_bytes: AtomicUsize,
     /// The embedded IPFS node; `None` where it is switched off.
     pub ipfs: Option<IpfsNode>,
+    /// Told when something was applied: the pinner waits for it.
+    pub applied: Arc<tokio::sync::Notify>,
     /// Receipts that others showed for what is not applied here.
     pub foreign: ForeignReceipts,
     /// Set when the node is to end.

@@ -16,12 +16,14 @@ pub mod foreign;
 pub mod pinner;
 pub mod proofs;
 
+use crate::content::ContentStore;
 use crate::error::{BUSY, CONFIG, Code, Failure, INTERNAL};
 use crate::handle::Shared;
 use config::IpfsConfig;
+use ipfs_adapter::chunks::ChunkConfig;
 use ipfs_adapter::embedded::{Embedded, EmbeddedConfig, StartError};
 use ipfs_adapter::swarm::SwarmError;
-use ipfs_adapter::{ContentId, Ipfs, Multiaddr, PeerId};
+use ipfs_adapter::{ContentId, Ipfs, Kubo, KuboConfig, Multiaddr, PeerId};
 use ledger::TokenState;
 use parking_lot::Mutex;
 use proofs::ProofSource;
@@ -42,8 +44,14 @@ pub fn key_of(state: &TokenState) -> ContentId {
 
 /// The embedded node and its thread.
 pub struct IpfsNode {
-    /// For content, look-ups and figures.
+    /// For look-ups and figures, and content where no daemon has it.
     pub embedded: Arc<Embedded>,
+    /// The daemon that the configuration names.
+    pub kubo: Option<Arc<Kubo>>,
+    /// Its address, as it was configured.
+    pub kubo_url: Option<String>,
+    /// Files of users.
+    pub content: ContentStore,
     /// The runtime of its thread: who starts queries spawns their end here.
     pub runtime: tokio::runtime::Handle,
     /// Where it listens, `/p2p/…` at the end.
@@ -61,7 +69,11 @@ impl IpfsNode {
     ///
     /// # Errors
     /// A [`Failure`] of code `config` or `busy`.
-    pub async fn start(config: &IpfsConfig, home: &Path) -> Result<Self, Failure> {
+    pub async fn start(
+        config: &IpfsConfig,
+        chunks: ChunkConfig,
+        home: &Path,
+    ) -> Result<Self, Failure> {
         let embedded_config = config.embedded(&home.join("ipfs"))?;
         let proofs = ProofSource::default();
         let (stop, stopped) = watch::channel(false);
@@ -73,6 +85,7 @@ impl IpfsNode {
             .build()
             .map_err(|error| Failure::new(INTERNAL, format!("no runtime: {error}")))?;
         let handle = runtime.handle().clone();
+        let kubo = daemon(config, &handle)?;
         let (source, bootstrap_file) = (proofs.clone(), config.bootstrap_file.clone());
         let body = move || {
             runtime.block_on(run(embedded_config, source, bootstrap_file, started_in, stopped));
@@ -89,22 +102,41 @@ impl IpfsNode {
         let named = |address: Multiaddr| address.with_p2p(peer).unwrap_or_else(|address| address);
         let addresses: Vec<Multiaddr> = status.info.addresses.into_iter().map(named).collect();
         let thread = Mutex::new(Some(thread));
-        Ok(Self { embedded, runtime: handle, addresses, peer, proofs, stop, thread })
+        let content = match &kubo {
+            Some(kubo) => ContentStore::daemon(kubo.clone(), chunks),
+            None => ContentStore::embedded(embedded.clone(), chunks),
+        };
+        let (runtime, kubo_url) = (handle, config.kubo.clone());
+        Ok(Self {
+            embedded,
+            kubo,
+            kubo_url,
+            content,
+            runtime,
+            addresses,
+            peer,
+            proofs,
+            stop,
+            thread,
+        })
     }
 
     /// Shows proofs from the node's store from now on and, where it is asked for, announces what is
     /// spent.
     pub fn serve(&self, shared: &Arc<Shared>) {
         self.proofs.set(Arc::downgrade(shared));
-        if shared.config.ipfs.announces(&shared.config.validation) {
-            let pinner = pinner::Pinner::new(Arc::downgrade(shared), self.embedded.clone());
-            self.runtime.spawn(pinner.run());
-        }
+        let pinner = pinner::Pinner::new(Arc::downgrade(shared), self.embedded.clone());
+        match shared.config.ipfs.announces(&shared.config.validation) {
+            true => self.runtime.spawn(pinner.run()),
+            false => self.runtime.spawn(pinner.republish()),
+        };
     }
 
-    /// Who can be asked who provides what.
+    /// Who can be asked who provides what: all at once, and the first proof counts.
     pub fn sources(&self) -> Vec<Arc<dyn Ipfs>> {
-        vec![self.embedded.clone()]
+        let embedded: Arc<dyn Ipfs> = self.embedded.clone();
+        let kubo = self.kubo.clone().map(|kubo| -> Arc<dyn Ipfs> { kubo });
+        [embedded].into_iter().chain(kubo).collect()
     }
 
     /// Ends it and waits shortly.
@@ -117,6 +149,21 @@ impl IpfsNode {
             tracing::warn!("the IPFS node's thread did not end in time");
         }
     }
+}
+
+/// The daemon, if one is named; it may come up later. Its calls run on `runtime`.
+fn daemon(
+    config: &IpfsConfig,
+    runtime: &tokio::runtime::Handle,
+) -> Result<Option<Arc<Kubo>>, Failure> {
+    let Some(url) = config.kubo.clone() else { return Ok(None) };
+    let _inside = runtime.enter();
+    let kubo = Kubo::connect(KuboConfig { url, ..KuboConfig::default() });
+    let kubo = kubo.map_err(|error| {
+        Failure::new(CONFIG, format!("ipfs.kubo: {error}; nothing was started"))
+            .help("write it as http://127.0.0.1:5001")
+    })?;
+    Ok(Some(Arc::new(kubo)))
 }
 
 /// The thread's life.

@@ -15,6 +15,7 @@
 //!    "journal" thread: write, fdatasync ───watch──────────┘
 //!    "checkpoint" thread: sled, now and then
 //!    "dht" thread: tokio, current thread: the embedded IPFS node, its pinner (see `ipfs`)
+//!    content: files of users, on the "api" thread's runtime and its blocking threads (see `content`)
 //! ```
 //!
 //! One owner a datum: the driver alone writes the validator's state (others read it under a lock
@@ -25,6 +26,7 @@ pub mod board;
 pub mod cli;
 pub mod client;
 pub mod config;
+pub mod content;
 pub mod driver;
 pub mod durable;
 pub mod error;

@@ -1,7 +1,10 @@
 //! Counters and timings, in the Prometheus text format at `GET /metrics`. Base units, bounded
 //! labels.
 
+mod dht;
+
 use crate::pipeline::dht_check::DhtMark;
+use crate::view::DhtDocument;
 use consensus::{Outcome, TransferReport};
 use ipfs_adapter::Provided;
 use prometheus_client::encoding::text::encode;
@@ -47,6 +50,7 @@ pub struct Metrics {
     dht_checks: Family<Labels, Counter>,
     dht_proofs: Family<Labels, Counter>,
     announced: Family<Labels, Counter>,
+    dht: dht::DhtMetrics,
 }
 
 fn timing() -> Histogram {
@@ -73,6 +77,7 @@ impl Default for Metrics {
             dht_checks: Family::default(),
             dht_proofs: Family::default(),
             announced: Family::default(),
+            dht: dht::DhtMetrics::default(),
         };
         metrics.register();
         metrics
@@ -101,6 +106,7 @@ impl Metrics {
         r.register("dht_proofs", "Providers asked for proofs", self.dht_proofs.clone());
         r.register("announced_keys", "Spent states announced", self.announced.clone());
         r.register("voting", "1 while this node votes", self.voting.clone());
+        self.dht = dht::DhtMetrics::register(r);
     }
 
     /// Counts the end of a transfer and its stages.
@@ -149,6 +155,11 @@ impl Metrics {
         let stored = provided.map_or(0, |provided| provided.stored.min(keys));
         count("stored", stored);
         count("failed", keys - stored);
+    }
+
+    /// Takes over the figures of the embedded IPFS node.
+    pub fn dht(&self, found: &DhtDocument) {
+        self.dht.set(found);
     }
 
     /// Counts one pass of a stage of the pipeline.

@@ -87,7 +87,7 @@ async fn run_inside(
     let api_address = listener.local_addr().map_err(|error| port(config.api.listen, &error))?;
     let opened = open_store(&config, &network, member, &keypair).await?;
     let ipfs = match config.ipfs.enabled {
-        true => Some(IpfsNode::start(&config.ipfs, &config.home).await?),
+        true => Some(start_ipfs(&config).await?),
         false => None,
     };
     let places = Places { api: api_address, quic: transport.local_address() };
@@ -131,6 +131,10 @@ async fn run_inside(
             .help(format!("quorate store verify --home {}", config.home.display()))),
         None => Ok(()),
     }
+}
+
+async fn start_ipfs(config: &NodeConfig) -> Result<IpfsNode, Failure> {
+    IpfsNode::start(&config.ipfs, config.performance.chunks, &config.home).await
 }
 
 /// Genesis, key, and which member it is.
@@ -297,6 +301,7 @@ fn share(
         silence: RwLock::new(opened.silence),
         queued_bytes: AtomicUsize::new(0),
         ipfs,
+        applied: Arc::default(),
         foreign: ForeignReceipts::default(),
         is_stopping: AtomicBool::new(false),
         api_address: places.api,

@@ -7,6 +7,8 @@
 
 mod account;
 mod batch;
+mod content;
+mod dht;
 mod network;
 mod problem;
 mod receipt;
@@ -22,6 +24,8 @@ pub use account::{BalanceDocument, BalanceRow, TOKENS_A_LOOK_MAX};
 pub use batch::{
     BatchDocument, BatchEntry, BatchRow, BatchesDocument, EvidenceDocument, EvidenceRow,
 };
+pub use content::ContentDocument;
+pub use dht::{BitswapRow, ContentRow, DhtDocument, RecordsRow, switched_off};
 pub use network::{
     AssetRow, DhtState, HealthDocument, MemberRow, NetworkDocument, NodeDocument, SupplyDocument,
     SupplyRow, ValidatorRow, ValidatorsDocument,

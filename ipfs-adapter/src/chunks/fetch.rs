@@ -13,10 +13,10 @@ use parking_lot::Mutex;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{
-    BlockSource, ChunkConfig, FetchError,
+    BlockSource, ChunkConfig,
     schedule::{Ending, Request, SECOND_DELAY_MIN, Schedule},
 };
-use crate::{Content, ContentId, blockstore::size_of};
+use crate::{Content, ContentId, FetchError, blockstore::size_of};
 
 /// Before the second try; doubles with each. Half of it is chance, so that chunks that failed
 /// together are not tried together.
@@ -43,7 +43,7 @@ pub(crate) struct Counts {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Failure {
     pub(crate) tries: u32,
-    /// What went wrong last; [`FetchError::Stopped`] ends the tries at once.
+    /// What went wrong last; [`FetchError::Closed`] ends the tries at once.
     pub(crate) last: FetchError,
 }
 
@@ -68,11 +68,11 @@ impl<'a> Fetcher<'a> {
             }
             match timeout(self.config.chunk_timeout(), self.round(id)).await {
                 Ok(Ok(content)) => return Ok(content),
-                Ok(Err(FetchError::Stopped)) => {
-                    return Err(Failure { tries: tried + 1, last: FetchError::Stopped });
+                Ok(Err(FetchError::Closed)) => {
+                    return Err(Failure { tries: tried + 1, last: FetchError::Closed });
                 }
                 Ok(Err(error)) => last = error,
-                Err(_elapsed) => last = FetchError::Timeout,
+                Err(_elapsed) => last = late(self.config.chunk_timeout()),
             }
             tracing::debug!(%id, tried, error = %last, "no peer gave a chunk");
         }
@@ -99,7 +99,7 @@ impl<'a> Fetcher<'a> {
             tokio::select! {
                 Some(answer) = running.next() => match answer {
                     Ok(content) => return Ok(content),
-                    Err(FetchError::Stopped) => return Err(FetchError::Stopped),
+                    Err(FetchError::Closed) => return Err(FetchError::Closed),
                     Err(error) => last = error,
                 },
                 // Looked at again and again: how slow is slow is learned meanwhile.
@@ -133,7 +133,7 @@ impl<'a> Fetcher<'a> {
             Ok(Ok(content)) if content.id() == id => Ok(content),
             Ok(Ok(_another)) => Err(FetchError::Corrupt),
             Ok(Err(error)) => Err(error),
-            Err(_elapsed) => Err(FetchError::Timeout),
+            Err(_elapsed) => Err(late(deadline)),
         };
         asking.ending = match &answer {
             Ok(content) => Ending::Chunk { bytes: size_of(content.bytes()) },
@@ -157,6 +157,10 @@ impl Drop for Asking<'_> {
     fn drop(&mut self) {
         self.schedule.lock().end(self.request, self.ending, Instant::now());
     }
+}
+
+fn late(deadline: Duration) -> FetchError {
+    FetchError::Timeout { after_ms: u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX) }
 }
 
 fn backoff(tried: u32) -> Duration {

@@ -16,12 +16,12 @@ use tokio::{
 };
 
 use super::{
-    BlockSource, ChunkConfig, FetchError, GetReport, Progress, blocking,
+    BlockSource, ChunkConfig, GetReport, Progress, blocking,
     fetch::{Counts, Failure, Fetcher},
     schedule::Schedule,
 };
 use crate::{
-    BlockError, Blocks, Content, ContentId,
+    BlockError, Blocks, Content, ContentId, FetchError,
     blockstore::size_of,
     dag::{
         DagError, FileNode,
@@ -143,7 +143,7 @@ impl Getter<'_> {
         }
         self.holders.get_or_try_init(|| self.find_holders()).await?;
         let content = self.fetcher.fetch(place.id).await.map_err(|failure| match failure {
-            Failure { last: FetchError::Stopped, .. } => GetError::Stopped,
+            Failure { last: FetchError::Closed, .. } => GetError::Stopped,
             Failure { tries, last } => GetError::Unavailable { id: place.id, tries, last },
         })?;
         let node = place.open(&content)?;
@@ -171,7 +171,7 @@ impl Getter<'_> {
     async fn find_holders(&self) -> Result<(), GetError> {
         let root = self.root;
         let holders = self.source.holders(root).await.map_err(|error| match error {
-            FetchError::Stopped => GetError::Stopped,
+            FetchError::Closed => GetError::Stopped,
             error => GetError::Holders { root, error },
         })?;
         let mut schedule = self.schedule.lock();

@@ -15,7 +15,8 @@ use std::{
 use libp2p::PeerId;
 use tokio::time::Instant;
 
-use super::{ChunkConfig, FetchError, PeerStatistics};
+use super::{ChunkConfig, PeerStatistics};
+use crate::FetchError;
 
 /// The most peers of one get; more bring nothing (providers of a key are capped at 20 as well).
 pub(crate) const PEER_COUNT_MAX: usize = 32;
@@ -232,11 +233,11 @@ impl Peer {
                 self.refusals = self.refusals.saturating_add(1);
                 self.is_sunk |= self.refusals >= REFUSAL_COUNT_MAX;
             }
-            FetchError::Timeout | FetchError::Unreachable | FetchError::TooLarge => {
+            FetchError::Timeout { .. } | FetchError::Unreachable | FetchError::TooLarge { .. } => {
                 self.is_sunk = true;
             }
             FetchError::Corrupt => self.is_out = true,
-            FetchError::Stopped => {}
+            FetchError::Closed => {}
         }
     }
 

@@ -8,9 +8,9 @@ use libp2p::{PeerId, identity::Keypair};
 use parking_lot::Mutex;
 use tokio::time::sleep;
 
-use super::{BlockSource, FetchError};
+use super::BlockSource;
 use crate::{
-    Blocks, Content, ContentId, Memory,
+    Blocks, Content, ContentId, FetchError, Memory,
     dag::{Layout, build},
 };
 
@@ -125,7 +125,7 @@ impl Simulated {
                 return Ok(Content::of_codec(id.codec(), bytes).expect("as long as before"));
             }
             Manner::Lacks => return Err(FetchError::DontHave),
-            Manner::Stopped => return Err(FetchError::Stopped),
+            Manner::Stopped => return Err(FetchError::Closed),
         }
         found()
     }

@@ -9,7 +9,7 @@ use super::{
     *,
 };
 use crate::{
-    BlockError, Blocks, Content, ContentId, Memory,
+    BlockError, Blocks, Content, ContentId, FetchError, Memory,
     dag::{DEPTH_MAX, DagError, Layout, NODE_LINK_COUNT_MAX, build, read::write_to},
 };
 
@@ -181,7 +181,7 @@ async fn nobody_left_is_an_error_that_says_so() {
         GetError::Holders { root, error }
     })
     .await;
-    check(Simulated::hidden(FetchError::Stopped), |_| GetError::Stopped).await;
+    check(Simulated::hidden(FetchError::Closed), |_| GetError::Stopped).await;
     check(Simulated::new(&[Manner::Stopped, SOUND]), |_| GetError::Stopped).await;
     check(Simulated::new(&[Manner::Lacks, Manner::Lacks]), |id| {
         let last = FetchError::DontHave;
@@ -189,7 +189,7 @@ async fn nobody_left_is_an_error_that_says_so() {
     })
     .await;
     check(Simulated::new(&[Manner::Stalled]), |id| {
-        let last = FetchError::Timeout;
+        let last = FetchError::Timeout { after_ms: 10_000 };
         GetError::Unavailable { id, tries: 4, last }
     })
     .await;

@@ -76,30 +76,40 @@ impl LinkCount {
     }
 }
 
-/// Reads a file block by block. Calls touch the disk: make them where blocking is allowed.
-pub struct FileReader<'a> {
-    local: &'a dyn Blocks,
+/// A place in a file that is read in order. Calls touch the disk: make them where blocking is
+/// allowed.
+#[derive(Clone, Debug)]
+pub struct FileCursor {
     /// What is still to come, the next on top. At most [`LINK_COUNT_MAX`].
     rest: Vec<Place>,
     links: LinkCount,
+    bytes: Option<u64>,
 }
 
-impl<'a> FileReader<'a> {
-    /// Of the file with this root; nothing is read yet.
-    pub fn new(local: &'a dyn Blocks, root: ContentId) -> Self {
-        Self { local, rest: vec![Place::root(root)], links: LinkCount::default() }
+impl FileCursor {
+    /// At the beginning of the file with this root; nothing is read yet.
+    pub fn new(root: ContentId) -> Self {
+        Self { rest: vec![Place::root(root)], links: LinkCount::default(), bytes: None }
+    }
+
+    /// The file's size; `None` until its root was read.
+    pub fn file_bytes(&self) -> Option<u64> {
+        self.bytes
     }
 
     /// The next bytes of the file, at most a block's; `None` at the end.
     ///
     /// # Errors
-    /// [`ReadError`], after which nothing more should be read.
-    pub fn next_bytes(&mut self) -> Result<Option<Vec<u8>>, ReadError> {
-        while let Some(place) = self.rest.pop() {
+    /// [`ReadError`]. After [`ReadError::NotHeld`] and [`ReadError::Store`] the same call goes on
+    /// once the block is there; after the others nothing more should be read.
+    pub fn next_bytes(&mut self, local: &dyn Blocks) -> Result<Option<Vec<u8>>, ReadError> {
+        while let Some(place) = self.rest.last().copied() {
             let id = place.id;
-            let content = self.local.get(id)?.ok_or(ReadError::NotHeld { id })?;
+            let content = local.get(id)?.ok_or(ReadError::NotHeld { id })?;
             let node = place.open(&content)?;
             self.links.add(node.branches.len())?;
+            self.bytes.get_or_insert(node.bytes);
+            self.rest.pop();
             self.rest.extend(node.branches.iter().rev().map(|branch| place.below(branch)));
             if !node.data.is_empty() {
                 let mut bytes = content.into_bytes();
@@ -109,6 +119,27 @@ impl<'a> FileReader<'a> {
             }
         }
         Ok(None)
+    }
+}
+
+/// Reads a file block by block. Calls touch the disk: make them where blocking is allowed.
+pub struct FileReader<'a> {
+    local: &'a dyn Blocks,
+    cursor: FileCursor,
+}
+
+impl<'a> FileReader<'a> {
+    /// Of the file with this root; nothing is read yet.
+    pub fn new(local: &'a dyn Blocks, root: ContentId) -> Self {
+        Self { local, cursor: FileCursor::new(root) }
+    }
+
+    /// The next bytes of the file, at most a block's; `None` at the end.
+    ///
+    /// # Errors
+    /// As [`FileCursor::next_bytes`].
+    pub fn next_bytes(&mut self) -> Result<Option<Vec<u8>>, ReadError> {
+        self.cursor.next_bytes(self.local)
     }
 }
 

@@ -174,10 +174,37 @@ impl Embedded {
         named.map(|peer| Provider { peer, addresses: Vec::new() }).collect().await
     }
 
-    /// A block from whoever gives it first.
+    /// A block from whoever gives it first: connected peers and providers are asked at the same
+    /// time, so that neither a slow look-up nor a silent neighbour holds up the other.
     async fn fetch_anywhere(&self, id: ContentId, until: Instant) -> Option<Content> {
-        let holders = self.holders_of(id, until).await;
-        let fetches = holders.into_iter().map(|holder| async move {
+        let left = until.saturating_duration_since(Instant::now());
+        let options = FindOptions {
+            deadline: left,
+            completion: Completion::Quorum,
+            providers_max: 20,
+            use_cache: true,
+        };
+        let near = async { self.fetch_from(id, self.neighbours_with(id, left).await, until).await };
+        let far = async { self.fetch_from(id, self.providers(id, options).await, until).await };
+        let mut both = FuturesUnordered::from_iter([near.boxed(), far.boxed()]);
+        while let Some(content) = both.next().await {
+            if content.is_some() {
+                return content;
+            }
+        }
+        None
+    }
+
+    /// A block from one of these, a few at a time.
+    async fn fetch_from(
+        &self,
+        id: ContentId,
+        holders: Vec<Provider>,
+        until: Instant,
+    ) -> Option<Content> {
+        let own = self.records.own().peer;
+        let others = holders.into_iter().filter(|holder| holder.peer != own).take(HOLDERS_MAX);
+        let fetches = others.map(|holder| async move {
             let peer = holder.peer;
             let left = until.saturating_duration_since(Instant::now());
             if !self.connect(holder).await {
@@ -238,6 +265,7 @@ fn block_error(error: BlockError) -> IpfsError {
         BlockError::Corrupt { id, .. } => IpfsError::Corrupt { id },
         // Only a removal says this, and none is asked for here.
         BlockError::Pinned { id } => IpfsError::Corrupt { id },
+        BlockError::Daemon(error) => error,
         BlockError::Store(error) => IpfsError::Store(error),
     }
 }

@@ -1,6 +1,8 @@
 //! Hand-made peers: a bare swarm with identify, streams and, if wanted, Kademlia. What they say on
 //! the streams is each test's business.
 
+#![allow(dead_code, reason = "several test programs use it, each a part")]
+
 use std::{
     collections::{BTreeSet, HashMap},
     time::Duration,

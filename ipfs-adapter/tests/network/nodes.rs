@@ -1,5 +1,7 @@
 //! Embedded nodes on loopback in one process, each in a folder of its own.
 
+#![allow(dead_code, reason = "several test programs use it, each a part")]
+
 use std::{
     sync::Arc,
     time::{Duration, Instant},

@@ -111,7 +111,7 @@ async fn read(api: &Api, request: Request, bytes_max: usize) -> Result<Body, Fai
 
 /// Reads a refused body and keeps nothing of it: a client that is still writing would otherwise see
 /// its connection cut instead of the answer, and could not tell that nothing was done.
-async fn discard(mut body: axum::body::Body) {
+pub(super) async fn discard(mut body: axum::body::Body) {
     let discarding = async {
         let mut left = DISCARD_BYTES_MAX;
         while let Some(Ok(frame)) = body.frame().await {

@@ -5,14 +5,15 @@
 
 use super::Api;
 use super::answer::Problem;
-use super::limits::{IN_FLIGHT_MAX, REQUEST_TIME_MAX};
+use super::limits::{CONTENT_TIME_MAX, IN_FLIGHT_MAX, REQUEST_TIME_MAX};
 use crate::error::{BAD_HOST, Failure, OUTCOME_UNKNOWN, OVERLOADED};
 use axum::extract::{Request, State};
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 /// Lets a request pass, or answers for its route.
 pub(super) async fn pass(State(api): State<Api>, request: Request, next: Next) -> Response {
@@ -31,7 +32,7 @@ pub(super) async fn pass(State(api): State<Api>, request: Request, next: Next) -
             Failure::new(OVERLOADED, what).help("send the same request again in a second");
         return Problem(failure).into_response();
     }
-    match tokio::time::timeout(REQUEST_TIME_MAX, next.run(request)).await {
+    match tokio::time::timeout(time_max(&request), next.run(request)).await {
         Ok(response) => response,
         Err(_) => {
             let what = "the request took too long; what it sent may have been taken";
@@ -40,6 +41,13 @@ pub(super) async fn pass(State(api): State<Api>, request: Request, next: Next) -
                 .into_response()
         }
     }
+}
+
+/// How long a request may take: files take longer than transfers.
+fn time_max(request: &Request) -> Duration {
+    let is_large =
+        *request.method() != Method::GET && request.uri().path().starts_with("/v1/content");
+    if is_large { CONTENT_TIME_MAX } else { REQUEST_TIME_MAX }
 }
 
 /// Whether the one Host header names loopback, the listening address or a configured host.

@@ -35,6 +35,11 @@ pub const BODY_TIME_MAX: Duration = Duration::from_secs(10);
 pub const WAIT_TIME_MAX: Duration = Duration::from_secs(30);
 /// Time for a request: its body, its wait, and the reads around them.
 pub const REQUEST_TIME_MAX: Duration = Duration::from_secs(50);
+/// How long somebody who has a file is looked for, unless the request says otherwise.
+pub const CONTENT_WAIT: Duration = Duration::from_secs(10);
+/// Time for a file to be put or pinned: 1 GiB at some 2 MB a second. A file that is got has none:
+/// only the wait for its root and for each piece is bounded.
+pub const CONTENT_TIME_MAX: Duration = Duration::from_secs(600);
 /// How often a transfer that another validator proposes is looked for, while a client waits.
 pub const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// A stream of events says that it is alive this often.
@@ -66,5 +71,6 @@ const _: () = assert!(BATCH_BODY_BYTES_MAX < BODIES_KIB_MAX * 1024);
 const _: () = assert!(IN_FLIGHT_MAX + EVENT_STREAMS_MAX <= CONNECTIONS_MAX);
 const _: () =
     assert!(WAIT_TIME_MAX.as_millis() + BODY_TIME_MAX.as_millis() < REQUEST_TIME_MAX.as_millis());
+const _: () = assert!(CONTENT_WAIT.as_millis() <= WAIT_TIME_MAX.as_millis());
 const _: () = assert!(STOP_TIME_MAX.as_millis() < 1_000);
 const _: () = assert!(TOKENS_PAGE.0 <= TOKENS_PAGE.1 && HISTORY_PAGE.0 <= HISTORY_PAGE.1);

@@ -25,6 +25,11 @@ pub(super) const ROUTES: &[(&str, &str, &str, &[&str])] = &[
     ("get", "/v1/accounts/{did}/tokens", "Tokens of an account", &["after", "limit"]),
     ("get", "/v1/tokens/{id}", "Where a token stands", &[]),
     ("get", "/v1/tokens/{id}/history", "A token's chain, newest first", &["after", "limit"]),
+    ("put", "/v1/content", "Store a file, keep and announce it", &[]),
+    ("get", "/v1/content/{cid}", "A file's bytes, from wherever it is to be had", &["wait"]),
+    ("get", "/v1/content/{cid}/stat", "How much of a file is here", &[]),
+    ("post", "/v1/content/{cid}/pin", "Fetch a file and keep it", &["wait"]),
+    ("get", "/v1/dht", "The embedded IPFS node: peers, queries, records, blocks", &[]),
     ("get", "/v1/events", "Server-sent events: batch, transfer, validator, gap", &[]),
 ];
 
@@ -52,7 +57,7 @@ pub(super) async fn document() -> Answered {
                 },
             },
         });
-        if *method == "post" {
+        if matches!(*method, "post" | "put") {
             let binary = json!({"schema": {"type": "string", "format": "binary"}});
             operation["requestBody"] = json!({"content": {"application/octet-stream": binary}});
         }

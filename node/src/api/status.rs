@@ -5,7 +5,8 @@ use super::input::Params;
 use super::limits::SUPPLY_PAGE;
 use super::{Answered, Api};
 use crate::view::{
-    DhtState, HealthDocument, NetworkDocument, NodeDocument, SupplyDocument, ValidatorsDocument,
+    DhtDocument, DhtState, HealthDocument, NetworkDocument, NodeDocument, SupplyDocument,
+    ValidatorsDocument,
 };
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -51,6 +52,13 @@ pub(super) async fn supply(State(api): State<Api>, params: Params) -> Answered {
 
 /// `GET /metrics`.
 pub(super) async fn metrics(State(api): State<Api>) -> Answered {
+    let shared = api.shared();
+    // Without an answer of its loop the figures stay as they were.
+    if let Some(ipfs) = &shared.ipfs
+        && let Ok(found) = DhtDocument::of(Some(ipfs), "").await
+    {
+        shared.metrics.dht(&found);
+    }
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    Ok(bytes(StatusCode::OK, kind, api.shared().metrics.text()))
+    Ok(bytes(StatusCode::OK, kind, shared.metrics.text()))
 }

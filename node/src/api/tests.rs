@@ -1,5 +1,6 @@
 //! Tests of the API over real TCP: what every request passes, and the routes that only read.
 
+mod content;
 mod events;
 pub(crate) mod server;
 mod transfers;
@@ -19,6 +20,7 @@ fn every_listed_route_is_there_and_every_other_is_a_problem() {
     let server = start(1);
     for (method, path, ..) in ROUTES.iter().filter(|route| route.1 != "/v1/events") {
         let path = path.replace("{id}", NOBODY).replace("{did}", &bob().to_string());
+        let path = path.replace("{cid}", content::NOWHERE);
         let got = server.ask(&method.to_uppercase(), &path, "", b"");
         let text = String::from_utf8_lossy(&got.body).into_owned();
         assert!(!text.contains("the API has no route"), "{method} {path}: {text}");

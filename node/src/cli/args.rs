@@ -1,9 +1,13 @@
 //! The command line of `quorate`: every command and flag, and nothing that they do.
 
+mod content;
+
 use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use std::time::Duration;
+
+pub use content::{ContentCommand, ContentGetArgs, ContentIdArgs, ContentPutArgs};
 
 /// A token ledger run by a committee of validators: its node and its client.
 #[derive(Debug, Parser)]
@@ -77,6 +81,9 @@ pub enum Command {
     /// Check receipts, offline
     #[command(subcommand)]
     Receipt(ReceiptCommand),
+    /// Files by their CIDs, in a node or from its peers
+    #[command(subcommand)]
+    Content(ContentCommand),
     /// Every validator of the network: up, ready, lag, version; and the supply
     Status,
     /// Whether the asked node can take transfers

@@ -44,6 +44,8 @@ pub struct Settings {
     pub timeout: Duration,
     /// The genesis file, when it is named.
     pub genesis: Option<PathBuf>,
+    /// One document on standard output, and nothing else.
+    pub is_json: bool,
     /// No notes on standard error.
     pub is_quiet: bool,
     /// More notes on standard error.
@@ -71,6 +73,7 @@ impl Settings {
             home: given(&global.home).or(file.home),
             timeout: global.timeout.or(of_file).unwrap_or(TIMEOUT_DEFAULT),
             genesis: file.genesis,
+            is_json: global.json,
             is_quiet: global.quiet,
             is_verbose: global.verbose,
         })

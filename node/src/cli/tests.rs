@@ -1,6 +1,7 @@
 //! The program as a whole, without a node: what is answered, and with which exit status.
 
 use super::*;
+use crate::api::tests::server::{Server, alice, genesis, start_ipfs};
 use crate::error::{BUSY, CONFIG, KEY_FILE, NOT_FOUND, UNREACHABLE, VERIFICATION_FAILED};
 use crate::store_lock::StoreLock;
 use ledger::{Genesis, GenesisAsset, GenesisMember, GenesisTokens, Keypair, Name};
@@ -29,6 +30,8 @@ fn slug(line: &[&str]) -> &'static str {
 fn path(path: &Path) -> &str {
     path.to_str().expect("text")
 }
+
+const CID: &str = "bafkreifzjut3te7nhyekklss27nh3k72ysco7y32koao5eei66wof36n5e";
 
 /// A testnet of one validator that does not run, and its accounts.
 fn testnet(dir: &Path) {
@@ -139,6 +142,8 @@ fn no_node_is_exit_4_and_no_testnet_is_exit_3() {
     let folder = tempfile::tempdir().expect("a folder");
     testnet(folder.path());
     let dir = path(folder.path());
+    let file = folder.path().join("genesis.json");
+    let dir_file = path(&file);
     for line in [
         &["balance", "alice"][..],
         &["tokens", "bob"],
@@ -146,6 +151,10 @@ fn no_node_is_exit_4_and_no_testnet_is_exit_3() {
         &["health"],
         &["peers"],
         &["transfer", "alice", "bob", "1"],
+        &["content", "put", dir_file],
+        &["content", "get", CID],
+        &["content", "pin", CID],
+        &["content", "stat", CID],
     ] {
         let line: Vec<&str> = ["--testnet", dir].iter().chain(line).copied().collect();
         assert_eq!(slug(&line), UNREACHABLE.slug, "{line:?}");
@@ -208,4 +217,82 @@ fn a_first_start_is_permitted_in_an_empty_home_only_and_by_who_affirms_it() {
         assert_eq!(slug(&line), CONFIG.slug, "{name}");
         std::fs::remove_dir(home.join(name)).expect("removed");
     }
+}
+
+/// The testnet file of a node that runs, and Alice's key.
+fn running(server: &Server, dir: &Path) {
+    testnet(dir);
+    let mut file = crate::wallet::TestnetFile::load(dir).expect("just written");
+    std::fs::write(dir.join("genesis.json"), genesis(1).to_json()).expect("written");
+    file.validators[0].api = server.url();
+    let key = dir.join("rich.key");
+    crate::keyfile::create(&key, &alice()).expect("created");
+    let address = crate::keyfile::address_of(&alice());
+    file.accounts.push(crate::wallet::TestnetAccount { name: "rich".into(), address, key });
+    file.save(dir).expect("saved");
+}
+
+#[test]
+fn files_go_to_a_node_and_come_back() {
+    let server = start_ipfs(&[]);
+    let folder = tempfile::tempdir().expect("a folder");
+    running(&server, folder.path());
+    let dir = path(folder.path());
+    let (file, out) = (folder.path().join("file"), folder.path().join("out"));
+    let line = |words: &[&str]| answer(&[&["--testnet", dir, "content"], words].concat());
+    for bytes in [0, 5, 700_000u32] {
+        let content: Vec<u8> = (0..bytes).map(|at| at.to_be_bytes()[3]).collect();
+        std::fs::write(&file, &content).expect("written");
+        let put = line(&["put", path(&file)]).expect("stored");
+        assert_eq!(put.document["schema"], "quorate.content/1");
+        assert_eq!(put.document["bytes"], bytes);
+        let cid = put.document["cid"].as_str().expect("a CID").to_string();
+        assert_eq!(put.text, format!("{cid}\n"));
+        let got = line(&["get", &cid, "--out", path(&out)]).expect("got");
+        assert_eq!((&got.document["bytes"], &got.document["ok"]), (&bytes.into(), &true.into()));
+        assert!(std::fs::read(&out).expect("there") == content);
+        let stat = line(&["stat", &cid]).expect("known");
+        assert_eq!(
+            (&stat.document["complete"], &stat.document["pinned"]),
+            (&true.into(), &true.into())
+        );
+        assert_eq!(line(&["pin", &cid]).expect("pinned").document["cid"], cid);
+    }
+    std::fs::remove_file(&out).expect("there");
+    let short = ["--testnet", dir, "--timeout", "200ms", "content"];
+    let missing = [&short[..], &["get", CID, "--out", path(&out)]].concat();
+    let failure = answer(&missing).expect_err("nobody has it");
+    assert_eq!((failure.code.slug, failure.code.exit), ("content_not_found", 2));
+    assert!(!out.exists());
+    let left = std::fs::read_dir(folder.path()).expect("a folder").filter_map(Result::ok);
+    assert!(left.into_iter().all(|entry| !entry.file_name().to_string_lossy().ends_with(".part")));
+    assert_eq!(slug(&["--testnet", dir, "--json", "content", "get", CID]), "usage");
+    assert_eq!(slug(&["--testnet", dir, "content", "get", "Qm"]), "usage");
+    assert_eq!(slug(&["--testnet", dir, "content", "put", path(folder.path())]), "usage");
+}
+
+#[test]
+fn an_items_content_is_named_by_its_root_and_kept_by_the_node() {
+    let server = start_ipfs(&[]);
+    let folder = tempfile::tempdir().expect("a folder");
+    running(&server, folder.path());
+    let dir = path(folder.path());
+    let file = folder.path().join("picture");
+    let content: Vec<u8> = (0..700_000u32).map(|at| at.to_be_bytes()[2]).collect();
+    std::fs::write(&file, &content).expect("written");
+    let line = ["--testnet", dir, "issue", "rich", "--name", "picture", "--content", path(&file)];
+    let issued = answer(&line).expect("issued");
+    assert_eq!(issued.document["content_stored"], true, "{}", issued.document);
+    let cid = issued.document["content"].as_str().expect("a CID").to_string();
+    assert!(cid.starts_with("bafybei"), "{cid} is a DAG's root");
+    let kept = answer(&["--testnet", dir, "content", "stat", &cid]).expect("known");
+    assert_eq!(
+        (&kept.document["bytes"], &kept.document["pinned"]),
+        (&700_000.into(), &true.into())
+    );
+    let id = issued.document["asset_id"].as_str().expect("an id").parse().expect("an id");
+    let validator = server.handle.shared.validator.read();
+    let asset = validator.tips().asset(&id).expect("it is issued");
+    let content = ledger::parse_cid(&cid).expect("a CID");
+    assert_eq!(asset.definition.kind, ledger::AssetKind::Item { content });
 }

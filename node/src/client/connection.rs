@@ -7,6 +7,7 @@ use crate::error::{Failure, USAGE};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::Request;
+use hyper::body::Body;
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::header::{CONTENT_TYPE, HOST};
 use hyper_util::rt::TokioIo;
@@ -46,17 +47,20 @@ impl std::fmt::Display for Lost {
     }
 }
 
-/// A connection; its task ends with it.
-struct Connection {
-    sender: SendRequest<Full<Bytes>>,
+/// A connection for one request with any body; its task ends with it.
+pub(super) struct Open<B> {
+    pub(super) sender: SendRequest<B>,
     task: AbortHandle,
 }
 
-impl Drop for Connection {
+impl<B> Drop for Open<B> {
     fn drop(&mut self) {
         self.task.abort();
     }
 }
+
+/// A connection that is kept for requests with whole bodies.
+type Connection = Open<Full<Bytes>>;
 
 impl Node {
     /// The node at `http://HOST:PORT`.
@@ -98,13 +102,25 @@ impl Node {
                 Err(lost) => may_be_sent = lost.may_be_sent,
             }
         }
-        let connection = self.connect(until).await.map_err(|why| Lost { may_be_sent, why })?;
+        let connection: Connection =
+            self.open(until).await.map_err(|why| Lost { may_be_sent, why })?;
         self.ask_on(connection, ask, until)
             .await
             .map_err(|lost| Lost { may_be_sent: may_be_sent || lost.may_be_sent, ..lost })
     }
 
-    async fn connect(&self, until: Instant) -> Result<Connection, String> {
+    /// The host and port of the URL.
+    pub(super) fn authority(&self) -> &str {
+        &self.authority
+    }
+
+    /// A new connection.
+    pub(super) async fn open<B>(&self, until: Instant) -> Result<Open<B>, String>
+    where
+        B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>>
+            + Send
+            + 'static,
+    {
         let until = until.min(Instant::now() + CONNECT_TIME_MAX);
         let connecting = async {
             let stream = TcpStream::connect(&self.authority).await.map_err(|e| e.to_string())?;
@@ -118,7 +134,7 @@ impl Node {
             // How it ended is told by the request on it.
             drop(connection.await);
         });
-        Ok(Connection { sender, task: task.abort_handle() })
+        Ok(Open { sender, task: task.abort_handle() })
     }
 
     async fn ask_on(

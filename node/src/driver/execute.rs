@@ -126,6 +126,7 @@ impl Driver {
             self.shared.metrics.batches.inc();
             let applied = self.shared.validator.read().tips().applied();
             self.shared.metrics.applied.set(i64::try_from(applied).unwrap_or(i64::MAX));
+            self.shared.applied.notify_one();
             if self.shared.events.has_readers() {
                 let document = serde_json::json!({
                     "batch": step.applied[0].batch.to_string(),

@@ -19,9 +19,10 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
+use tokio::sync::Notify;
 
-/// How often it looks for news when there are none.
-const LOOK: Duration = Duration::from_millis(20);
+/// How often it looks for news when nobody tells of any.
+const LOOK: Duration = Duration::from_secs(1);
 /// How often the cursor is saved, at most: each time costs a sync.
 const SAVE: Duration = Duration::from_secs(5);
 /// Pause after an announcement that reached nobody; doubles up to the second.
@@ -44,6 +45,8 @@ pub struct Pinner {
     /// The next line of the applied log.
     cursor: u64,
     saved: (u64, Instant),
+    /// Told when something was applied.
+    news: Arc<Notify>,
     next_sweep: Instant,
     newcomers: Newcomers,
 }
@@ -67,6 +70,7 @@ impl Pinner {
     /// A pinner that goes on from the cursor on disk.
     pub fn new(shared: Weak<Shared>, embedded: Arc<Embedded>) -> Self {
         let config = shared.upgrade().map(|shared| shared.config.clone());
+        let news = shared.upgrade().map(|shared| shared.applied.clone()).unwrap_or_default();
         let home = config.as_ref().map_or_else(PathBuf::new, |config| config.home.join("ipfs"));
         let cursor_file = home.join("pinned");
         let cursor = read_cursor(&cursor_file);
@@ -79,6 +83,7 @@ impl Pinner {
             cursor_file,
             cursor,
             saved: (cursor, now),
+            news,
             next_sweep: now + Duration::from_secs(3_600) * hours.max(1),
             newcomers: Newcomers {
                 connected: BTreeSet::new(),
@@ -106,14 +111,30 @@ impl Pinner {
                 self.sweep().await;
             }
             if is_idle {
-                tokio::time::sleep(LOOK).await;
+                // Over time is a look without news.
+                drop(tokio::time::timeout(LOOK, self.news.notified()).await);
             }
+        }
+    }
+
+    /// Announces the pins again and again, and reads no log: where spent states are not announced,
+    /// users' content is all that is pinned.
+    pub async fn republish(mut self) {
+        loop {
+            tokio::time::sleep_until(self.next_sweep.into()).await;
+            if self.shared.strong_count() == 0 {
+                return;
+            }
+            self.sweep().await;
         }
     }
 
     /// The next lines of the applied log, up to a message full of spent states.
     async fn read(&self, shared: &Arc<Shared>) -> Group {
         let (shared, from) = (shared.clone(), self.cursor);
+        if from >= shared.store.line_count() {
+            return Group { pins: Vec::new(), next: from };
+        }
         let read = tokio::task::spawn_blocking(move || {
             let mut group = Group { pins: Vec::new(), next: from };
             while group.pins.len() < KEYS_PER_QUERY_MAX && group.next < shared.store.line_count() {
@@ -132,6 +153,10 @@ impl Pinner {
 
     /// Pins and announces a group; `false` when the pins' disk has failed.
     async fn pin(&mut self, group: Group) -> bool {
+        if group.pins.is_empty() {
+            self.cursor = group.next;
+            return true;
+        }
         let ids: Vec<ContentId> = group.pins.iter().map(|pin| pin.id).collect();
         let store = self.embedded.store().clone();
         let pinned = tokio::task::spawn_blocking(move || pin_all(&*store, &group.pins));

@@ -69,7 +69,8 @@ fn without_preference_all_have_their_turn() {
 
 #[test]
 fn who_fails_sinks_and_a_chunk_lifts_it() {
-    for error in [FetchError::Timeout, FetchError::Unreachable, FetchError::TooLarge] {
+    let late = FetchError::Timeout { after_ms: 1 };
+    for error in [late, FetchError::Unreachable, FetchError::TooLarge { bytes: 9 }] {
         let mut bench = Bench::new(2, &ChunkConfig::default());
         bench.ask(1, 400, CHUNK);
         bench.ask(0, 10, Ending::Failed(error));

@@ -101,13 +101,25 @@ fn config(folder: &Path) -> NodeConfig {
     }
 }
 
-/// Starts `v0` of a network of so many members; alone it becomes ready.
+/// Starts `v0` of a network of so many members, without IPFS; alone it becomes ready.
 pub(crate) fn start(members: u8) -> Server {
+    start_with(members, |_config| {})
+}
+
+/// The same, with the embedded IPFS node, which starts from these addresses.
+pub(crate) fn start_ipfs(bootstrap: &[String]) -> Server {
+    start_with(1, |config| {
+        config.ipfs = IpfsConfig { bootstrap: bootstrap.to_vec(), ..IpfsConfig::default() };
+    })
+}
+
+fn start_with(members: u8, change: impl FnOnce(&mut NodeConfig)) -> Server {
     let folder = tempfile::tempdir().expect("a folder");
     let genesis = genesis(members);
     std::fs::write(folder.path().join("genesis.json"), genesis.to_json()).expect("genesis");
     std::fs::write(folder.path().join("peers.toml"), "").expect("peers");
-    let config = config(folder.path());
+    let mut config = config(folder.path());
+    change(&mut config);
     let network = genesis.network().expect("a good genesis");
     let key = Keypair::from_seed([1; 32]);
     first_start::permit(&config.home, &network.id, &key).expect("permitted");

@@ -1,7 +1,12 @@
 //! A chunked get against a sequential one: 128 chunks of 16 KiB from four peers that each answer
 //! after 20 ms, real time.
 //!
-//! TABLE
+//! | chunks at once | time | |
+//! |---|---|---|
+//! | 1 | 2.77 s | |
+//! | 8 (the default) | 0.36 s | 7.6 x |
+//!
+//! 2 cores shared with others' builds (load 8), November 2026.
 //!
 //! `cargo bench -p benches --bench chunks`. Bar (issue 3): ≥ 5 × sequential.
 

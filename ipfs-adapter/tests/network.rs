@@ -63,7 +63,7 @@ async fn blocks_come_from_whoever_has_them() {
 #[tokio::test]
 async fn a_node_that_lost_all_its_peers_is_back_soon_after_they_return() {
     let first = node(&[]).await;
-    let second = node(&[first.address.clone()]).await;
+    let second = node(std::slice::from_ref(&first.address)).await;
     until(&second, |status| status.batch_peers == 1).await;
     let nodes::Node { embedded, folder, address } = first;
     embedded.stop().await;

@@ -69,6 +69,8 @@ pub struct AlreadyAccepted;
 
 /// What comes back for an [`Open`].
 type Opened = Result<Stream, OpenError>;
+/// A stream to this peer is wanted.
+type Ask = (PeerId, Open);
 type Inbound = mpsc::Sender<(PeerId, Stream)>;
 
 /// The protocols that somebody takes the streams of; few, and set at the start.
@@ -94,7 +96,7 @@ impl Protocols {
 #[derive(Debug)]
 pub struct Streams {
     protocols: Arc<Protocols>,
-    asks: (mpsc::Sender<(PeerId, Open)>, mpsc::Receiver<(PeerId, Open)>),
+    asks: (mpsc::Sender<Ask>, mpsc::Receiver<Ask>),
     /// Oldest first. Bounded by the limits on connections.
     connections: HashMap<PeerId, Vec<ConnectionId>>,
 }
@@ -126,7 +128,7 @@ impl Streams {
 #[derive(Clone, Debug)]
 pub struct Control {
     protocols: Arc<Protocols>,
-    asks: mpsc::Sender<(PeerId, Open)>,
+    asks: mpsc::Sender<Ask>,
 }
 
 impl Control {

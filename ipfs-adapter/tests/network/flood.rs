@@ -168,7 +168,7 @@ impl Proofs for Large {
 async fn the_largest_proof_arrives_and_what_breaks_the_form_is_an_error() {
     let folder = Arc::new(TempDir::new().expect("a folder"));
     let holder = start(config(&folder, &[]), folder, Arc::new(Large)).await;
-    let asker = node(&[holder.address.clone()]).await;
+    let asker = node(std::slice::from_ref(&holder.address)).await;
     let info = holder.embedded.info().await.expect("it runs");
     let provider = Provider { peer: info.peer, addresses: info.addresses };
     let deadline = Duration::from_secs(5);

@@ -89,9 +89,11 @@ impl EventLoop {
         let is_news = old.is_none_or(|met| {
             (met.is_server, met.addresses.as_slice()) != (is_server, addresses.as_slice())
         });
-        if is_news {
-            let old = old.map_or_else(Vec::new, |met| met.addresses.clone());
-            self.enter(peer, &old, if enters { &addresses } else { &[] });
+        let old = old.map_or_else(Vec::new, |met| met.addresses.clone());
+        self.enter(peer, &old, if enters { &addresses } else { &[] });
+        if is_news && enters {
+            self.pool.met(peer, addresses.clone());
+            self.health.table_changed();
         }
         let Some(met) = self.peers.get_mut(&peer) else { return };
         let had_batch = met.speaks_batch;
@@ -115,8 +117,6 @@ impl EventLoop {
         for address in old.iter().filter(|address| !addresses.contains(address)) {
             kad.remove_address(&peer, address);
         }
-        self.pool.met(peer, addresses.to_vec());
-        self.health.table_changed();
     }
 
     pub(super) fn peers_changed(&mut self) {

@@ -114,13 +114,14 @@ impl Pipeline {
 
 /// Waits for the DHT's answers on the IPFS node's thread, so that neither the driver nor the pool
 /// waits; then the batch is judged.
-fn finish(shared: &Arc<Shared>, open: Open, done: mpsc::Sender<Done>) {
+fn finish(shared: &Arc<Shared>, open: Box<Open>, done: mpsc::Sender<Done>) {
     let ipfs = shared.ipfs.as_ref().expect("there was somebody to ask");
     let shared = shared.clone();
     ipfs.runtime.spawn(async move {
-        let findings = open.question.answer(&shared).await;
+        let Open { checked, question } = *open;
+        let findings = question.answer(&shared).await;
         let is_strict = dht_check::is_strict(&shared);
-        let judged = dht_check::dht_check(open.checked, Some(&findings), is_strict);
+        let judged = dht_check::dht_check(checked, Some(&findings), is_strict);
         // The driver is gone only when the node ends.
         drop(done.send(Done::Judged(judged)).await);
     });
@@ -128,7 +129,7 @@ fn finish(shared: &Arc<Shared>, open: Open, done: mpsc::Sender<Done>) {
 
 /// The stages over one batch, each timed. In an untrusted network the last one is left to
 /// [`finish`]: its look-up has been under way since the first.
-fn run(shared: &Shared, job: Judge) -> Result<Judged, Open> {
+fn run(shared: &Shared, job: Judge) -> Result<Judged, Box<Open>> {
     let start = Instant::now();
     let prefetched = prefetch::prefetch(&shared.validator.read(), job);
     shared.metrics.stage("prefetch", start.elapsed());
@@ -140,7 +141,7 @@ fn run(shared: &Shared, job: Judge) -> Result<Judged, Open> {
     let checked = pin_check::pin_check(&shared.store, hashed);
     shared.metrics.stage("pin_check", start.elapsed());
     match question {
-        Some(question) => Err(Open { checked, question }),
+        Some(question) => Err(Box::new(Open { checked, question })),
         None => Ok(dht_check::dht_check(checked, None, false)),
     }
 }

@@ -29,6 +29,9 @@ pub(super) struct Proven {
     pub(super) spender: TransferId,
 }
 
+/// Whoever had this long to answer and did not loses score.
+const FAIR_TIME: Duration = Duration::from_millis(100);
+
 /// What one provider is asked for.
 struct Ask {
     provider: Provider,
@@ -95,7 +98,10 @@ async fn ask_one(shared: Arc<Shared>, ask: Ask, until: Instant) -> Vec<Proven> {
         Ok(proofs) => proofs,
         Err(error) => {
             tracing::debug!(%peer, %error, "a provider shows nothing");
-            judge(&shared, ipfs, peer, false);
+            // Who was asked at the last moment may be honest and only late.
+            if left >= FAIR_TIME {
+                judge(&shared, ipfs, peer, false);
+            }
             return Vec::new();
         }
     };

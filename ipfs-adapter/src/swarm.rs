@@ -2,9 +2,9 @@
 //! stream tasks beside it.
 //!
 //! ```text
-//!  Embedded ─Command, 1,024─▶ ┌ EventLoop: swarm, Manager, links, pool ┐ ◀─LinkEvent, 1,024─ link tasks
-//!   (handles, many)           │ events ▶ Manager ▶ actions ▶ links/kad │ ◀─new keys, 256─── serve tasks
-//!                             └────────────────────────────────────────┘     proof, Bitswap: own tasks
+//!  Embedded ─Command─▶ ┌ EventLoop: swarm, Manager, links, pool ┐ ◀─LinkEvent─ link tasks
+//!   (handles)          │ events ▶ Manager ▶ actions ▶ links/kad │ ◀─new keys── serve tasks
+//!                      └────────────────────────────────────────┘  proof, Bitswap: own tasks
 //! ```
 //!
 //! Everything runs on the runtime on which [`start`] was called; the node gives it a thread of its

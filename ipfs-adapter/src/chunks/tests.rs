@@ -189,7 +189,7 @@ async fn nobody_left_is_an_error_that_says_so() {
     })
     .await;
     check(Simulated::new(&[Manner::Stalled]), |id| {
-        let last = FetchError::Timeout { after_ms: 10_000 };
+        let last = FetchError::Timeout { after_ms: 5_000 };
         GetError::Unavailable { id, tries: 4, last }
     })
     .await;

@@ -1,5 +1,5 @@
-//! A daemon's blocks where a store of blocks is wanted: files in chunks are put into it, got through
-//! it and read from it like from the store on this disk.
+//! A daemon's blocks where a store of blocks is wanted: files in chunks are put into it, got
+//! through it and read from it like from the store on this disk.
 //!
 //! [`Blocks`] is called where blocking is allowed; each call here is one to three calls to the
 //! daemon, made on the runtime on which [`Kubo::connect`] was called.

@@ -1,6 +1,6 @@
 //! `issue`: a fungible asset, or one item. An issuer needs an input: it moves one of its own tokens
-//! to itself in the same transfer. An item's content is named by the CID that IPFS has for the file:
-//! a copy stays in the wallet, and the node that is asked first keeps and announces it.
+//! to itself in the same transfer. An item's content is named by the CID that IPFS has for the
+//! file: a copy stays in the wallet, and the node that is asked first keeps and announces it.
 
 use super::answer::Answer;
 use super::args::IssueArgs;
@@ -98,7 +98,7 @@ fn definition(args: &IssueArgs, content: Option<ContentId>) -> Result<(AssetKind
     Ok((AssetKind::Fungible { decimals }, amount(supply, decimals)?))
 }
 
-/// The CID that IPFS has for a file: that of its bytes up to 256 KiB, beyond that of its DAG's root.
+/// The CID that IPFS has for a file: of its bytes up to 256 KiB, beyond that of its DAG's root.
 fn root_of(path: &Path) -> Result<ContentId, Failure> {
     let (file, _bytes) = content::open(path)?;
     root(&file).map_err(|error| {

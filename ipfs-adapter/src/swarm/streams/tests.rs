@@ -1,3 +1,5 @@
+//! Streams between real swarms on loopback: many at once, none lost, none too many.
+
 use std::time::Duration;
 
 use futures::{AsyncReadExt, AsyncWriteExt, StreamExt, future::join_all};

@@ -202,8 +202,7 @@ impl Driver {
         let mut group = Vec::new();
         let mut next = Some(first);
         while let Some(Command::Submit { signed, id, bytes, admitted }) = next {
-            self.shared.queued_bytes.fetch_sub(bytes, Ordering::SeqCst);
-            group.push(Admission { signed, id, admitted });
+            group.push(Admission { signed, id, admitted, bytes });
             next = if group.len() < GROUP_MAX { rest.try_recv().ok() } else { None };
         }
         if group.is_empty() {

@@ -9,6 +9,7 @@ use crate::error::{Failure, NO_QUORUM, OVERLOADED, STORE_FAILED};
 use crate::events::Events;
 use crate::ipfs::IpfsNode;
 use crate::ipfs::foreign::ForeignReceipts;
+use crate::ipfs::trust::Trust;
 use crate::metrics::Metrics;
 use crate::store::{Silence, Store, StoreError};
 use consensus::{AppliedBatch, Evidence, Validator};
@@ -68,6 +69,8 @@ pub struct Shared {
     pub applied: Arc<tokio::sync::Notify>,
     /// Receipts that others showed for what is not applied here.
     pub foreign: ForeignReceipts,
+    /// Which providers have shown proofs.
+    pub trust: Trust,
     /// Set when the node is to end.
     pub is_stopping: AtomicBool,
     /// Where the API listens.

@@ -15,6 +15,7 @@ pub mod config;
 pub mod foreign;
 pub mod pinner;
 pub mod proofs;
+pub mod trust;
 
 use crate::content::ContentStore;
 use crate::error::{BUSY, CONFIG, Code, Failure, INTERNAL};
@@ -80,7 +81,7 @@ impl IpfsNode {
         let (started_in, started) = oneshot::channel();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
-            .max_blocking_threads(4)
+            .max_blocking_threads(16)
             .thread_keep_alive(Duration::from_secs(60))
             .build()
             .map_err(|error| Failure::new(INTERNAL, format!("no runtime: {error}")))?;

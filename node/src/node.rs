@@ -9,6 +9,7 @@ use crate::events::Events;
 use crate::handle::{Handle, PeerView, Shared};
 use crate::ipfs::IpfsNode;
 use crate::ipfs::foreign::ForeignReceipts;
+use crate::ipfs::trust::Trust;
 use crate::keyfile;
 use crate::metrics::Metrics;
 use crate::peers_file::PeersFile;
@@ -303,6 +304,7 @@ fn share(
         ipfs,
         applied: Arc::default(),
         foreign: ForeignReceipts::default(),
+        trust: Trust::default(),
         is_stopping: AtomicBool::new(false),
         api_address: places.api,
         quic_address: places.quic,

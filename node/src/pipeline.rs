@@ -47,6 +47,9 @@ pub enum Done {
 pub struct Pipeline {
     pool: rayon::ThreadPool,
     done: mpsc::Sender<Done>,
+    /// Where the DHT stage waits: the driver's runtime, so that strangers who keep the IPFS node's
+    /// thread busy can't hold up its deadline.
+    runtime: tokio::runtime::Handle,
 }
 
 /// What the DHT stage still has to do for a batch.
@@ -56,7 +59,7 @@ struct Open {
 }
 
 impl Pipeline {
-    /// A pool of `threads` threads; 0 takes one a core.
+    /// A pool of `threads` threads; 0 takes one a core. To be called on a tokio runtime.
     ///
     /// # Errors
     /// When the operating system gives no threads.
@@ -68,7 +71,7 @@ impl Pipeline {
             .num_threads(threads)
             .thread_name(|index| format!("cpu-{index}"))
             .build()?;
-        Ok(Self { pool, done })
+        Ok(Self { pool, done, runtime: tokio::runtime::Handle::current() })
     }
 
     /// Judges a batch: at once when it is small, else in the pool, and then the result comes as
@@ -80,16 +83,17 @@ impl Pipeline {
             return match run(shared, job) {
                 Ok(judged) => Some(judged),
                 Err(open) => {
-                    finish(shared, open, self.done.clone());
+                    self.runtime.spawn(finish(shared.clone(), open, self.done.clone()));
                     None
                 }
             };
         }
         let (shared, done) = (shared.clone(), self.done.clone());
+        let runtime = self.runtime.clone();
         self.pool.spawn(move || match run(&shared, job) {
             // The driver is gone only when the node ends.
             Ok(judged) => drop(done.blocking_send(Done::Judged(judged))),
-            Err(open) => finish(&shared, open, done),
+            Err(open) => drop(runtime.spawn(finish(shared, open, done))),
         });
         None
     }
@@ -99,32 +103,32 @@ impl Pipeline {
         if group.len() < INLINE_ENTRIES_MAX {
             let (admitted, question) = admit::admit(shared, group);
             let Some(question) = question else { return Some(admitted) };
-            admit::finish(shared, admitted, question, self.done.clone());
+            let done = self.done.clone();
+            self.runtime.spawn(admit::finish(shared.clone(), admitted, question, done));
             return None;
         }
         let (shared, done) = (shared.clone(), self.done.clone());
+        let runtime = self.runtime.clone();
         self.pool.spawn(move || match admit::admit(&shared, group) {
             // As above.
             (admitted, None) => drop(done.blocking_send(Done::Admitted(admitted))),
-            (admitted, Some(question)) => admit::finish(&shared, admitted, question, done),
+            (admitted, Some(question)) => {
+                drop(runtime.spawn(admit::finish(shared, admitted, question, done)));
+            }
         });
         None
     }
 }
 
-/// Waits for the DHT's answers on the IPFS node's thread, so that neither the driver nor the pool
-/// waits; then the batch is judged.
-fn finish(shared: &Arc<Shared>, open: Box<Open>, done: mpsc::Sender<Done>) {
-    let ipfs = shared.ipfs.as_ref().expect("there was somebody to ask");
-    let shared = shared.clone();
-    ipfs.runtime.spawn(async move {
-        let Open { checked, question } = *open;
-        let findings = question.answer(&shared).await;
-        let is_strict = dht_check::is_strict(&shared);
-        let judged = dht_check::dht_check(checked, Some(&findings), is_strict);
-        // The driver is gone only when the node ends.
-        drop(done.send(Done::Judged(judged)).await);
-    });
+/// Waits for the DHT's answers, a task of its own, so that neither the driver nor the pool waits;
+/// then the batch is judged.
+async fn finish(shared: Arc<Shared>, open: Box<Open>, done: mpsc::Sender<Done>) {
+    let Open { checked, question } = *open;
+    let findings = question.answer_or_silence(&shared).await;
+    let is_strict = dht_check::is_strict(&shared);
+    let judged = dht_check::dht_check(checked, Some(&findings), is_strict);
+    // The driver is gone only when the node ends.
+    drop(done.send(Done::Judged(judged)).await);
 }
 
 /// The stages over one batch, each timed. In an untrusted network the last one is left to

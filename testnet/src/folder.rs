@@ -266,6 +266,16 @@ impl Folder {
     fn wipe(&self, name: &str) -> Result<(), Failure> {
         let home = self.home(name);
         let failed = |error| io_failure(CONFIG, "wiping", &home, &error);
+        // What remembers goes before what silences: a reset that is cut short leaves nobody that
+        // votes without knowing.
+        for first in ["first-start", "journal"] {
+            let path = home.join(first);
+            match path.is_dir() {
+                true => fs::remove_dir_all(&path).map_err(failed)?,
+                false => remove_if_there(&path)?,
+            }
+        }
+        fs::File::open(&home).and_then(|folder| folder.sync_all()).map_err(failed)?;
         for entry in fs::read_dir(&home).map_err(failed)? {
             let entry = entry.map_err(failed)?;
             if KEPT.iter().any(|kept| entry.file_name() == *kept) {

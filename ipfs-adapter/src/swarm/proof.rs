@@ -34,9 +34,10 @@ const SERVE_MAX: Duration = Duration::from_secs(5);
 
 /// Makes proofs; the node's part.
 pub trait Proofs: Send + Sync {
-    /// `proofs[i]` is for `keys[i]`; `None` when there is none here. Called on a thread that may
-    /// block. At most [`KEYS_MAX`] keys.
-    fn proofs(&self, keys: &[ContentId]) -> Vec<Option<Vec<u8>>>;
+    /// `proofs[i]` is for `keys[i]`; `None` when there is none here, or when it would not fit into
+    /// `bytes_max` with those before it: no more than that is ever held. Called on a thread that
+    /// may block. At most [`KEYS_MAX`] keys.
+    fn proofs(&self, keys: &[ContentId], bytes_max: usize) -> Vec<Option<Vec<u8>>>;
 }
 
 /// A node without proofs: it stores records and content for others.
@@ -44,7 +45,7 @@ pub trait Proofs: Send + Sync {
 pub struct NoProofs;
 
 impl Proofs for NoProofs {
-    fn proofs(&self, keys: &[ContentId]) -> Vec<Option<Vec<u8>>> {
+    fn proofs(&self, keys: &[ContentId], _bytes_max: usize) -> Vec<Option<Vec<u8>>> {
         vec![None; keys.len()]
     }
 }
@@ -174,10 +175,9 @@ pub async fn serve(mut incoming: IncomingStreams, proofs: Arc<dyn Proofs>) {
         };
         let proofs = proofs.clone();
         tasks.spawn(async move {
-            if timeout(SERVE_MAX, serve_one(stream, proofs)).await.is_err() {
+            if timeout(SERVE_MAX, serve_one(stream, proofs, place)).await.is_err() {
                 tracing::debug!(%peer, "a question for proofs took too long");
             }
-            drop(place);
         });
     }
 }
@@ -210,10 +210,13 @@ impl Drop for Place {
     }
 }
 
-async fn serve_one(mut stream: Stream, proofs: Arc<dyn Proofs>) {
+/// The place goes with the work: a deadline ends the waiting and not what a thread is doing.
+async fn serve_one(mut stream: Stream, proofs: Arc<dyn Proofs>, place: Place) {
     let Some(keys) = read_question(&mut stream).await else { return };
-    let made = tokio::task::spawn_blocking(move || answer(&proofs.proofs(&keys))).await;
-    let Ok(bytes) = made else { return };
+    let made = tokio::task::spawn_blocking(move || {
+        (answer(&proofs.proofs(&keys, ANSWER_BYTES_MAX)), place)
+    });
+    let Ok((bytes, _place)) = made.await else { return };
     let sent = async {
         stream.write_all(&bytes).await?;
         stream.close().await

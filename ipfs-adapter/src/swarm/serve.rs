@@ -153,7 +153,8 @@ async fn serve_stream(
         };
         let body = reply.encode();
         match timeout(WRITE_MAX, batch::write_frame(&mut writer, &body)).await {
-            Ok(Ok(())) => {}
+            // Whoever asks without a pause leaves the others their turn.
+            Ok(Ok(())) => tokio::task::yield_now().await,
             _ => return,
         }
     }

@@ -157,7 +157,7 @@ async fn queries_are_answered_during_a_flood_of_kademlia_announcements() {
 struct Large;
 
 impl Proofs for Large {
-    fn proofs(&self, keys: &[ContentId]) -> Vec<Option<Vec<u8>>> {
+    fn proofs(&self, keys: &[ContentId], _bytes_max: usize) -> Vec<Option<Vec<u8>>> {
         // Two bytes before all, six before each.
         let room = ANSWER_BYTES_MAX - 2 - 6;
         keys.iter().map(|_| Some(vec![7; room])).collect()

@@ -6,6 +6,7 @@ use crate::pipeline::{Admission, Admitted};
 use consensus::proposer::VoteSplit;
 use consensus::{Cause, Fetch, Outcome, Refusal, Stages, Submitted, TransferReport, Verdict};
 use ledger::{TokenId, TransferId, VerifiedTransfer};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 /// Transfers held back at most; the outcome of more is said to be unknown at once.
@@ -28,6 +29,25 @@ struct Waiting {
     transfer: VerifiedTransfer,
     admitted: Instant,
     until: Instant,
+    hold: Hold,
+}
+
+/// Why a transfer is held back.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Hold {
+    /// It was found Valid, and another transfer has the lock here.
+    ForLock,
+    /// Its parent is missing: the stages behind the tips have not seen it yet.
+    ForParent,
+}
+
+impl Hold {
+    fn time(self) -> Duration {
+        match self {
+            Hold::ForLock => LOCKED_WAIT,
+            Hold::ForParent => PARENT_WAIT,
+        }
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -46,6 +66,7 @@ impl Driver {
 
     fn admit(&mut self, admitted: Admitted) {
         let Admitted { admission, verdict, verified } = admitted;
+        self.shared.queued_bytes.fetch_sub(admission.bytes, Ordering::SeqCst);
         let (id, came) = (admission.id, admission.admitted);
         match (verdict, verified) {
             (Verdict::Valid, Some(transfer)) => self.submit(transfer, came),
@@ -57,7 +78,7 @@ impl Driver {
                         let from = self.sync.any_peer(self.shared.member);
                         let fetch = Fetch::Parents { transfers, from };
                         self.sync.fetch_for_client(&self.transport, fetch);
-                        self.hold(transfer, came, PARENT_WAIT);
+                        self.hold(transfer, came, Hold::ForParent);
                     }
                     Err(error) => {
                         let refusal = Refusal::Transfer(error);
@@ -72,7 +93,7 @@ impl Driver {
 
     fn submit(&mut self, transfer: VerifiedTransfer, came: Instant) {
         if self.lock_conflict(&transfer).is_some() {
-            self.hold(transfer, came, LOCKED_WAIT);
+            self.hold(transfer, came, Hold::ForLock);
             return;
         }
         let (now_us, admitted_us) = (self.now_us(), self.us_of(came));
@@ -100,15 +121,15 @@ impl Driver {
         })
     }
 
-    fn hold(&mut self, transfer: VerifiedTransfer, came: Instant, time: Duration) {
+    fn hold(&mut self, transfer: VerifiedTransfer, came: Instant, hold: Hold) {
         let inputs = self.held.inputs + transfer.transfer().inputs.len();
         if self.held.transfers.len() >= HELD_MAX || inputs > HELD_INPUTS_MAX {
             self.end_unproposed(transfer.id(), came, Outcome::Unknown);
             return;
         }
         self.held.inputs = inputs;
-        let until = Instant::now() + time;
-        self.held.transfers.push(Waiting { transfer, admitted: came, until });
+        let until = Instant::now() + hold.time();
+        self.held.transfers.push(Waiting { transfer, admitted: came, until, hold });
     }
 
     /// Looks again at what is held back, with every tick and whenever something was applied.
@@ -118,6 +139,7 @@ impl Driver {
         }
         let now = Instant::now();
         self.held.inputs = 0;
+        let mut again = Vec::new();
         for waiting in std::mem::take(&mut self.held.transfers) {
             let verdict = {
                 let validator = self.shared.validator.read();
@@ -138,15 +160,25 @@ impl Driver {
                 (_, Some(Why::Parent)) => self.end_unproposed(id, came, Outcome::Unknown),
                 (_, Some(Why::Locked { token, held_by })) => {
                     let signed = waiting.transfer.signed().clone();
-                    let admission = Admission { signed, id, admitted: came };
+                    let admission = Admission { signed, id, admitted: came, bytes: 0 };
                     let asked = self.sync.ask_split(&self.transport, admission, token, held_by);
                     if let Err(admission) = asked {
                         self.split_known(*admission, VoteSplit::default(), held_by);
                     }
                 }
                 (Verdict::Invalid(refusal), None) => self.refuse(id, came, refusal),
+                // What nobody has asked the DHT about goes through the whole pipeline.
+                (_, None) if waiting.hold == Hold::ForParent => {
+                    let signed = waiting.transfer.signed().clone();
+                    again.push(Admission { signed, id, admitted: came, bytes: 0 });
+                }
                 (_, None) => self.submit(waiting.transfer, came),
             }
+        }
+        if !again.is_empty()
+            && let Some(admitted) = self.pipeline.admit(&self.shared, again)
+        {
+            self.admitted(admitted);
         }
     }
 

@@ -25,6 +25,10 @@ use tokio::sync::Notify;
 const LOOK: Duration = Duration::from_secs(1);
 /// How often the cursor is saved, at most: each time costs a sync.
 const SAVE: Duration = Duration::from_secs(5);
+/// A spender's id; no other label has this length.
+const SPENDER_BYTES: usize = 32;
+/// Pause after a line of the log that can't be read.
+const READ_PAUSE: Duration = Duration::from_secs(1);
 /// Pause after an announcement that reached nobody; doubles up to the second.
 const ALONE_MIN: Duration = Duration::from_millis(250);
 const ALONE_MAX: Duration = Duration::from_secs(4);
@@ -72,7 +76,8 @@ impl Pinner {
         let config = shared.upgrade().map(|shared| shared.config.clone());
         let news = shared.upgrade().map(|shared| shared.applied.clone()).unwrap_or_default();
         let home = config.as_ref().map_or_else(PathBuf::new, |config| config.home.join("ipfs"));
-        let cursor_file = home.join("pinned");
+        // Beside the pins' own files: whoever removes these removes it, too.
+        let cursor_file = home.join("content").join("pinned");
         let cursor = read_cursor(&cursor_file);
         let hours = config.map_or(12, |config| config.ipfs.republish_hours);
         let now = Instant::now();
@@ -141,14 +146,21 @@ impl Pinner {
                 match shared.store.spent_by(group.next) {
                     Ok(spent) => group.pins.extend(spent.iter().map(pin)),
                     Err(error) => {
-                        tracing::error!(line = group.next, %error, "an applied line is unreadable");
+                        let line = group.next;
+                        tracing::error!(line, %error, "an applied line is unreadable for now");
+                        return (group, true);
                     }
                 }
                 group.next += 1;
             }
-            group
+            (group, false)
         });
-        read.await.unwrap_or(Group { pins: Vec::new(), next: self.cursor })
+        let nothing = Group { pins: Vec::new(), next: self.cursor };
+        let (group, is_stuck) = read.await.unwrap_or((nothing, true));
+        if is_stuck {
+            tokio::time::sleep(READ_PAUSE).await;
+        }
+        group
     }
 
     /// Pins and announces a group; `false` when the pins' disk has failed.
@@ -171,14 +183,14 @@ impl Pinner {
         self.embedded.records().add_own(&ids);
         self.cursor = group.next;
         for keys in ids.chunks(KEYS_PER_QUERY_MAX) {
-            self.announce(keys).await;
+            self.announce(keys, TRIES_MAX).await;
         }
         true
     }
 
-    async fn announce(&self, keys: &[ContentId]) {
+    async fn announce(&self, keys: &[ContentId], tries_max: u32) {
         let mut pause = ALONE_MIN;
-        for _ in 0..TRIES_MAX {
+        for _ in 0..tries_max {
             let provided = self.embedded.provide(keys.to_vec()).await;
             if let Some(shared) = self.shared.upgrade() {
                 shared.metrics.announced(keys.len(), provided.as_ref().ok());
@@ -215,12 +227,20 @@ impl Pinner {
         loop {
             let store = self.embedded.store().clone();
             let page = tokio::task::spawn_blocking(move || store.list(after, 1_000)).await;
-            let Ok(Ok(page)) = page else { break };
+            let page = match page {
+                Ok(Ok(page)) => page,
+                // A damaged pin is stepped over; its neighbours are not lost for it.
+                Ok(Err(PinError::Corrupt { id })) => {
+                    after = Some(id);
+                    continue;
+                }
+                _ => break,
+            };
             let ids: Vec<ContentId> = page.iter().map(|pin| pin.id).collect();
             let Some(last) = ids.last() else { break };
             after = Some(*last);
             count += ids.len();
-            self.announce(&ids).await;
+            self.announce(&ids, 1).await;
         }
         let pause = if count > KEYS_PER_QUERY_MAX { NEWCOMERS_PAUSE } else { PEERS_LOOK };
         self.newcomers.next_sweep = Instant::now() + pause;
@@ -273,6 +293,11 @@ fn pin_all(store: &dyn Pins, pins: &[Pin]) -> Result<(), PinError> {
     }
     for pin in pins {
         match store.pin(std::slice::from_ref(pin)) {
+            // A user has stored a state's bytes as content: that it is spent matters more.
+            Err(PinError::Held { id, held, .. }) if held.bytes().len() != SPENDER_BYTES => {
+                store.unpin(&[id])?;
+                store.pin(std::slice::from_ref(pin))?;
+            }
             Err(PinError::Held { id, held, wanted }) => {
                 tracing::error!(%id, %held, %wanted, "one state, two final transfers");
             }
@@ -303,17 +328,16 @@ mod tests {
     #[test]
     fn a_second_spender_changes_nothing_and_stops_nothing() {
         let store = Memory::new(0);
-        let pin = |what: &[u8], why: &[u8]| Pin {
-            id: ContentId::of(what),
-            label: Label::new(why).expect("short"),
-        };
-        let pins = [pin(b"a", b"1"), pin(b"b", b"1")];
-        assert_eq!(pin_all(&store, &pins), Ok(()));
-        assert_eq!(pin_all(&store, &[pin(b"a", b"2"), pin(b"c", b"2")]), Ok(()));
+        let label = |byte| Label::new(&[byte; SPENDER_BYTES]).expect("short");
+        let pin = |what: &[u8], why| Pin { id: ContentId::of(what), label: label(why) };
+        let content = Label::new(b"content").expect("short");
+        let users = Pin { id: ContentId::of(b"c"), label: content };
+        assert_eq!(store.pin(&[users]), Ok(()));
+        assert_eq!(pin_all(&store, &[pin(b"a", 1), pin(b"b", 1)]), Ok(()));
+        assert_eq!(pin_all(&store, &[pin(b"a", 2), pin(b"c", 2)]), Ok(()));
         let labels = store.labels(&[b"a", b"b", b"c"].map(|bytes| ContentId::of(bytes)));
-        let texts: Vec<_> =
-            labels.expect("it is sound").into_iter().map(|l| l.map(|l| l.to_string())).collect();
-        assert_eq!(texts, [Some("31".into()), Some("31".into()), Some("32".into())]);
+        let expected = [1, 1, 2].map(|byte| Some(label(byte)));
+        assert_eq!(labels.as_deref(), Ok(&expected[..]), "content gives way to spent");
     }
 
     #[test]

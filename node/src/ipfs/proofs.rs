@@ -10,7 +10,11 @@ use ipfs_adapter::swarm::proof::Proofs;
 use ipfs_adapter::{ContentId, Pins};
 use ledger::{Canonical, Network, Receipt, TransferId, VerifiedReceipt};
 use parking_lot::RwLock;
+use std::collections::HashMap;
 use std::sync::{Arc, Weak};
+
+/// Receipts read for one question: each may be a batch of 8 MiB on the disk.
+const SPENDERS_MAX: usize = 32;
 
 /// The store behind the proofs, once the node has opened it.
 #[derive(Clone, Default)]
@@ -26,20 +30,34 @@ impl ProofSource {
 }
 
 impl Proofs for ProofSource {
-    fn proofs(&self, keys: &[ContentId]) -> Vec<Option<Vec<u8>>> {
+    fn proofs(&self, keys: &[ContentId], bytes_max: usize) -> Vec<Option<Vec<u8>>> {
         let shared = self.shared.read().upgrade();
-        match shared {
-            Some(shared) => keys.iter().map(|key| proof(&shared, *key)).collect(),
-            None => vec![None; keys.len()],
-        }
+        let Some(shared) = shared else { return vec![None; keys.len()] };
+        let mut left = bytes_max;
+        let mut read: HashMap<TransferId, Option<Vec<u8>>> = HashMap::new();
+        let mut one = |key: &ContentId| {
+            let spender = spender(&shared, *key)?;
+            if !read.contains_key(&spender) && read.len() >= SPENDERS_MAX {
+                return None;
+            }
+            // Many states may have one spender: its batch is read once.
+            let receipt = read.entry(spender).or_insert_with(|| proof(&shared, spender));
+            let receipt = receipt.as_ref().filter(|receipt| receipt.len() <= left)?;
+            left -= receipt.len();
+            Some(receipt.clone())
+        };
+        keys.iter().map(&mut one).collect()
     }
 }
 
-/// The receipt of the transfer under which a state is pinned here.
-fn proof(shared: &Shared, key: ContentId) -> Option<Vec<u8>> {
-    let ipfs = shared.ipfs.as_ref()?;
-    let labels = ipfs.embedded.store().labels(&[key]).ok()?;
-    let spender = TransferId(ledger::Digest(labels[0].as_ref()?.bytes().try_into().ok()?));
+/// The transfer under which a state is pinned here.
+fn spender(shared: &Shared, key: ContentId) -> Option<TransferId> {
+    let labels = shared.ipfs.as_ref()?.embedded.store().labels(&[key]).ok()?;
+    Some(TransferId(ledger::Digest(labels[0].as_ref()?.bytes().try_into().ok()?)))
+}
+
+/// A transfer's receipt, as it is shown.
+fn proof(shared: &Shared, spender: TransferId) -> Option<Vec<u8>> {
     match shared.store.receipt(&spender) {
         Ok(receipt) => receipt.map(|receipt| receipt.to_bytes()),
         Err(error) => {

@@ -25,6 +25,8 @@ pub struct Admission {
     pub id: TransferId,
     /// When it came.
     pub admitted: Instant,
+    /// Its size as counted in `Shared::queued_bytes`, until it is judged; 0 when it is not.
+    pub bytes: usize,
 }
 
 /// A transfer with this node's verdict.
@@ -48,11 +50,6 @@ pub fn admit(shared: &Shared, group: Vec<Admission>) -> (Vec<Admitted>, Option<Q
     };
     let open: Vec<usize> =
         (0..group.len()).filter(|index| verdicts[*index] == Verdict::Valid).collect();
-    let states = open.iter().flat_map(|index| {
-        let inputs = &group[*index].signed.transfer.inputs;
-        inputs.iter().map(|input| (*index, input.state))
-    });
-    let question = dht_check::ask(shared, states);
     let transfers: Vec<&SignedTransfer> = open.iter().map(|index| &group[*index].signed).collect();
     let ids: Vec<TransferId> = open.iter().map(|index| group[*index].id).collect();
     for (index, is_valid) in open.iter().zip(verify(&transfers, &ids)) {
@@ -61,38 +58,41 @@ pub fn admit(shared: &Shared, group: Vec<Admission>) -> (Vec<Admitted>, Option<Q
             verdicts[*index] = Verdict::Invalid(refusal);
         }
     }
+    // After the signatures: whoever owns nothing can't make this node ask.
+    let signed = open.iter().filter(|index| verdicts[**index] == Verdict::Valid);
+    let states = signed.flat_map(|index| {
+        let inputs = &group[*index].signed.transfer.inputs;
+        inputs.iter().map(|input| (*index, input.state))
+    });
+    let question = dht_check::ask(shared, states);
     let pairs = group.into_iter().zip(verdicts);
     (pairs.map(|(admission, verdict)| admitted(admission, verdict)).collect(), question)
 }
 
-/// Waits for the DHT's answers on the IPFS node's thread, then hands the group to the driver. In
-/// strict mode what is silent is asked about again for a while.
-pub(super) fn finish(
-    shared: &Arc<Shared>,
+/// Waits for the DHT's answers, then hands the group to the driver. In strict mode what is silent is
+/// asked about again for a while.
+pub(super) async fn finish(
+    shared: Arc<Shared>,
     admitted: Vec<Admitted>,
     question: Question,
     done: mpsc::Sender<Done>,
 ) {
-    let ipfs = shared.ipfs.as_ref().expect("there was somebody to ask");
-    let shared = shared.clone();
-    ipfs.runtime.spawn(async move {
-        let is_strict = dht_check::is_strict(&shared);
-        let until = Instant::now() + SILENT_MAX;
-        let mut findings = question.answer(&shared).await;
-        while is_strict && !findings.is_complete() && Instant::now() < until {
-            tokio::time::sleep(SILENT_PAUSE).await;
-            let open = admitted.iter().enumerate().filter(|(_, one)| one.verified.is_some());
-            let states = open.flat_map(|(index, one)| {
-                let inputs = &one.admission.signed.transfer.inputs;
-                inputs.iter().map(move |input| (index, input.state))
-            });
-            let Some(question) = dht_check::ask(&shared, states) else { break };
-            findings = question.answer(&shared).await;
-        }
-        let admitted = apply(&shared, admitted, &findings, is_strict);
-        // The driver is gone only when the node ends.
-        drop(done.send(Done::Admitted(admitted)).await);
-    });
+    let is_strict = dht_check::is_strict(&shared);
+    let until = Instant::now() + SILENT_MAX;
+    let mut findings = question.answer_or_silence(&shared).await;
+    while is_strict && !findings.is_complete() && Instant::now() < until {
+        tokio::time::sleep(SILENT_PAUSE).await;
+        let open = admitted.iter().enumerate().filter(|(_, one)| one.verified.is_some());
+        let states = open.flat_map(|(index, one)| {
+            let inputs = &one.admission.signed.transfer.inputs;
+            inputs.iter().map(move |input| (index, input.state))
+        });
+        let Some(question) = dht_check::ask(&shared, states) else { break };
+        findings = question.answer_or_silence(&shared).await;
+    }
+    let admitted = apply(&shared, admitted, &findings, is_strict);
+    // The driver is gone only when the node ends.
+    drop(done.send(Done::Admitted(admitted)).await);
 }
 
 fn apply(

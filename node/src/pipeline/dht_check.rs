@@ -78,7 +78,7 @@ pub fn ask(shared: &Shared, states: impl Iterator<Item = (usize, TokenState)>) -
     }
     let keys: Vec<ContentId> = states.iter().map(|(_, state)| key_of(state)).collect();
     let options = FindOptions {
-        deadline: deadline(shared),
+        deadline: asking_time(shared),
         completion: Completion::Quorum,
         providers_max: PROVIDERS_MAX,
         use_cache: false,
@@ -101,14 +101,32 @@ fn deadline(shared: &Shared) -> Duration {
     Duration::from_millis(shared.config.validation.dht_deadline_ms)
 }
 
+/// The part of the deadline for the look-up; the rest is for proofs of what it hints at.
+fn asking_time(shared: &Shared) -> Duration {
+    deadline(shared) / 2
+}
+
 impl Question {
+    /// As [`Question::answer`]; whatever goes wrong on the way is silence, never a batch that is
+    /// judged by nobody.
+    pub async fn answer_or_silence(self, shared: &Arc<Shared>) -> Findings {
+        let (states, shared) = (self.states.clone(), shared.clone());
+        let answered = tokio::spawn(async move { self.answer(&shared).await }).await;
+        answered.unwrap_or_else(|error| {
+            tracing::error!(%error, "the DHT stage has failed");
+            Findings::silent(&states)
+        })
+    }
+
     /// Waits for the answers and for the proofs of what they hint at; at most the deadline.
     pub async fn answer(self, shared: &Arc<Shared>) -> Findings {
         let Question { states, queries, came } = self;
         let until = came + deadline(shared);
         let mut is_complete = vec![false; states.len()];
         let mut hints = BTreeMap::new();
-        for outcomes in gather(queries, states.len(), until).await {
+        // A little later than the look-up itself, whose outcome has what came until then.
+        let asked = came + asking_time(shared) + GRACE;
+        for outcomes in gather(queries, states.len(), asked).await {
             let answers = outcomes.into_iter().flat_map(|outcome| outcome.answers);
             for (index, answer) in answers.enumerate() {
                 is_complete[index] |= answer.is_complete;

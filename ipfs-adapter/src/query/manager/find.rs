@@ -156,7 +156,9 @@ impl Manager {
             }
             let flights = &self.flights;
             let wanted = plan.joined.entry(flight).or_insert_with(|| {
-                let can_join = use_cache || flights[&flight].replicas.is_fresh();
+                let flight_of = &flights[&flight];
+                let is_fresh = flight_of.walks.is_none() && flight_of.replicas.is_fresh();
+                let can_join = use_cache || is_fresh;
                 can_join.then(Vec::new)
             });
             if let Some(wanted) = wanted {

@@ -161,6 +161,11 @@ impl Manager {
     /// Providers of one key have come. Returns whether every query that waits for it has enough.
     pub(super) fn hit(&mut self, id: u64, index: u32, providers: &[Provider]) -> bool {
         let Some(flight) = self.flights.get_mut(&id) else { return false };
+        let at = usize::try_from(index).expect("an index fits");
+        if flight.walks.as_ref().is_some_and(|walks| walks[at].is_some()) {
+            // Its walk has ended and was counted; what comes now is for the next query.
+            return false;
+        }
         let known = flight.providers.entry(index).or_default();
         for provider in providers {
             if known.len() >= PROVIDERS_MAX {

@@ -4,12 +4,13 @@
 //! of a key wins, and all of it ends at the stage's deadline.
 
 use crate::handle::Shared;
-use crate::ipfs::{IpfsNode, proofs};
+use crate::ipfs::proofs;
 use ipfs_adapter::swarm::proof::KEYS_MAX;
 use ipfs_adapter::{ContentId, PeerId, Provider};
 use ledger::TransferId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
@@ -17,7 +18,7 @@ use tokio::task::JoinSet;
 const PROVIDERS_MAX: usize = 32;
 /// Providers asked for the same key: one may be down, one may lie.
 const PER_KEY_MAX: usize = 3;
-/// Receipts checked for one batch: about 0.2 ms each.
+/// Receipts checked for one batch, over all providers: about 0.2 ms each.
 const CHECKS_MAX: usize = 256;
 
 /// A key whose state is spent, by a valid receipt.
@@ -48,9 +49,14 @@ pub(super) async fn prove(
         return Vec::new();
     };
     let own = ipfs.peer;
+    let hints = hints.into_iter().map(|(index, key, mut providers)| {
+        shared.trust.best_first(&mut providers);
+        (index, key, providers)
+    });
     let mut tasks = JoinSet::new();
-    for ask in asks(hints, own) {
-        tasks.spawn_on(ask_one(shared.clone(), ask, until), &ipfs.runtime);
+    let checks = Arc::new(AtomicUsize::new(0));
+    for ask in asks(hints.collect(), own) {
+        tasks.spawn(ask_one(shared.clone(), ask, until, checks.clone()));
     }
     let mut proven: Vec<Proven> = Vec::new();
     let mut seen = BTreeSet::new();
@@ -87,7 +93,12 @@ fn asks(hints: Vec<(usize, ContentId, Vec<Provider>)>, own: PeerId) -> Vec<Ask> 
     asks.into_values().collect()
 }
 
-async fn ask_one(shared: Arc<Shared>, ask: Ask, until: Instant) -> Vec<Proven> {
+async fn ask_one(
+    shared: Arc<Shared>,
+    ask: Ask,
+    until: Instant,
+    checks: Arc<AtomicUsize>,
+) -> Vec<Proven> {
     let Some(ipfs) = &shared.ipfs else { return Vec::new() };
     let Ask { provider, keys } = ask;
     let peer = provider.peer;
@@ -98,9 +109,10 @@ async fn ask_one(shared: Arc<Shared>, ask: Ask, until: Instant) -> Vec<Proven> {
         Ok(proofs) => proofs,
         Err(error) => {
             tracing::debug!(%peer, %error, "a provider shows nothing");
+            shared.metrics.proof_shown(false);
             // Who was asked at the last moment may be honest and only late.
             if left >= FAIR_TIME {
-                judge(&shared, ipfs, peer, false);
+                shared.trust.note(peer, false);
             }
             return Vec::new();
         }
@@ -109,26 +121,29 @@ async fn ask_one(shared: Arc<Shared>, ask: Ask, until: Instant) -> Vec<Proven> {
     let checked = tokio::task::spawn_blocking(move || {
         let shown = keys.into_iter().zip(proofs);
         let shown = shown.filter_map(|((index, key), proof)| Some((index, key, proof?)));
-        let checked = shown.take(CHECKS_MAX).map(|(index, key, proof)| {
+        let is_in_time =
+            |_: &_| checks.fetch_add(1, Ordering::Relaxed) < CHECKS_MAX && Instant::now() < until;
+        let checked = shown.take_while(is_in_time).map(|(index, key, proof)| {
             proofs::check(&network, key, &proof).map(|receipt| (index, receipt))
         });
         checked.collect::<Vec<_>>()
     });
     let checked = checked.await.unwrap_or_default();
-    // A provider that shows nothing for what it announced, or anything false, loses score.
-    let is_good = !checked.is_empty() && checked.iter().all(Option::is_some);
-    judge(&shared, ipfs, peer, is_good);
+    // A provider that shows nothing is asked later the next time, and no more than that: others may
+    // have named it. Who shows something false has done so itself, and loses its score.
+    let is_false = checked.iter().any(Option::is_none);
+    let is_good = !checked.is_empty() && !is_false;
+    shared.metrics.proof_shown(is_good);
+    shared.trust.note(peer, is_good);
+    if is_good || is_false {
+        ipfs.embedded.judge(peer, is_good);
+    }
     let mut proven = Vec::new();
     for (index, receipt) in checked.into_iter().flatten() {
         proven.push(Proven { index, spender: receipt.id() });
         shared.foreign.keep(receipt);
     }
     proven
-}
-
-fn judge(shared: &Shared, ipfs: &IpfsNode, peer: PeerId, is_good: bool) {
-    shared.metrics.proof_shown(is_good);
-    ipfs.embedded.judge(peer, is_good);
 }
 
 #[cfg(test)]

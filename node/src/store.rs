@@ -20,6 +20,7 @@
 
 pub mod first_start;
 mod open;
+mod recent;
 mod row;
 mod silence;
 mod verify;
@@ -27,8 +28,9 @@ mod verify;
 use crate::index::{Checkpoint, CheckpointJob, Index, IndexError};
 use crate::journal::{Journal, JournalError, Location};
 use consensus::{Applied, AppliedBatch, AppliedLine, Batch, Evidence, Proposal, Record, Tips};
-use ledger::{BatchId, Bitmap, DecodeError, Receipt, TokenState, TransferId};
+use ledger::{BatchId, Bitmap, DecodeError, Receipt, TransferId};
 use parking_lot::{Mutex, RwLock};
+use recent::Recent;
 use row::{Line, TransferRow};
 use std::collections::HashMap;
 use std::time::Instant;
@@ -68,6 +70,7 @@ pub struct Store {
     /// Where batches are that are not applied yet.
     open_batches: Mutex<HashMap<BatchId, Location>>,
     evidence: RwLock<Vec<Evidence>>,
+    recent: Recent,
 }
 
 /// What of a batch is applied here.
@@ -113,6 +116,7 @@ impl Store {
         tips: &Tips,
     ) -> Result<Persisted, StoreError> {
         let mut persisted = Persisted { sequence: None, appended: (0, 0) };
+        let first = self.line_count();
         let mut at: HashMap<BatchId, Location> = HashMap::new();
         for record in records {
             let payload = record.payload();
@@ -123,6 +127,9 @@ impl Store {
             self.note(record, ticket.location, &mut at)?;
         }
         self.index_applied(applied, tips, &at)?;
+        if self.line_count() > first {
+            self.recent.note(first, records, applied);
+        }
         Ok(persisted)
     }
 
@@ -229,24 +236,6 @@ impl Store {
     /// Every [`StoreError`].
     pub fn read_place(&self, place: (Location, Location)) -> Result<AppliedBatch, StoreError> {
         self.read_applied(place.0, place.1)
-    }
-
-    /// What a line of the applied log spent: each input state with the transfer that spent it.
-    /// Empty behind the end of the log.
-    ///
-    /// # Errors
-    /// Every [`StoreError`].
-    pub fn spent_by(&self, line: u64) -> Result<Vec<(TokenState, TransferId)>, StoreError> {
-        let line = usize::try_from(line).unwrap_or(usize::MAX);
-        let Some(line) = self.lines.read().get(line).cloned() else { return Ok(Vec::new()) };
-        let proposal = self.read_batch(line.batch_at)?;
-        let applied = proposal.entries.iter().enumerate().filter(|(i, _)| line.bitmap.has(*i));
-        let transfers = applied.map(|(_, entry)| &entry.signed.transfer);
-        let spent = transfers.flat_map(|transfer| {
-            let id = transfer.id();
-            transfer.inputs.iter().map(move |input| (input.state, id))
-        });
-        Ok(spent.collect())
     }
 
     /// Whether this node has applied a transfer. An unreadable index answers no; the receipt is

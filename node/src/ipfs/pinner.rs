@@ -23,6 +23,8 @@ use tokio::sync::Notify;
 
 /// How often it looks for news when nobody tells of any.
 const LOOK: Duration = Duration::from_secs(1);
+/// Pause after a group: under load the next one is larger, and messages are fewer.
+const GATHER: Duration = Duration::from_millis(100);
 /// How often the cursor is saved, at most: each time costs a sync.
 const SAVE: Duration = Duration::from_secs(5);
 /// A spender's id; no other label has this length.
@@ -115,7 +117,10 @@ impl Pinner {
             if now >= self.next_sweep || self.newcomers.is_due(now) {
                 self.sweep().await;
             }
-            if is_idle {
+            if !is_idle {
+                // What comes meanwhile is announced together.
+                tokio::time::sleep(GATHER).await;
+            } else {
                 // Over time is a look without news.
                 drop(tokio::time::timeout(LOOK, self.news.notified()).await);
             }

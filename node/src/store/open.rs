@@ -9,6 +9,7 @@
 //! | a damaged journal | the mark is left, the journal stays as it is |
 //! | the mark, and the operator's override | the mark is set aside: it votes |
 
+use super::recent::Recent;
 use super::silence::{self, Cause, Silence};
 use super::{CHECKPOINT_KIND, Known, Line, Store, StoreError, add_known, first_start, row};
 use crate::index::{Checkpoint, Index, IndexError};
@@ -191,6 +192,7 @@ fn assemble(journal: Journal, index: Index) -> Store {
         lines: RwLock::new(Vec::new()),
         open_batches: Mutex::new(HashMap::new()),
         evidence: RwLock::new(Vec::new()),
+        recent: Recent::default(),
     }
 }
 

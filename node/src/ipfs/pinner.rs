@@ -24,7 +24,7 @@ use tokio::sync::Notify;
 /// How often it looks for news when nobody tells of any.
 const LOOK: Duration = Duration::from_secs(1);
 /// Pause after a group: under load the next one is larger, and messages are fewer.
-const GATHER: Duration = Duration::from_millis(100);
+const GATHER: Duration = Duration::from_millis(250);
 /// How often the cursor is saved, at most: each time costs a sync.
 const SAVE: Duration = Duration::from_secs(5);
 /// A spender's id; no other label has this length.

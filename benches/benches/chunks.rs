@@ -17,8 +17,8 @@ use std::{
 
 use futures::future::BoxFuture;
 use ipfs_adapter::{
-    Blocks, Content, ContentId, Memory, PeerId,
-    chunks::{BlockSource, ChunkConfig, FetchError, Progress, get},
+    Blocks, Content, ContentId, FetchError, Memory, PeerId,
+    chunks::{BlockSource, ChunkConfig, Progress, get},
     dag::{Layout, build},
 };
 use tokio::sync::watch;

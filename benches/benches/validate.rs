@@ -61,7 +61,7 @@ impl Bench {
     fn all(&self) -> Judged {
         let prefetched = prefetch::prefetch(&self.opened.validator, self.job.clone());
         let hashed = hash::hash(&self.fixture.network, prefetched);
-        dht_check::dht_check(true, pin_check::pin_check(&self.opened.store, hashed))
+        dht_check::dht_check(pin_check::pin_check(&self.opened.store, hashed), None, false)
     }
 
     fn check(&self, judged: &Judged) {

@@ -1,6 +1,6 @@
 //! The answering side: a request in, a reply out, from the index alone. Pure but for the records;
 //! streams, deadlines and the count of requests under way are the caller's, who refuses with
-//! [`Why::Busy`](super::Why::Busy) before it decodes.
+//! [`Why::Busy`] before it decodes.
 
 use libp2p::PeerId;
 

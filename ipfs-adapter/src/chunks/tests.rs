@@ -231,7 +231,9 @@ async fn a_dropped_get_goes_on_where_it_stood() {
     let before = local.usage().count;
     assert!((50..150).contains(&before), "{before} blocks");
     let stat_then = stat(&*local, root).expect("sound so far");
-    assert_eq!((stat_then.blocks_held, stat_then.blocks_known), (before, 203));
+    // What was just being written when the get was dropped may be stored by now.
+    assert!((before..=before + 8).contains(&stat_then.blocks_held));
+    assert_eq!(stat_then.blocks_known, 203);
     assert!(!stat_then.is_complete);
     let under_way = source.total().requests - before;
     assert!(under_way <= 8);

@@ -1,8 +1,8 @@
-//! Content for users: files by CID in this node, or in the Kubo daemon that its configuration names.
+//! Content for users: files by CID in this node, or in the Kubo daemon of its configuration.
 //!
 //! ```text
 //!  put:  reader ─▶ chunks::put ─▶ blocks: sled or daemon ─▶ pin, with all below ─▶ announce root
-//!  get:  chunks::get, several blocks at once ─▶ blocks ─▶ reading: in order, hashed again ─▶ client
+//!  get:  chunks::get, several blocks at once ─▶ blocks ─▶ reading: in order, verified ─▶ client
 //! ```
 //!
 //! A get that was cut off goes on where it stood, because its blocks stay. What no pin keeps goes

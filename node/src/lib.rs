@@ -15,7 +15,7 @@
 //!    "journal" thread: write, fdatasync ───watch──────────┘
 //!    "checkpoint" thread: sled, now and then
 //!    "dht" thread: tokio, current thread: the embedded IPFS node, its pinner (see `ipfs`)
-//!    content: files of users, on the "api" thread's runtime and its blocking threads (see `content`)
+//!    content: files of users, on the "api" thread's runtime and its blocking threads
 //! ```
 //!
 //! One owner a datum: the driver alone writes the validator's state (others read it under a lock

@@ -1,5 +1,6 @@
 //! Making room: removes the blocks that no pin keeps, such as those of gets long ago and of puts
-//! that failed. Nobody calls this but the owner of the store, when it is full and nothing is under way.
+//! that failed. Nobody calls this but the owner of the store, when it is full and nothing is under
+//! way.
 
 use std::ops::Bound;
 

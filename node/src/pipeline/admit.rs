@@ -69,8 +69,8 @@ pub fn admit(shared: &Shared, group: Vec<Admission>) -> (Vec<Admitted>, Option<Q
     (pairs.map(|(admission, verdict)| admitted(admission, verdict)).collect(), question)
 }
 
-/// Waits for the DHT's answers, then hands the group to the driver. In strict mode what is silent is
-/// asked about again for a while.
+/// Waits for the DHT's answers, then hands the group to the driver. In strict mode what is silent
+/// is asked about again for a while.
 pub(super) async fn finish(
     shared: Arc<Shared>,
     admitted: Vec<Admitted>,

@@ -136,12 +136,7 @@ impl Embedded {
     /// first.
     pub(crate) async fn holders_of(&self, id: ContentId, until: Instant) -> Vec<Provider> {
         let left = until.saturating_duration_since(Instant::now());
-        let options = FindOptions {
-            deadline: left,
-            completion: Completion::Quorum,
-            providers_max: 20,
-            use_cache: true,
-        };
+        let options = within(left);
         let (near, found) =
             futures::join!(self.neighbours_with(id, left), self.providers(id, options));
         let mut seen = BTreeSet::new();
@@ -178,12 +173,7 @@ impl Embedded {
     /// time, so that neither a slow look-up nor a silent neighbour holds up the other.
     async fn fetch_anywhere(&self, id: ContentId, until: Instant) -> Option<Content> {
         let left = until.saturating_duration_since(Instant::now());
-        let options = FindOptions {
-            deadline: left,
-            completion: Completion::Quorum,
-            providers_max: 20,
-            use_cache: true,
-        };
+        let options = within(left);
         let near = async { self.fetch_from(id, self.neighbours_with(id, left).await, until).await };
         let far = async { self.fetch_from(id, self.providers(id, options).await, until).await };
         let mut both = FuturesUnordered::from_iter([near.boxed(), far.boxed()]);
@@ -226,6 +216,11 @@ impl Embedded {
         }
         None
     }
+}
+
+/// How holders are looked for: whatever came in time will do.
+fn within(deadline: Duration) -> FindOptions {
+    FindOptions { deadline, completion: Completion::Quorum, providers_max: 20, use_cache: true }
 }
 
 /// Pins each id with all that it links to; returns what was pinned. All of it is held, or nothing

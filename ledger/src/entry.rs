@@ -29,9 +29,18 @@ impl Entry {
     /// Its leaf in the batch's Merkle tree: H(transfer id, round, H(owner's signature,
     /// justification)), so that other signatures make another batch.
     pub fn leaf(&self, id: TransferId) -> Digest {
+        Self::leaf_of(id, self.round, &self.proof())
+    }
+
+    /// H(owner's signature, justification), as in the leaf.
+    pub fn proof(&self) -> Digest {
         let justification = if self.round == 0 { &[][..] } else { &self.justification[..] };
-        let proof = hash(Tag::Proof, &[&self.signed.signature.0, justification]);
-        hash(Tag::Leaf, &[id.bytes(), &self.round.to_le_bytes(), &proof.0])
+        hash(Tag::Proof, &[&self.signed.signature.0, justification])
+    }
+
+    /// The leaf of an entry of which only the hash of signature and justification is known.
+    pub fn leaf_of(id: TransferId, round: u32, proof: &Digest) -> Digest {
+        hash(Tag::Leaf, &[id.bytes(), &round.to_le_bytes(), &proof.0])
     }
 }
 

@@ -36,6 +36,10 @@ pub enum Tag {
     Root,
     /// The full bytes of a batch, which its proposer signs.
     Proposal,
+    /// The canonical bytes of a `Recover`, which the owner signs.
+    Recover,
+    /// The canonical bytes of a report, which a validator signs.
+    Report,
 }
 
 impl Tag {
@@ -53,6 +57,8 @@ impl Tag {
             Tag::Node => "quorate/1/node",
             Tag::Root => "quorate/1/root",
             Tag::Proposal => "quorate/1/proposal",
+            Tag::Recover => "quorate/1/recover",
+            Tag::Report => "quorate/1/report",
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::vote::Phase;
 use rand_core::CryptoRng;
 
 /// Longest Merkle path: 4,096 leaves.
-const PATH_MAX: usize = 12;
+pub(crate) const PATH_MAX: usize = 12;
 
 /// The proof that one transfer is final.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -14,9 +14,9 @@ pub enum Statement {
     CommitVote,
     /// A proposer's batch; body: hash of the batch's full bytes.
     Proposal,
-    /// An owner's Recover; body: round, states.
+    /// An owner's Recover; body: hash of owner, round and states.
     Recover,
-    /// A validator's report; body: state, round, what it accepted.
+    /// A validator's report; body: hash of round, states and what it accepted of each.
     Report,
 }
 

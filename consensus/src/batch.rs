@@ -10,8 +10,8 @@ use std::sync::Arc;
 use ledger::encoding::{canonical_bytes_of_list, canonical_struct, write_list};
 use ledger::hash::{Tag, hash};
 use ledger::{
-    BatchId, Bitmap, Canonical, Certificate, DecodeError, Digest, Entry, Keypair, NetworkId,
-    PublicKey, Reader, Receipt, Signature, Statement, TransferId, merkle,
+    BatchId, Bitmap, Canonical, Certificate, DecodeError, Digest, Entry, Keypair, LockProof,
+    NetworkId, PublicKey, Reader, Receipt, Signature, Statement, TransferId, merkle,
 };
 
 /// Bytes of the shortest entry: a transfer of one input, one `Move` and no memo, signature and
@@ -175,6 +175,15 @@ impl Batch {
     /// Position of a transfer.
     pub fn index_of(&self, id: &TransferId) -> Option<usize> {
         self.ids.iter().position(|other| other == id)
+    }
+
+    /// The proof that entry `index` is locked by a quorum, under a Lock certificate for this batch.
+    ///
+    /// # Panics
+    /// When `index` is not below the count.
+    pub fn lock_proof(&self, index: usize, certificate: &Certificate) -> LockProof {
+        let leaves = leaves(&self.entries, &self.ids);
+        LockProof::of(&self.entries[index], index, &leaves, certificate)
     }
 
     /// The receipt of entry `index` under a Commit certificate for this batch.

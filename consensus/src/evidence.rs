@@ -1,6 +1,7 @@
 //! Evidence (R9): two signed things that an honest key never signs together. Checkable by anyone.
 
 use crate::batch::Batch;
+use crate::recovery::is_refresh;
 use ledger::encoding::canonical_struct;
 use ledger::{Canonical, DecodeError, Entry, Network, Reader, TokenState, Vote};
 
@@ -13,7 +14,9 @@ pub enum Evidence {
     Votes(VoteEvidence),
 }
 
-/// Two transfers of one owner that spend one state in one round.
+/// Two transfers of one owner that spend one state in one round. An owner does not sign the round,
+/// and one that recovers a state signs its refresh beside what it had signed before: so a refresh
+/// is never evidence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OwnerEvidence {
     /// The one that was seen first here.
@@ -73,6 +76,7 @@ impl OwnerEvidence {
         let is_same_owner = a.owner == b.owner && self.first.round == self.second.round;
         let is_ours = |t: &ledger::Transfer| t.network == network.id && t.epoch == network.epoch;
         let is_conflict = a.id() != b.id() && self.state().is_some();
+        let is_conflict = is_conflict && !is_refresh(a) && !is_refresh(b);
         if !is_same_owner || !is_conflict || !is_ours(a) || !is_ours(b) {
             return Err(NoEvidence::NoContradiction);
         }
@@ -108,6 +112,9 @@ impl VoteEvidence {
 pub fn of_owner(earlier: (&Batch, usize), later: (&Batch, usize)) -> Option<OwnerEvidence> {
     let first = earlier.0.entries().get(earlier.1)?.clone();
     let second = later.0.entries().get(later.1)?.clone();
+    if is_refresh(&first.signed.transfer) || is_refresh(&second.signed.transfer) {
+        return None;
+    }
     let evidence = OwnerEvidence { first, second };
     (evidence.first.round == evidence.second.round && evidence.state().is_some())
         .then_some(evidence)

@@ -3,9 +3,11 @@
 //! the same verdicts.
 
 use crate::batch::{Batch, Proposal, WrongRoot};
+use crate::recovery::VerifiedEntry;
 use crate::tips::Tips;
 use crate::verdict::{Refusal, Verdict};
-use ledger::{Bitmap, Entry, VerifiedTransfer};
+use ledger::{Bitmap, Entry};
+use rand_core::CryptoRng;
 use std::sync::Arc;
 
 /// A batch with a verdict for each entry.
@@ -24,7 +26,12 @@ pub struct Judged {
 
 /// Judges a batch one transfer at a time: R1 to R3 as far as the tips tell. Locks (R4) are the
 /// validator's.
-pub fn judge(tips: &Tips, proposal: Arc<Proposal>, only: Option<&Bitmap>) -> Judged {
+pub fn judge(
+    tips: &Tips,
+    proposal: Arc<Proposal>,
+    only: Option<&Bitmap>,
+    rng: &mut impl CryptoRng,
+) -> Judged {
     let key = tips.network().committee.member(proposal.proposer).map(|member| member.key);
     let is_signed = key.is_some_and(|key| proposal.is_signed_by(&key, &tips.network().id));
     let batch = Batch::of(&proposal).map(Arc::new);
@@ -32,7 +39,7 @@ pub fn judge(tips: &Tips, proposal: Arc<Proposal>, only: Option<&Bitmap>) -> Jud
         Ok(_) if is_signed => {
             let wanted = |index: usize| only.is_none_or(|only| only.has(index));
             let entries = proposal.entries.iter().enumerate();
-            entries.map(|(i, entry)| wanted(i).then(|| judge_entry(tips, entry))).collect()
+            entries.map(|(i, entry)| wanted(i).then(|| judge_entry(tips, entry, rng))).collect()
         }
         _ => Vec::new(),
     };
@@ -40,14 +47,14 @@ pub fn judge(tips: &Tips, proposal: Arc<Proposal>, only: Option<&Bitmap>) -> Jud
 }
 
 /// Judges one entry. What fails early skips the dear signature check.
-pub fn judge_entry(tips: &Tips, entry: &Entry) -> Verdict {
+pub fn judge_entry(tips: &Tips, entry: &Entry, rng: &mut impl CryptoRng) -> Verdict {
     if let Err(error) = entry.signed.transfer.check(tips) {
         return Verdict::Invalid(Refusal::Transfer(error));
     }
     match tips.judge(&entry.signed.transfer) {
-        Verdict::Valid => match VerifiedTransfer::verify(entry.signed.clone()) {
+        Verdict::Valid => match VerifiedEntry::verify(entry.clone(), tips.network(), rng) {
             Ok(_) => Verdict::Valid,
-            Err(error) => Verdict::Invalid(Refusal::Transfer(error)),
+            Err(refusal) => Verdict::Invalid(refusal),
         },
         other => other,
     }
@@ -62,19 +69,19 @@ mod tests {
     fn verdicts_are_given_where_they_are_asked_for_and_never_for_a_refused_batch() {
         let tips = Tips::genesis(network());
         let (proposal, _) = batch(0, &[pay_coin(0, ""), pay(1, &[coin(0)], 0, "not his")]);
-        let judged = judge(&tips, proposal.clone(), None);
+        let judged = judge(&tips, proposal.clone(), None, &mut rng());
         assert_eq!(judged.verdicts.len(), 2);
         assert_eq!(judged.verdicts[0], Some(Verdict::Valid));
         assert!(matches!(judged.verdicts[1], Some(Verdict::Invalid(Refusal::NotOwner { .. }))));
-        let only = judge(&tips, proposal.clone(), Some(&bits(".1")));
+        let only = judge(&tips, proposal.clone(), Some(&bits(".1")), &mut rng());
         assert_eq!((only.verdicts[0].is_none(), only.verdicts[1].is_some()), (true, true));
         let mut stranger = (*proposal).clone();
         stranger.proposer = 7;
-        let judged = judge(&tips, Arc::new(stranger), None);
+        let judged = judge(&tips, Arc::new(stranger), None, &mut rng());
         assert!(!judged.is_signed && judged.verdicts.is_empty());
         let mut wrong = (*proposal).clone();
         wrong.claimed = Default::default();
-        let judged = judge(&tips, Arc::new(wrong), None);
+        let judged = judge(&tips, Arc::new(wrong), None, &mut rng());
         assert!(judged.batch.is_err() && judged.verdicts.is_empty());
     }
 }

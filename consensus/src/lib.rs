@@ -19,6 +19,7 @@
 //! | the rules R1 to R10 | [`validator`] |
 //! | counting votes | [`tally`] |
 //! | batching, flights, outcomes | [`proposer`] |
+//! | rounds above 0 | [`recovery`] |
 //! | what must survive a crash | [`record`] |
 //! | what leaves a state machine | [`step`] |
 
@@ -35,6 +36,7 @@ pub mod lock;
 pub mod message;
 pub mod proposer;
 pub mod record;
+pub mod recovery;
 pub mod step;
 pub mod tally;
 #[cfg(test)]
@@ -46,9 +48,10 @@ pub mod verdict;
 pub use batch::{AppliedBatch, AppliedLine, Batch, Proposal, WrongRoot};
 pub use evidence::Evidence;
 pub use judge::Judged;
-pub use message::{Answer, CheckedCertificate, Message, Progress, Reply, Request};
+pub use message::{Answer, CheckedCertificate, Message, Progress, RecoverReply, Reply, Request};
 pub use proposer::{Outcome, Proposer, Stages, Submitted, TransferReport};
 pub use record::Record;
+pub use recovery::{Collected, Collector, VerifiedEntry};
 pub use step::{Applied, Blame, Fetch, Judge, Outgoing, Step, To};
 pub use tips::{Change, Place, Tip, Tips};
 pub use validator::{Mode, Validator};

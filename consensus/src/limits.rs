@@ -64,6 +64,35 @@ pub const DEADLINE_US: u64 = 10_000_000;
 /// A batch whose transfers are all resolved is remembered this long, µs, to answer repeats.
 pub const RESOLVED_KEEP_US: u64 = 5_000_000;
 
+/// `Recover`s in one message.
+pub const RECOVERS_MAX: usize = 256;
+/// States of all `Recover`s in one message: each may become a durable promise.
+pub const RECOVER_STATES_MAX: usize = 2 * ledger::transfer::INPUTS_MAX;
+/// Promises in one record of the journal.
+pub const PROMISES_MAX: usize = ledger::transfer::INPUTS_MAX;
+/// `Recover`s that one member collects reports for at one time; more are refused as "overloaded".
+pub const COLLECTING_MAX: usize = 4 * RECOVERS_MAX;
+/// How long reports are waited for, µs.
+pub const COLLECT_US: u64 = 3_000_000;
+/// Who has not answered a `Recover` is asked again after this, µs.
+pub const COLLECT_REPEAT_US: u64 = 400_000;
+/// A validator proposes a transfer again by itself whose lock it has held for this long, µs: longer
+/// than its proposer takes when all is well, shorter than a client waits.
+pub const ORPHAN_AGE_US: u64 = 4_000_000;
+/// The validators take turns with orphans, µs apart: almost always the first one is enough.
+pub const ORPHAN_TURN_US: u64 = 400_000;
+/// The pause before an orphan is proposed again doubles up to this, µs: whoever splits the locks of
+/// its own tokens must not keep seven validators busy.
+pub const ORPHAN_PAUSE_US_MAX: u64 = 600_000_000;
+/// Orphaned batches that one tick proposes.
+pub const ORPHANS_PER_TICK_MAX: usize = 4;
+/// A batch that was taken over is kept in flight this long, µs; then its next turn comes, or none.
+pub const ADOPTED_US: u64 = 2_000_000;
+
+const _: () = assert!(COLLECT_REPEAT_US < COLLECT_US);
+const _: () = assert!(RECOVER_STATES_MAX >= ledger::transfer::INPUTS_MAX);
+const _: () = assert!(ADOPTED_US < ORPHAN_AGE_US && ORPHAN_AGE_US < ORPHAN_PAUSE_US_MAX);
+const _: () = assert!(ORPHAN_AGE_US < DEADLINE_US);
 const _: () = assert!(BATCH_BYTES_MAX < MESSAGE_BYTES_MAX);
 const _: () = assert!(MESSAGE_BYTES_MAX < 1 << (ZSTD_WINDOW_LOG_MAX + 2));
 const _: () = assert!(QUEUE_MAX >= BATCH_ENTRIES_MAX && QUEUE_BYTES_MAX >= BATCH_BYTES_MAX);

@@ -5,9 +5,11 @@
 //! | `promised` | no lock or accept below this round | `lock`, `accept`, `promise` (only upwards) |
 //! | `locked` | in this round the state goes to it | `lock`: one a round, never a lower round |
 //! | `accepted` | whose Lock certificate was stored last | `accept`, never to a lower round |
+//! | `reported` | what was said when the round was promised | `promise`; gone when `promised` rises |
 //! | the whole row | goes when the state is spent | `release`, from apply |
 
 use crate::verdict::Refusal;
+use ledger::encoding::canonical_struct;
 use ledger::{BatchId, Input, TokenId, TokenState, TransferId};
 use std::collections::HashMap;
 
@@ -22,6 +24,25 @@ pub struct Lock {
     pub locked: Option<Held>,
     /// The accept of the highest round in which there was one.
     pub accepted: Option<Held>,
+    /// The report of round `promised`, if that round was promised to a `Recover`.
+    pub reported: Option<Reported>,
+}
+
+impl Lock {
+    /// No lock or accept below `round` any more; a report of a lower round is over.
+    fn raise(&mut self, round: u32) {
+        if round > self.promised {
+            self.promised = round;
+            self.reported = None;
+        }
+    }
+}
+
+/// What a validator has said of a state in a report: never anything else for the same round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reported {
+    /// What it had accepted when it promised.
+    pub accepted: Option<Held>,
 }
 
 /// A lock or an accept: for which transfer, in which round, out of which batch.
@@ -34,6 +55,7 @@ pub struct Held {
     /// The batch in which it came; its bytes are kept as long as this row lives.
     pub batch: BatchId,
 }
+canonical_struct!(Held { round, transfer, batch });
 
 /// All rows of one validator, by token.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -58,7 +80,7 @@ impl Locks {
             for input in inputs {
                 let row = self.row(input.state);
                 row.locked = Some(held);
-                row.promised = row.promised.max(held.round);
+                row.raise(held.round);
             }
         }
         Ok(is_new)
@@ -109,10 +131,39 @@ impl Locks {
                 let row = self.row(input.state);
                 assert!(row.accepted.is_none_or(|accepted| accepted.round <= held.round));
                 row.accepted = Some(held);
-                row.promised = row.promised.max(held.round);
+                row.raise(held.round);
             }
         }
         Ok(is_new)
+    }
+
+    /// Promises `round` for a state, and says what is accepted of it (protocol §4). The same round
+    /// again gives the same report. Returns it and whether it is new and must be durable first.
+    ///
+    /// # Errors
+    /// The round that is promised, when it is higher, or was not promised to a `Recover`.
+    pub fn promise(&mut self, state: TokenState, round: u32) -> Result<(Reported, bool), u32> {
+        let row = self.row(state);
+        assert_eq!(row.state, state, "a row lives as long as its state is the tip");
+        if round > row.promised {
+            let reported = Reported { accepted: row.accepted };
+            row.promised = round;
+            row.reported = Some(reported);
+            return Ok((reported, true));
+        }
+        match row.reported {
+            Some(reported) if round == row.promised => Ok((reported, false)),
+            _ => Err(row.promised),
+        }
+    }
+
+    /// Puts a promise back that a record tells.
+    pub fn load_promise(&mut self, state: TokenState, round: u32, accepted: Option<Held>) {
+        let row = self.row(state);
+        if round >= row.promised {
+            row.promised = round;
+            row.reported = Some(Reported { accepted });
+        }
     }
 
     /// Forgets the rows of spent states.
@@ -138,7 +189,7 @@ impl Locks {
     }
 
     fn row(&mut self, state: TokenState) -> &mut Lock {
-        let empty = Lock { state, promised: 0, locked: None, accepted: None };
+        let empty = Lock { state, promised: 0, locked: None, accepted: None, reported: None };
         self.rows.entry(state.token).or_insert(empty)
     }
 }

@@ -3,9 +3,10 @@
 
 use crate::batch::Proposal;
 use crate::evidence::Evidence;
-use crate::limits::CLOSED_MAX;
+use crate::limits::{CLOSED_MAX, PROMISES_MAX};
+use crate::lock::Held;
 use ledger::encoding::{canonical_struct, write_list};
-use ledger::{BatchId, Bitmap, Canonical, Certificate, DecodeError, Reader};
+use ledger::{BatchId, Bitmap, Canonical, Certificate, DecodeError, Reader, TokenState};
 use std::sync::Arc;
 
 /// One durable fact.
@@ -25,6 +26,65 @@ pub enum Record {
     /// Batches whose votes are forgotten: never voted on again. Only in what compacting a journal
     /// writes.
     Closed(Closed),
+    /// A round promised for states, with what was reported of each (protocol §4).
+    Promised(Promised),
+}
+
+/// A round promised.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Promised {
+    /// The round, at least 1.
+    pub round: u32,
+    /// For these states, at least one.
+    pub promises: Vec<Promise>,
+}
+
+/// A state whose round was raised, and what was accepted of it then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Promise {
+    /// The state.
+    pub state: TokenState,
+    /// What was reported.
+    pub accepted: Option<Held>,
+}
+
+impl Canonical for Promise {
+    fn write(&self, out: &mut Vec<u8>) {
+        self.state.write(out);
+        match &self.accepted {
+            None => out.push(0),
+            Some(held) => {
+                out.push(1);
+                held.write(out);
+            }
+        }
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let state = TokenState::read(reader)?;
+        let accepted = match u8::read(reader)? {
+            0 => None,
+            1 => Some(Held::read(reader)?),
+            tag => return Err(DecodeError::BadTag { what: "presence of an accept", tag }),
+        };
+        Ok(Self { state, accepted })
+    }
+}
+
+impl Canonical for Promised {
+    fn write(&self, out: &mut Vec<u8>) {
+        self.round.write(out);
+        write_list(&self.promises, out);
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let round = u32::read(reader)?;
+        let promises: Vec<Promise> = reader.list("promises", PROMISES_MAX, 73)?;
+        if round == 0 || promises.is_empty() {
+            return Err(DecodeError::NotCanonical("a promise of nothing"));
+        }
+        Ok(Self { round, promises })
+    }
 }
 
 /// Entries of one batch.
@@ -68,7 +128,7 @@ impl Canonical for Closed {
 }
 
 impl Record {
-    /// The number that stands for the kind in the journal: 1 to 6.
+    /// The number that stands for the kind in the journal: 1 to 7.
     pub fn kind(&self) -> u8 {
         match self {
             Record::Batch(_) => 1,
@@ -77,6 +137,7 @@ impl Record {
             Record::Applied(_) => 4,
             Record::Evidence(_) => 5,
             Record::Closed(_) => 6,
+            Record::Promised(_) => 7,
         }
     }
 
@@ -88,6 +149,7 @@ impl Record {
             Record::Accepted(certified) | Record::Applied(certified) => certified.to_bytes(),
             Record::Evidence(evidence) => evidence.to_bytes(),
             Record::Closed(closed) => closed.to_bytes(),
+            Record::Promised(promised) => promised.to_bytes(),
         }
     }
 
@@ -103,6 +165,7 @@ impl Record {
             4 => Record::Applied(Certified::from_bytes(payload)?),
             5 => Record::Evidence(Evidence::from_bytes(payload)?),
             6 => Record::Closed(Closed::from_bytes(payload)?),
+            7 => Record::Promised(Promised::from_bytes(payload)?),
             _ => return Ok(None),
         }))
     }

@@ -45,6 +45,8 @@ pub struct Step {
     pub certificates: Vec<CheckedCertificate>,
     /// A batch that this node's own proposer has made, for its own validator: all found Valid here.
     pub own: Vec<(Arc<Proposal>, Arc<Batch>)>,
+    /// Batches of locked transfers that nobody brings to an end: this node's own proposer does it.
+    pub orphans: Vec<Arc<Batch>>,
     /// Transfers applied now, in order.
     pub applied: Vec<Applied>,
     /// Ends of transfers that clients wait for; told after `persist` is durable.
@@ -70,6 +72,7 @@ impl Step {
         self.fetch.extend(other.fetch);
         self.certificates.extend(other.certificates);
         self.own.extend(other.own);
+        self.orphans.extend(other.orphans);
         self.applied.extend(other.applied);
         self.reports.extend(other.reports);
         self.blame.extend(other.blame);

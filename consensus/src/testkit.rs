@@ -170,7 +170,7 @@ pub fn settle(validator: &mut Validator, now_us: u64, mut step: Step) -> Step {
     while !step.judge.is_empty() {
         let judge_now = std::mem::take(&mut step.judge);
         for wanted in judge_now {
-            let judged = judge(validator.tips(), wanted.proposal, wanted.only.as_ref());
+            let judged = judge(validator.tips(), wanted.proposal, wanted.only.as_ref(), &mut rng());
             step.merge(validator.judged(now_us, judged));
         }
     }

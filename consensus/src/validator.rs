@@ -7,6 +7,8 @@
 //! | `validator/vote.rs` | R2, R4, R5, R9: locking and the Lock vote |
 //! | `validator/accept.rs` | R6, R7: accepting and the Commit vote; certificates that must wait |
 //! | `validator/apply.rs` | R7, R8: applying |
+//! | `validator/recover.rs` | §4: promising a round, reporting |
+//! | `validator/orphans.rs` | §3: transfers whose client and proposer are gone |
 //! | `validator/closed.rs` | R10: votes that are forgotten are never contradicted |
 //! | `validator/recall.rs` | §5: own votes that are not remembered |
 //! | `validator/replay.rs` | being rebuilt from records |
@@ -18,13 +20,16 @@
 mod accept;
 mod apply;
 mod closed;
+mod orphans;
 mod recall;
+mod recover;
 mod replay;
 mod vote;
 
 use crate::batch::{Batch, Proposal};
 use crate::limits::{
-    DEADLINE_US, OPEN_BATCHES_PER_PROPOSER_MAX, RESOLVED_KEEP_US, USELESS_BATCHES_PER_PROPOSER_MAX,
+    DEADLINE_US, OPEN_BATCHES_PER_PROPOSER_MAX, ORPHAN_AGE_US, RESOLVED_KEEP_US,
+    USELESS_BATCHES_PER_PROPOSER_MAX,
 };
 use crate::lock::Locks;
 use crate::message::{Answer, CheckedCertificate, Message};
@@ -72,6 +77,9 @@ struct Open {
     is_recorded: bool,
     /// When something last happened, µs.
     touched_us: u64,
+    /// When it is looked at as an orphan, and how long it waits after that, µs; `None` until it was
+    /// first looked at.
+    orphan: Option<orphans::Turn>,
 }
 
 /// One member's state machine.
@@ -98,6 +106,8 @@ pub struct Validator {
     closed: closed::Closed,
     /// Tokens for which evidence is kept.
     convicted: HashSet<ledger::TokenState>,
+    /// How long a lock is held before its transfer counts as an orphan, µs.
+    orphan_age_us: u64,
 }
 
 /// Certificates that wait for their batch or for a parent.
@@ -130,7 +140,13 @@ impl Validator {
             waiting: HashMap::new(),
             closed: closed::Closed::default(),
             convicted: HashSet::new(),
+            orphan_age_us: ORPHAN_AGE_US,
         }
+    }
+
+    /// Sets how long a lock is held before its transfer counts as an orphan, µs.
+    pub fn set_orphan_age(&mut self, age_us: u64) {
+        self.orphan_age_us = age_us;
     }
 
     /// Sets whether it votes. A silent one stays silent.
@@ -230,7 +246,9 @@ impl Validator {
             batches.retain(|id| open.contains_key(id));
             !batches.is_empty()
         });
-        self.retry_parked(now_us)
+        let mut step = self.retry_parked(now_us);
+        self.look_for_orphans(now_us, &mut step);
+        step
     }
 
     /// Whether nothing of a batch is locked or accepted here and unspent.
@@ -247,7 +265,9 @@ impl Validator {
                     let holds = |held: Option<crate::lock::Held>| {
                         held.is_some_and(|held| held.transfer == id)
                     };
-                    row.state == input.state && (holds(row.locked) || holds(row.accepted))
+                    let reported = row.reported.and_then(|reported| reported.accepted);
+                    row.state == input.state
+                        && (holds(row.locked) || holds(row.accepted) || holds(reported))
                 })
             })
         };
@@ -352,6 +372,7 @@ impl Open {
             applied: Bitmap::empty(count),
             is_recorded: false,
             touched_us: now_us,
+            orphan: None,
         }
     }
 

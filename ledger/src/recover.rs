@@ -90,11 +90,7 @@ mod tests {
     use crate::state::genesis_token_id;
 
     fn state(position: u64) -> TokenState {
-        TokenState {
-            token: genesis_token_id(position),
-            height: 0,
-            made_by: TransferId::default(),
-        }
+        TokenState { token: genesis_token_id(position), height: 0, made_by: TransferId::default() }
     }
 
     fn recover(round: u32, mut states: Vec<TokenState>) -> Recover {

@@ -28,6 +28,8 @@ pub(super) struct Flight {
     locked_us: u64,
     /// Entries whose transfers have not ended.
     open: Bitmap,
+    /// Taken over from another proposer until then, µs; 0 for one of its own.
+    pub adopted_until_us: u64,
 }
 
 impl Flight {
@@ -42,6 +44,7 @@ impl Flight {
             proposed_us: now_us,
             locked_us: 0,
             open: Bitmap::from_bools(&vec![true; count]),
+            adopted_until_us: 0,
             batch,
         }
     }
@@ -66,7 +69,8 @@ impl Flight {
     /// Whether votes may still come that matter: all that has ended waits a moment for the rest of
     /// them.
     pub fn is_needed(&self, now_us: u64) -> bool {
-        self.is_open() || now_us < self.busy_until_us()
+        let is_adopted = self.adopted_until_us > 0;
+        (self.is_open() && !is_adopted) || now_us < self.busy_until_us().max(self.adopted_until_us)
     }
 
     /// What a member that has not voted for all of it may have missed.
@@ -87,6 +91,11 @@ impl Flight {
             missed.push(Outgoing { to, message });
         }
         missed
+    }
+
+    /// The transfer of entry `index` has ended, or goes on in another batch.
+    pub fn leave(&mut self, index: usize) {
+        self.open.clear(index);
     }
 
     fn tally(&mut self, phase: Phase) -> &mut Tally {
@@ -191,10 +200,15 @@ impl Proposer {
         for refused in refused.iter().filter(|refused| refused.kind == RefusedKind::Spent) {
             let index = usize::try_from(refused.index).expect("looked at on arrival");
             let (transfer, by) = (flight.batch.ids()[index], refused.transfer);
-            let Some(pending) = self.pending.get(&transfer) else { continue };
             if by == TransferId::default() {
                 continue;
             }
+            let Some(pending) = self.pending.get(&transfer) else {
+                if flight.adopted_until_us > 0 && from != self.member {
+                    spenders.insert(by);
+                }
+                continue;
+            };
             if from != self.member {
                 spenders.insert(by);
             } else if by == transfer {
@@ -289,7 +303,7 @@ impl Proposer {
         let mut voters = (Vec::new(), Vec::new());
         for (flight, index) in pending.flights.clone() {
             let Some(flight) = self.flights.get_mut(&flight) else { continue };
-            flight.open.clear(index);
+            flight.leave(index);
             voters = (flight.lock.voters(index), flight.commit.voters(index));
         }
         step.reports.push(pending.report(id, outcome, voters, now_us));

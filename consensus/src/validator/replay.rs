@@ -5,11 +5,14 @@
 use super::{Open, Validator};
 use crate::batch::{Batch, WrongRoot};
 use crate::evidence::Evidence;
+use crate::limits::PROMISES_MAX;
 use crate::lock::Held;
-use crate::record::{Certified, Closed, Locked, Record};
+use crate::record::{Certified, Closed, Locked, Promise, Promised, Record};
 use crate::step::Applied;
 use crate::tips::{NotApplied, Place};
-use ledger::{BatchId, Input, TokenState};
+use crate::verdict::Refusal;
+use ledger::{BatchId, Bitmap, Input, TokenState};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Records that no run of this validator can have written in this order.
@@ -55,6 +58,14 @@ impl Validator {
                 closed.batches.into_iter().for_each(|id| self.closed.insert(id));
                 Ok(Vec::new())
             }
+            Record::Promised(promised) => {
+                for Promise { state, accepted } in promised.promises {
+                    if self.tips.place(&state) == Place::Current {
+                        self.locks.load_promise(state, promised.round, accepted);
+                    }
+                }
+                Ok(Vec::new())
+            }
             Record::Evidence(evidence) => {
                 if let Evidence::Owner(evidence) = &evidence {
                     self.convicted.extend(evidence.state());
@@ -72,13 +83,18 @@ impl Validator {
         Ok(open.batch.clone())
     }
 
+    /// Compacting writes live records behind those that they stand for, so a lock may come again
+    /// when a higher round is known already: it is passed over.
     fn replay_locked(&mut self, locked: &Locked) -> Result<Vec<Applied>, ReplayError> {
         let id = locked.batch;
         let batch = self.replayed(id, locked.bitmap.count())?;
         for index in locked.bitmap.indexes() {
             let (entry, held) = held(&batch, index);
             let inputs = self.current(&entry.signed.transfer.inputs);
-            self.locks.lock(&inputs, held).map_err(|_| ReplayError::Forbidden(id))?;
+            match self.locks.lock(&inputs, held) {
+                Ok(_) | Err(Refusal::RoundTooLow { .. }) => {}
+                Err(_) => return Err(ReplayError::Forbidden(id)),
+            }
         }
         self.open.get_mut(&id).expect("looked at above").locked.add(&locked.bitmap);
         Ok(Vec::new())
@@ -90,7 +106,10 @@ impl Validator {
         for index in certified.bitmap.indexes() {
             let (entry, held) = held(&batch, index);
             let inputs = self.current(&entry.signed.transfer.inputs);
-            self.locks.accept(&inputs, held).map_err(|_| ReplayError::Forbidden(id))?;
+            match self.locks.accept(&inputs, held) {
+                Ok(_) | Err(Refusal::RoundTooLow { .. }) => {}
+                Err(_) => return Err(ReplayError::Forbidden(id)),
+            }
         }
         let open = self.open.get_mut(&id).expect("looked at above");
         open.accepted.add(&certified.bitmap);
@@ -140,10 +159,10 @@ impl Validator {
         self.forget(&resolved);
     }
 
-    /// The records that rebuild what is locked and accepted now; a journal that is read from here
-    /// on needs
-    /// nothing older but the tips. A lock may come back out of another batch that holds its
-    /// transfer, too.
+    /// The records that rebuild what is locked, accepted and promised now; a journal that is read
+    /// from here on needs nothing older but the tips. They are by ascending round, as they were
+    /// made: a lock or accept of a lower round would be refused behind a higher one. A lock may
+    /// come back out of another batch that holds its transfer, too.
     pub fn live_records(&self) -> Vec<Record> {
         let mut records = Vec::new();
         let closed = self.closed.batches();
@@ -152,16 +171,59 @@ impl Validator {
         }
         let mut open: Vec<&Open> = self.open.values().filter(|open| open.is_recorded).collect();
         open.sort_by_key(|open| open.batch.id());
-        for open in open {
-            let batch = open.batch.id();
-            records.push(Record::Batch(open.proposal.clone()));
-            if open.locked.ones() > 0 {
-                let bitmap = open.locked.clone();
-                records.push(Record::Locked(Locked { batch, bitmap }));
+        let batches = open.iter().map(|open| Record::Batch(open.proposal.clone()));
+        records.extend(batches);
+        let rounds: BTreeSet<u32> =
+            open.iter().flat_map(|open| open.batch.entries()).map(|entry| entry.round).collect();
+        for round in rounds {
+            for open in &open {
+                open.records_of(round, &mut records);
             }
-            records.extend(open.lock_certificates.iter().cloned().map(Record::Accepted));
         }
+        self.promises(&mut records);
         records
+    }
+
+    /// What was reported, by round.
+    fn promises(&self, records: &mut Vec<Record>) {
+        let mut by_round: BTreeMap<u32, Vec<Promise>> = BTreeMap::new();
+        for row in self.locks.rows() {
+            if let Some(reported) = row.reported {
+                let promise = Promise { state: row.state, accepted: reported.accepted };
+                by_round.entry(row.promised).or_default().push(promise);
+            }
+        }
+        for (round, mut promises) in by_round {
+            promises.sort_by_key(|promise| promise.state);
+            for promises in promises.chunks(PROMISES_MAX) {
+                let promises = promises.to_vec();
+                records.push(Record::Promised(Promised { round, promises }));
+            }
+        }
+    }
+}
+
+impl Open {
+    /// The records of its entries of one round.
+    fn records_of(&self, round: u32, records: &mut Vec<Record>) {
+        let batch = self.batch.id();
+        let of_round = |bits: &Bitmap| {
+            let mut found = Bitmap::empty(bits.count());
+            let entries = self.batch.entries();
+            bits.indexes().filter(|i| entries[*i].round == round).for_each(|i| found.set(i));
+            found
+        };
+        let bitmap = of_round(&self.locked);
+        if bitmap.ones() > 0 {
+            records.push(Record::Locked(Locked { batch, bitmap }));
+        }
+        for certified in &self.lock_certificates {
+            let bitmap = of_round(&certified.bitmap);
+            if bitmap.ones() > 0 {
+                let certificate = certified.certificate.clone();
+                records.push(Record::Accepted(Certified { certificate, bitmap }));
+            }
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 mod bounds;
 mod certificates;
 mod recall;
+mod recover;
 mod repeats;
 mod restart;
 
@@ -167,7 +168,11 @@ fn r3_conserve_amounts_balance_per_asset() {
     let (asset, to) = (coin(0).asset, address(1));
     transfer.outputs = vec![ledger::Output::Create { asset, amount: 11, to }];
     let unbalanced = transfer.sign(&owner_key(0));
-    let judged = crate::judge::judge_entry(validator.tips(), &Entry::ordinary(unbalanced.clone()));
+    let judged = crate::judge::judge_entry(
+        validator.tips(),
+        &Entry::ordinary(unbalanced.clone()),
+        &mut rng(),
+    );
     let expected = TransferError::Unbalanced { asset, spent: 10, made: 11 };
     assert_eq!(judged, crate::Verdict::Invalid(crate::Refusal::Transfer(expected)));
     let (proposal, _) = batch(PROPOSER, &[unbalanced]);

@@ -59,7 +59,7 @@ impl Validator {
         self.judged(now_us, Judged { proposal, batch: Ok(batch), is_signed: true, verdicts })
     }
 
-    /// Locks what is valid and returns the entries that the vote has gained. They are recorded even
+    /// Locks what is valid (above round 0 the pipeline has checked the justification) and returns the entries that the vote has gained. They are recorded even
     /// where
     /// the lock itself was there before, from another batch: a vote, once sent, is never taken back
     /// (R10),
@@ -97,9 +97,6 @@ impl Validator {
             return Verdict::Unknown(Cause::CatchingUp);
         }
         let entry = &batch.entries()[index];
-        if entry.round > 0 {
-            return Verdict::Invalid(Refusal::NotJustified);
-        }
         let inputs = &entry.signed.transfer.inputs;
         let found = self.tips.judge(&entry.signed.transfer);
         if found != Verdict::Valid {

@@ -1,0 +1,106 @@
+//! Recovery in rounds (protocol §4): single-decree agreement per token state, with the owner as the
+//! only proposer. Ordinary transfers are round 0.
+//!
+//! ```text
+//!  owner ─Recover{states, r}─▶ validators: promise r, durable ─report─▶ Collector ─▶ Collected
+//!                                                                          │
+//!  highest accepted that may live: none ─▶ the owner signs a refresh       │ Justification
+//!                                  T    ─▶ T again, on all of its states   ▼
+//!                                      entry (T, r, justification) ─▶ a batch like any other
+//! ```
+//!
+//! | file | what |
+//! |---|---|
+//! | `recovery.rs` | refreshes, entries that may be proposed |
+//! | `recovery/justify.rs` | whether a justification holds |
+//! | `recovery/claims.rs` | which of what is accepted may still become final |
+//! | `recovery/collector.rs` | asking, and gathering the reports |
+//! | `validator/recover.rs` | promising and reporting |
+
+pub mod claims;
+pub mod collector;
+pub mod justify;
+
+use crate::verdict::Refusal;
+use ledger::{
+    Entry, Input, Network, Output, SignedTransfer, Transfer, TransferId, VerifiedTransfer,
+};
+use rand_core::CryptoRng;
+
+pub use collector::{Collected, Collector};
+pub use justify::Unjustified;
+
+/// The refresh of a state: it goes to its own owner, and is as good as new. One state has one
+/// refresh, in whatever round it is proposed.
+pub fn refresh(network: &Network, owner: ledger::Address, input: Input) -> Transfer {
+    Transfer {
+        network: network.id,
+        epoch: network.epoch,
+        owner,
+        inputs: vec![input],
+        outputs: vec![Output::Move { input: 0, to: owner }],
+        memo: String::new(),
+    }
+}
+
+/// Whether a transfer moves one state to its own owner and does nothing else.
+pub fn is_refresh(transfer: &Transfer) -> bool {
+    let is_own =
+        |output: &Output| matches!(output, Output::Move { to, .. } if *to == transfer.owner);
+    transfer.inputs.len() == 1 && transfer.outputs.len() == 1 && is_own(&transfer.outputs[0])
+}
+
+/// An entry whose owner's signature and justification are checked. Only this is proposed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VerifiedEntry {
+    entry: Entry,
+    id: TransferId,
+}
+
+impl VerifiedEntry {
+    /// An ordinary transfer, in round 0.
+    pub fn ordinary(transfer: &VerifiedTransfer) -> Self {
+        Self { entry: Entry::ordinary(transfer.signed().clone()), id: transfer.id() }
+    }
+
+    /// Checks signature and justification. Up to some milliseconds above round 0.
+    ///
+    /// # Errors
+    /// [`Refusal::Transfer`], [`Refusal::NotJustified`].
+    pub fn verify(
+        entry: Entry,
+        network: &Network,
+        rng: &mut impl CryptoRng,
+    ) -> Result<Self, Refusal> {
+        let signed: SignedTransfer = entry.signed.clone();
+        let id = VerifiedTransfer::verify(signed)?.id();
+        if entry.round > 0 {
+            justify::check(&entry, id, network, rng).map_err(|_| Refusal::NotJustified)?;
+        }
+        Ok(Self { entry, id })
+    }
+
+    /// Takes an entry that was just checked in company, and its id.
+    ///
+    /// # Panics
+    /// When `id` is not the transfer's: an id decides about money and is computed again.
+    pub fn assume_verified(entry: Entry, id: TransferId) -> Self {
+        assert_eq!(entry.signed.transfer.id(), id);
+        Self { entry, id }
+    }
+
+    /// The entry.
+    pub fn entry(&self) -> &Entry {
+        &self.entry
+    }
+
+    /// The transfer.
+    pub fn transfer(&self) -> &Transfer {
+        &self.entry.signed.transfer
+    }
+
+    /// Its id.
+    pub fn id(&self) -> TransferId {
+        self.id
+    }
+}

@@ -1,0 +1,135 @@
+//! Tests of the collector: quorums, liars, repeats, limits.
+
+use super::*;
+use crate::recovery::justify;
+use crate::recovery::refresh;
+use crate::testkit::*;
+use crate::validator::Validator;
+use ledger::{Entry, Phase, Recover};
+
+fn recover(round: u32, positions: &[usize]) -> SignedRecover {
+    let mut states: Vec<TokenState> = positions.iter().map(|p| coin(*p).state).collect();
+    states.sort();
+    let network = network();
+    let recover = Recover { epoch: network.epoch, owner: address(0), round, states };
+    recover.sign(&network.id, &owner_key(0))
+}
+
+fn reply_of(validator: &mut Validator, signed: &SignedRecover) -> RecoverReply {
+    let step = validator.recover(0, signed);
+    let message = step.after.into_iter().next().expect("an answer").message;
+    let Message::Report(reply) = message else { panic!("a report") };
+    reply
+}
+
+#[test]
+fn a_quorum_of_reports_justifies_a_refresh() {
+    let mut collector = Collector::new(network(), 0);
+    let signed = recover(1, &[0]);
+    let step = collector.begin(0, std::slice::from_ref(&signed)).expect("there is room");
+    assert_eq!(step.now.len(), usize::from(MEMBERS));
+    for member in 0..4 {
+        let reply = reply_of(&mut validator(member), &signed);
+        assert_eq!(collector.replied(member, reply, &mut rng()).1, None);
+    }
+    let reply = reply_of(&mut validator(4), &signed);
+    let (_, collected) = collector.replied(4, reply, &mut rng());
+    let collected = collected.expect("five of seven");
+    assert!(collected.is_justified && collector.count() == 0);
+    assert_eq!(collected.advice(&coin(0).state, &[]), Advice::Refresh);
+    let fresh = refresh(&network(), address(0), coin(0)).sign(&owner_key(0));
+    let justification = collected.justification(&[]);
+    let entry = Entry { signed: fresh.clone(), round: 1, justification };
+    assert_eq!(justify::check(&entry, id(&fresh), &network(), &mut rng()), Ok(()));
+}
+
+#[test]
+fn what_one_has_accepted_is_to_be_proposed_again() {
+    let pair = pay(0, &[coin(0), coin(1)], 1, "pair");
+    let (proposal, batch) = batch(0, &[pair.clone()]);
+    let mut accepted = validator(2);
+    propose(&mut accepted, 0, &proposal);
+    certify(&mut accepted, 1, certificate(Phase::Lock, &batch, "1"));
+    let signed = recover(1, &[0, 1]);
+    let mut collector = Collector::new(network(), 0);
+    collector.begin(0, std::slice::from_ref(&signed)).expect("there is room");
+    let mut collected = None;
+    for member in [0, 1, 2, 3, 4] {
+        let mut fresh = validator(member);
+        let asked = if member == 2 { &mut accepted } else { &mut fresh };
+        let reply = reply_of(asked, &signed);
+        collected = collector.replied(member, reply, &mut rng()).1;
+    }
+    let collected = collected.expect("five of seven");
+    let advice = collected.advice(&coin(0).state, &[]);
+    assert_eq!(advice, Advice::Again(Box::new(pair.clone())));
+    let entry = Entry { signed: pair, round: 1, justification: collected.justification(&[]) };
+    let found = justify::check(&entry, id(&entry.signed), &network(), &mut rng());
+    assert_eq!(found, Ok(()));
+}
+
+#[test]
+fn liars_are_blamed_and_do_not_count() {
+    let signed = recover(1, &[0]);
+    let mut collector = Collector::new(network(), 0);
+    collector.begin(0, std::slice::from_ref(&signed)).expect("there is room");
+    let good = reply_of(&mut validator(1), &signed);
+    let mut lie = |from: u16, change: &dyn Fn(&mut RecoverReply)| {
+        let mut reply = good.clone();
+        change(&mut reply);
+        let (step, collected) = collector.replied(from, reply, &mut rng());
+        assert!(collected.is_none());
+        step.blame.len()
+    };
+    fn report(reply: &mut RecoverReply) -> &mut SignedReport {
+        reply.report.as_mut().expect("it has one")
+    }
+    assert_eq!(lie(2, &|_| {}), 1, "another one's report");
+    assert_eq!(lie(1, &|r| report(r).signature.0[0] ^= 1), 1);
+    assert_eq!(lie(1, &|r| report(r).report.round = 2), 1);
+    let claim = Accepted { round: 0, transfer: TransferId::default() };
+    let unproven = |r: &mut RecoverReply| {
+        let network = network();
+        let mut changed = report(r).report.clone();
+        changed.claims[0].accepted = Some(claim);
+        r.report = Some(changed.sign(&network.id, 1, &member_key(1)));
+    };
+    assert_eq!(lie(1, &unproven), 1);
+    assert_eq!(lie(1, &|r| r.recover = Digest::default()), 0, "about nothing");
+    assert_eq!(lie(1, &|_| {}), 0, "the truth");
+}
+
+#[test]
+fn refusals_name_the_round_and_the_spender() {
+    // No member of the quorum whose votes are made up below.
+    let mut later = validator(6);
+    reply_of(&mut later, &recover(3, &[0]));
+    let spent = pay_coin(1, "");
+    let (proposal, batch) = batch(0, &[spent.clone()]);
+    propose(&mut later, 0, &proposal);
+    certify(&mut later, 1, certificate(Phase::Commit, &batch, "1"));
+    let signed = recover(1, &[0, 1, 2]);
+    let mut collector = Collector::new(network(), 0);
+    collector.begin(0, std::slice::from_ref(&signed)).expect("there is room");
+    let reply = reply_of(&mut later, &signed);
+    assert_eq!(reply.withheld.len(), 2);
+    assert_eq!(collector.replied(6, reply, &mut rng()).1, None);
+    let (_, late) = collector.tick(COLLECT_US);
+    assert_eq!(late[0].promised, 3);
+    assert_eq!(late[0].spent.get(&coin(1).state), Some(&id(&spent)));
+    assert!(!late[0].is_justified);
+}
+
+#[test]
+fn who_is_silent_is_asked_again_and_the_room_is_bounded() {
+    let signed = recover(1, &[0]);
+    let mut collector = Collector::new(network(), 0);
+    collector.begin(0, std::slice::from_ref(&signed)).expect("there is room");
+    let reply = reply_of(&mut validator(1), &signed);
+    collector.replied(1, reply, &mut rng());
+    let (step, late) = collector.tick(COLLECT_REPEAT_US);
+    assert_eq!((step.now.len(), late.len()), (usize::from(MEMBERS) - 1, 0));
+    assert_eq!(collector.tick(COLLECT_REPEAT_US + 1).0.now.len(), 0);
+    let many: Vec<SignedRecover> = vec![signed; COLLECTING_MAX];
+    assert!(collector.begin(0, &many).is_none());
+}

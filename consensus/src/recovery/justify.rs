@@ -1,0 +1,156 @@
+//! Whether an entry may stand in a round above 0: for every input state a quorum of reports for
+//! that round, and over all of them together the highest accepted transfer that may still live is
+//! this very transfer, or there is none and it is a refresh (protocol §4).
+//!
+//! It rests on nothing of this node's but the genesis, so everybody finds the same.
+
+use super::claims::{Highest, Proven, highest};
+use super::is_refresh;
+use ledger::key::{Signed, verify_batch};
+use ledger::{
+    Accepted, Canonical, DecodeError, Entry, Justification, Network, SignedReport, TokenState,
+    TransferId,
+};
+use rand_core::CryptoRng;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Why a justification does not hold.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unjustified {
+    /// Its bytes are none.
+    #[error("the justification can't be read: {0}")]
+    Decode(#[from] DecodeError),
+    /// A report that is not a member's, or of another round or epoch.
+    #[error("a report of member {0} is not valid for this round")]
+    BadReport(u16),
+    /// A member that says two things of one state in one round.
+    #[error("member {0} reports twice of one state, and not the same")]
+    TwoReports(u16),
+    /// A Lock certificate or a receipt that proves nothing.
+    #[error("a proof in the justification does not hold")]
+    BadProof,
+    /// What a member claims to have accepted is not proven by a Lock certificate of a lower round.
+    #[error("member {0} claims an accept that nothing proves")]
+    NoProof(u16),
+    /// The reports of a state do not reach the quorum.
+    #[error("the reports of token {} do not reach the quorum", .0.token)]
+    NoQuorum(TokenState),
+    /// Another transfer is accepted higher and may still become final.
+    #[error("transfer {} is accepted in round {} and goes first", .0.transfer, .0.round)]
+    Higher(Accepted),
+    /// Nothing is accepted, and only a refresh may be proposed then.
+    #[error("nothing is accepted, so only a refresh of one state may be proposed")]
+    NoRefresh,
+}
+
+/// Checks the justification of `entry`, whose transfer's id is `id`. The owner's signature, and
+/// whether the inputs are what they say, are for the caller. About 0.3 ms for five reports without
+/// accepts; one signature batch more for each proof.
+///
+/// # Errors
+/// Every [`Unjustified`].
+///
+/// # Panics
+/// In round 0, which needs none.
+pub fn check(
+    entry: &Entry,
+    id: TransferId,
+    network: &Network,
+    rng: &mut impl CryptoRng,
+) -> Result<(), Unjustified> {
+    assert!(entry.round > 0);
+    let found = Justification::from_bytes(&entry.justification)?;
+    check_reports(&found.reports, entry.round, network, rng)?;
+    let proven = check_proofs(&found, network, rng)?;
+    let states: BTreeSet<TokenState> =
+        entry.signed.transfer.inputs.iter().map(|input| input.state).collect();
+    let claims = claims_of(&found.reports, &states, &proven, network)?;
+    match highest(&claims, &proven, Some(id)) {
+        Highest::None if is_refresh(&entry.signed.transfer) => Ok(()),
+        Highest::None => Err(Unjustified::NoRefresh),
+        Highest::One(accepted) if accepted.transfer == id => Ok(()),
+        Highest::One(accepted) | Highest::Torn(accepted, _) => Err(Unjustified::Higher(accepted)),
+    }
+}
+
+/// Round, epoch and every signature.
+fn check_reports(
+    reports: &[SignedReport],
+    round: u32,
+    network: &Network,
+    rng: &mut impl CryptoRng,
+) -> Result<(), Unjustified> {
+    let mut statements = Vec::new();
+    for signed in reports {
+        let bad = Unjustified::BadReport(signed.member);
+        let member = network.committee.member(signed.member).ok_or(bad.clone())?;
+        if signed.report.round != round || signed.report.epoch != network.epoch {
+            return Err(bad);
+        }
+        statements.push((member.key, signed.report.statement(&network.id)));
+    }
+    let items: Vec<Signed<'_>> = reports
+        .iter()
+        .zip(&statements)
+        .map(|(signed, (key, message))| Signed { key: *key, signature: signed.signature, message })
+        .collect();
+    let valid = verify_batch(&items, rng);
+    match valid.iter().position(|valid| !valid) {
+        Some(index) => Err(Unjustified::BadReport(reports[index].member)),
+        None => Ok(()),
+    }
+}
+
+fn check_proofs(
+    found: &Justification,
+    network: &Network,
+    rng: &mut impl CryptoRng,
+) -> Result<Proven, Unjustified> {
+    let mut proven = Proven::default();
+    for lock in &found.locks {
+        let accepted = lock.verify(network, rng).map_err(|_| Unjustified::BadProof)?;
+        proven.add_lock(accepted, &lock.signed.transfer);
+    }
+    for receipt in &found.receipts {
+        let verified = receipt.verify(network, rng).map_err(|_| Unjustified::BadProof)?;
+        proven.add_final(verified.id(), verified.transfer().transfer());
+    }
+    Ok(proven)
+}
+
+/// All that is claimed of these states, when a quorum has reported of each. A member counts once a
+/// state.
+fn claims_of(
+    reports: &[SignedReport],
+    states: &BTreeSet<TokenState>,
+    proven: &Proven,
+    network: &Network,
+) -> Result<BTreeSet<Accepted>, Unjustified> {
+    let mut said: BTreeMap<TokenState, BTreeMap<u16, Option<Accepted>>> = BTreeMap::new();
+    for signed in reports {
+        let member = signed.member;
+        for claim in signed.report.claims.iter().filter(|claim| states.contains(&claim.state)) {
+            if let Some(accepted) = &claim.accepted {
+                let is_before = accepted.round < signed.report.round;
+                if !is_before || !proven.has_locked(accepted, &claim.state) {
+                    return Err(Unjustified::NoProof(member));
+                }
+            }
+            let known = said.entry(claim.state).or_default().insert(member, claim.accepted);
+            if known.is_some_and(|known| known != claim.accepted) {
+                return Err(Unjustified::TwoReports(member));
+            }
+        }
+    }
+    for state in states {
+        let members = said.get(state).into_iter().flat_map(BTreeMap::keys);
+        let weight: u64 = members.map(|member| network.committee.weight(*member)).sum();
+        if weight < network.committee.quorum() {
+            return Err(Unjustified::NoQuorum(*state));
+        }
+    }
+    Ok(said.into_values().flat_map(BTreeMap::into_values).flatten().collect())
+}
+
+#[cfg(test)]
+mod tests;

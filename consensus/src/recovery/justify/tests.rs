@@ -1,0 +1,158 @@
+//! Tests of justifications: which may stand, and what each lie comes to.
+
+use super::*;
+use crate::recovery::refresh;
+use crate::testkit::*;
+use ledger::{Claim, Justification, LockProof, Phase, Receipt, Report, SignedTransfer};
+
+fn report(member: u16, round: u32, claims: &[(usize, Option<Accepted>)]) -> SignedReport {
+    let mut claims: Vec<Claim> = claims
+        .iter()
+        .map(|(position, accepted)| Claim { state: coin(*position).state, accepted: *accepted })
+        .collect();
+    claims.sort_by_key(|claim| claim.state);
+    let network = network();
+    let report = Report { epoch: network.epoch, round, claims };
+    report.sign(&network.id, member, &member_key(member))
+}
+
+fn reports(claims: &[(usize, Option<Accepted>)]) -> Vec<SignedReport> {
+    QUORUM.iter().map(|member| report(*member, 2, claims)).collect()
+}
+
+/// A Lock certificate of a transfer in a round.
+fn lock(signed: &SignedTransfer, round: u32) -> (Accepted, LockProof) {
+    let mut entry = Entry::ordinary(signed.clone());
+    entry.round = round;
+    if round > 0 {
+        entry.justification = vec![0];
+    }
+    let (_, batch) = of_entries(0, vec![entry]);
+    let checked = certificate(Phase::Lock, &batch, "1");
+    let proof = batch.lock_proof(0, checked.certificate());
+    (Accepted { round, transfer: id(signed) }, proof)
+}
+
+fn receipt(signed: &SignedTransfer) -> Receipt {
+    let (_, batch) = batch(0, &[signed.clone()]);
+    batch.receipt(0, certificate(Phase::Commit, &batch, "1").certificate())
+}
+
+fn refreshed(position: usize) -> SignedTransfer {
+    let owner = u8::try_from(position / TOKENS).expect("a few owners");
+    refresh(&network(), address(owner), coin(position)).sign(&owner_key(owner))
+}
+
+/// The finding on `signed` in round 2.
+fn found(signed: &SignedTransfer, justification: &Justification) -> Result<(), Unjustified> {
+    let entry = Entry { signed: signed.clone(), round: 2, justification: justification.to_bytes() };
+    check(&entry, id(signed), &network(), &mut rng())
+}
+
+fn with(reports: Vec<SignedReport>, locks: &[&LockProof]) -> Justification {
+    let locks = locks.iter().map(|lock| (*lock).clone()).collect();
+    Justification { reports, locks, receipts: Vec::new() }
+}
+
+#[test]
+fn with_nothing_accepted_a_refresh_may_stand_and_nothing_else() {
+    let good = with(reports(&[(0, None)]), &[]);
+    assert_eq!(found(&refreshed(0), &good), Ok(()));
+    assert_eq!(found(&pay_coin(0, ""), &good), Err(Unjustified::NoRefresh));
+    let two = with(reports(&[(0, None), (1, None)]), &[]);
+    let pair = pay(0, &[coin(0), coin(1)], 0, "to herself");
+    assert_eq!(found(&pair, &two), Err(Unjustified::NoRefresh));
+}
+
+#[test]
+fn every_state_needs_a_quorum_of_distinct_members() {
+    let state = coin(0).state;
+    let mut four = reports(&[(0, None)]);
+    four.pop();
+    let short = Err(Unjustified::NoQuorum(state));
+    assert_eq!(found(&refreshed(0), &with(four.clone(), &[])), short);
+    four.push(four[0].clone());
+    assert_eq!(found(&refreshed(0), &with(four, &[])), short, "one member twice");
+    let (accepted, proof) = lock(&pay(0, &[coin(0), coin(1)], 1, ""), 0);
+    let one_state = with(reports(&[(0, Some(accepted))]), &[&proof]);
+    let again = Err(Unjustified::NoQuorum(coin(1).state));
+    assert_eq!(found(&proof.signed, &one_state), again, "the other state is left out");
+}
+
+#[test]
+fn the_highest_accepted_is_proposed_again_and_nothing_else() {
+    let (low, low_proof) = lock(&pay_coin(0, "low"), 0);
+    let (high, high_proof) = lock(&pay_coin(0, "high"), 1);
+    let mut mixed = reports(&[(0, None)]);
+    mixed[1] = report(1, 2, &[(0, Some(low))]);
+    let only_low = with(mixed.clone(), &[&low_proof]);
+    assert_eq!(found(&low_proof.signed, &only_low), Ok(()));
+    assert_eq!(found(&refreshed(0), &only_low), Err(Unjustified::Higher(low)));
+    mixed[3] = report(3, 2, &[(0, Some(high))]);
+    let both = with(mixed, &[&low_proof, &high_proof]);
+    assert_eq!(found(&high_proof.signed, &both), Ok(()));
+    assert_eq!(found(&low_proof.signed, &both), Err(Unjustified::Higher(high)));
+    assert_eq!(found(&refreshed(0), &both), Err(Unjustified::Higher(high)));
+}
+
+#[test]
+fn highest_is_taken_over_all_states_together() {
+    let (pair, pair_proof) = lock(&pay(0, &[coin(0), coin(1)], 1, "pair"), 0);
+    let (other, other_proof) = lock(&pay_coin(1, "other"), 1);
+    let claims = [(0, Some(pair)), (1, Some(other))];
+    let proofs = with(reports(&claims), &[&pair_proof, &other_proof]);
+    assert_eq!(found(&pair_proof.signed, &proofs), Err(Unjustified::Higher(other)));
+    // The other one's higher certificate ends the pair: state 0 may be refreshed.
+    assert_eq!(found(&refreshed(0), &proofs), Ok(()));
+    assert_eq!(found(&other_proof.signed, &proofs), Ok(()));
+}
+
+#[test]
+fn a_receipt_ends_what_was_accepted_of_another_state() {
+    let (pair, pair_proof) = lock(&pay(0, &[coin(0), coin(1)], 1, "pair"), 0);
+    let mut found_so = with(reports(&[(0, Some(pair))]), &[&pair_proof]);
+    assert_eq!(found(&refreshed(0), &found_so), Err(Unjustified::Higher(pair)));
+    found_so.receipts.push(receipt(&pay_coin(1, "spent it")));
+    assert_eq!(found(&refreshed(0), &found_so), Ok(()));
+    found_so.receipts[0] = receipt(&pay_coin(2, "spent another"));
+    assert_eq!(found(&refreshed(0), &found_so), Err(Unjustified::Higher(pair)));
+    found_so.receipts[0].count += 1;
+    assert_eq!(found(&refreshed(0), &found_so), Err(Unjustified::BadProof));
+}
+
+#[test]
+fn lies_are_refused() {
+    let (accepted, proof) = lock(&pay_coin(0, "one"), 0);
+    let claim = [(0, Some(accepted))];
+    let check = |reports: Vec<SignedReport>, locks: &[&LockProof]| {
+        found(&proof.signed, &with(reports, locks))
+    };
+    assert_eq!(check(reports(&claim), &[&proof]), Ok(()));
+    assert_eq!(check(reports(&claim), &[]), Err(Unjustified::NoProof(0)));
+    let (_, elsewhere) = lock(&pay_coin(1, "one"), 0);
+    assert_eq!(check(reports(&claim), &[&elsewhere]), Err(Unjustified::NoProof(0)));
+    let changed = |change: fn(&mut SignedReport)| {
+        let mut list = reports(&claim);
+        change(&mut list[2]);
+        check(list, &[&proof])
+    };
+    assert_eq!(changed(|r| r.signature.0[0] ^= 1), Err(Unjustified::BadReport(2)));
+    assert_eq!(changed(|r| r.member = 3), Err(Unjustified::BadReport(3)));
+    assert_eq!(changed(|r| r.member = 7), Err(Unjustified::BadReport(7)));
+    assert_eq!(changed(|r| r.report.epoch += 1), Err(Unjustified::BadReport(2)));
+    let mut other_round = reports(&claim);
+    other_round[4] = report(4, 3, &claim);
+    assert_eq!(check(other_round, &[&proof]), Err(Unjustified::BadReport(4)));
+    let mut two = reports(&claim);
+    two.push(report(4, 2, &[(0, None)]));
+    assert_eq!(check(two, &[&proof]), Err(Unjustified::TwoReports(4)));
+    let (late, late_proof) = lock(&pay_coin(0, "one"), 2);
+    let future = check(reports(&[(0, Some(late))]), &[&late_proof]);
+    assert_eq!(future, Err(Unjustified::NoProof(0)), "accepted in the round it reports for");
+    let mut broken = proof.clone();
+    broken.round = 1;
+    assert_eq!(check(reports(&claim), &[&broken]), Err(Unjustified::BadProof));
+    let entry = Entry { signed: pay_coin(0, ""), round: 1, justification: vec![1] };
+    let bytes = super::check(&entry, id(&entry.signed), &network(), &mut rng());
+    assert!(matches!(bytes, Err(Unjustified::Decode(_))));
+}

@@ -6,11 +6,15 @@
 #[path = "../src/testkit.rs"]
 mod testkit;
 
-use consensus::message::{Message, Progress, Reply, Request};
-use consensus::record::{Certified, Closed, Locked};
+use consensus::lock::Held;
+use consensus::message::{Message, Progress, RecoverReply, Reply, Request, Withheld, WithheldKind};
+use consensus::record::{Certified, Closed, Locked, Promise, Promised};
 use consensus::verdict::{Refused, RefusedKind};
 use consensus::{Answer, AppliedBatch, AppliedLine, Evidence, Record, codec, evidence};
-use ledger::{BatchId, Canonical, Digest, Phase, TokenId, TransferId};
+use ledger::{
+    Accepted, BatchId, Canonical, Claim, Digest, Phase, Recover, Report, SignedRecover, TokenId,
+    TransferId,
+};
 use std::fmt::Debug;
 use std::fmt::Write as _;
 use std::{env, fs, path::PathBuf};
@@ -88,6 +92,51 @@ fn messages() {
     check_object("message-progress", &Message::Progress(progress));
 }
 
+/// A `Recover` of one state, and the answer of a member that has accepted something of it.
+fn recovering() -> (SignedRecover, RecoverReply) {
+    let (_, batch) = batch(0, &[pay_coin(0, "a memo")]);
+    let network = network();
+    let (state, other) = (coin(0).state, coin(1).state);
+    let recover = Recover { epoch: 3, owner: address(0), round: 1, states: vec![state] };
+    let signed = recover.sign(&network.id, &owner_key(0));
+    let lock = batch.lock_proof(0, certificate(Phase::Lock, &batch, "1").certificate());
+    let accepted = Some(Accepted { round: 0, transfer: batch.ids()[0] });
+    let report = Report { epoch: 3, round: 1, claims: vec![Claim { state, accepted }] };
+    let reply = RecoverReply {
+        recover: signed.recover.id(),
+        report: Some(report.sign(&network.id, 1, &member_key(1))),
+        locks: vec![lock],
+        withheld: vec![Withheld {
+            state: other,
+            kind: WithheldKind::Promised,
+            round: 2,
+            transfer: TransferId::default(),
+        }],
+    };
+    (signed, reply)
+}
+
+#[test]
+fn recovery() {
+    let (signed, reply) = recovering();
+    check_object("message-recover", &Message::Recover(vec![signed]));
+    check_object(
+        "justification",
+        &ledger::Justification {
+            reports: reply.report.clone().into_iter().collect(),
+            locks: reply.locks.clone(),
+            receipts: Vec::new(),
+        },
+    );
+    check_object("message-report", &Message::Report(reply));
+    let held = Held { round: 0, transfer: TransferId(Digest([1; 32])), batch: Default::default() };
+    let promises = vec![
+        Promise { state: coin(0).state, accepted: Some(held) },
+        Promise { state: coin(1).state, accepted: None },
+    ];
+    check_record("record-promised", &Record::Promised(Promised { round: 2, promises }));
+}
+
 #[test]
 fn requests_and_replies() {
     let (batch, transfer) = (BatchId(Digest([1; 32])), TransferId(Digest([2; 32])));
@@ -127,7 +176,7 @@ fn records() {
     assert_eq!(Record::read(0, &[]), Ok(None));
     let closed = Closed { batches: vec![BatchId(Digest([1; 32])), BatchId(Digest([2; 32]))] };
     check_record("record-closed", &Record::Closed(closed));
-    assert_eq!(Record::read(7, &[]), Ok(None));
+    assert_eq!(Record::read(8, &[]), Ok(None));
 }
 
 #[test]

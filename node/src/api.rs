@@ -20,6 +20,7 @@ mod input;
 mod ledger_log;
 pub mod limits;
 mod openapi;
+mod recoveries;
 mod serve;
 mod status;
 mod transfers;
@@ -102,6 +103,8 @@ impl Api {
             .route("/v1/transfers", post(transfers::submit))
             .route("/v1/transfers/batch", post(transfers::submit_batch))
             .route("/v1/transfers/{id}", get(transfers::transfer))
+            .route("/v1/recoveries", post(recoveries::recover))
+            .route("/v1/recoveries/entries", post(recoveries::propose))
             .route("/v1/receipts/{id}", get(transfers::receipt))
             .route("/v1/batches", get(ledger_log::batches))
             .route("/v1/batches/{id}", get(ledger_log::batch))

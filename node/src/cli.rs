@@ -16,6 +16,7 @@ mod manual;
 mod network;
 mod progress;
 mod receipt;
+mod recover;
 mod run;
 mod send;
 pub mod settings;
@@ -82,6 +83,7 @@ fn asking(context: &Context, command: Command) -> Result<Answer, Failure> {
         Command::Tx(command) => context.block_on(tx::tx(context, &command)),
         Command::Token(command) => context.block_on(token::token(context, &command)),
         Command::Bench(BenchCommand::Load(args)) => context.block_on(bench::load(context, &args)),
+        Command::Recover(args) => context.block_on(recover::recover(context, &args)),
         Command::Content(command) => context.block_on(content::content(context, &command)),
         Command::Status => context.block_on(network::status(context)),
         Command::Health => context.block_on(network::health(context)),

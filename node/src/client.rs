@@ -10,6 +10,7 @@
 mod answer;
 mod connection;
 mod content;
+mod recover;
 mod submit;
 
 use crate::error::{Failure, NOT_FOUND, UNREACHABLE, USAGE};

@@ -8,11 +8,13 @@
 //! | `driver.rs` | the loop and what comes in |
 //! | `driver/execute.rs` | what a step asks for, in order |
 //! | `driver/held.rs` | clients' transfers that can't be proposed yet |
+//! | `driver/recoveries.rs` | rounds above 0, for owners |
 //! | `driver/serve.rs` | answers to peers' questions |
 //! | `driver/upkeep.rs` | what time brings: repeats, peers, checkpoints |
 
 mod execute;
 mod held;
+mod recoveries;
 mod serve;
 mod upkeep;
 
@@ -22,14 +24,15 @@ use crate::pipeline::{Admission, Done, Pipeline};
 use crate::sync::{Fetched, Sync};
 use crate::transport::{Inbound, Transport};
 use consensus::{
-    AppliedBatch, Batch, CheckedCertificate, Message, Outgoing, Proposal, Proposer, Step,
-    TransferReport, codec,
+    AppliedBatch, Batch, CheckedCertificate, Collected, Message, Outgoing, Proposal, Proposer,
+    Step, TransferReport, codec,
 };
 use execute::Gated;
 use held::Held;
-use ledger::{SignedTransfer, TransferId};
+use ledger::{Entry, SignedRecover, TransferId};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
+use recoveries::Recoveries;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -54,14 +57,21 @@ const STOP_WAIT: Duration = Duration::from_millis(1_000);
 pub enum Command {
     /// Judge a client's transfer and propose it.
     Submit {
-        /// The transfer.
-        signed: SignedTransfer,
+        /// The transfer, in round 0 or with its justification.
+        entry: Entry,
         /// Its id.
         id: TransferId,
         /// Its size, counted in `Shared::queued_bytes`.
         bytes: usize,
         /// When it came.
         admitted: Instant,
+    },
+    /// Ask all members to promise a round, and gather what they report.
+    Recover {
+        /// What owners ask, their signatures checked.
+        recovers: Vec<SignedRecover>,
+        /// Where what came of each goes, as it comes.
+        collected: mpsc::Sender<Collected>,
     },
     /// End the node.
     Stop,
@@ -87,6 +97,7 @@ pub struct Driver {
     proposer: Proposer,
     sync: Sync,
     held: Held,
+    recoveries: Recoveries,
     durable: watch::Receiver<Durable>,
     /// Steps whose records are handed to the journal and whose other parts are still to be done.
     steps: VecDeque<Step>,
@@ -114,6 +125,7 @@ impl Driver {
         sync: Sync,
     ) -> Self {
         let durable = shared.store.journal().watch();
+        let recoveries = Recoveries::new(shared.network.clone(), shared.member);
         Self {
             shared,
             transport,
@@ -121,6 +133,7 @@ impl Driver {
             proposer,
             sync,
             held: Held::default(),
+            recoveries,
             durable,
             steps: VecDeque::new(),
             later: Vec::new(),
@@ -201,8 +214,14 @@ impl Driver {
     fn commands(&mut self, first: Command, rest: &mut mpsc::Receiver<Command>) {
         let mut group = Vec::new();
         let mut next = Some(first);
-        while let Some(Command::Submit { signed, id, bytes, admitted }) = next {
-            group.push(Admission { signed, id, admitted, bytes });
+        while let Some(command) = next {
+            match command {
+                Command::Submit { entry, id, bytes, admitted } => {
+                    group.push(Admission { entry, id, admitted, bytes });
+                }
+                Command::Recover { recovers, collected } => self.recover(recovers, collected),
+                Command::Stop => break,
+            }
             next = if group.len() < GROUP_MAX { rest.try_recv().ok() } else { None };
         }
         if group.is_empty() {
@@ -279,6 +298,13 @@ impl Driver {
                 let own = self.progress();
                 self.sync.progress(from, progress, &own);
             }
+            Message::Recover(recovers) => {
+                for signed in recovers {
+                    let step = self.shared.validator.write().recover(from, &signed);
+                    self.take(step);
+                }
+            }
+            Message::Report(reply) => self.reported(from, reply),
         }
     }
 

@@ -12,9 +12,12 @@ use crate::ipfs::foreign::ForeignReceipts;
 use crate::ipfs::trust::Trust;
 use crate::metrics::Metrics;
 use crate::store::{Silence, Store, StoreError};
-use consensus::{AppliedBatch, Evidence, Validator};
-use ledger::{BatchId, Canonical, Name, Network, Receipt, SignedTransfer, TransferId};
+use consensus::{AppliedBatch, Collected, Evidence, Validator};
+use ledger::{
+    BatchId, Canonical, Digest, Name, Network, Receipt, SignedRecover, SignedTransfer, TransferId,
+};
 use parking_lot::RwLock;
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -113,21 +116,49 @@ impl Handle {
     /// # Errors
     /// `no_quorum` (nothing was proposed), `overloaded`, `store_failed`.
     pub async fn submit(&self, signed: SignedTransfer) -> Result<TransferId, Failure> {
-        let id = signed.transfer.id();
+        self.submit_entry(ledger::Entry::ordinary(signed)).await
+    }
+
+    /// The same for an entry of any round.
+    ///
+    /// # Errors
+    /// As [`Handle::submit`].
+    pub async fn submit_entry(&self, entry: ledger::Entry) -> Result<TransferId, Failure> {
+        let id = entry.signed.transfer.id();
         if self.shared.board.get(&id).is_some_and(|entry| entry.status == Status::Final) {
             return Ok(id);
         }
         self.can_propose()?;
         let permit = self.commands.try_reserve().map_err(|_| overloaded())?;
-        let bytes = signed.to_bytes().len();
+        let bytes = entry.to_bytes().len();
         let queued = self.shared.queued_bytes.fetch_add(bytes, Ordering::SeqCst);
         if queued + bytes > QUEUED_BYTES_MAX {
             self.shared.queued_bytes.fetch_sub(bytes, Ordering::SeqCst);
             return Err(overloaded());
         }
-        self.shared.board.submitted(id, &signed, bytes);
-        permit.send(Command::Submit { signed, id, bytes, admitted: Instant::now() });
+        self.shared.board.submitted(id, &entry.signed, bytes);
+        permit.send(Command::Submit { entry, id, bytes, admitted: Instant::now() });
         Ok(id)
+    }
+
+    /// Asks all validators for rounds above 0, and gathers what they report: one for each
+    /// `Recover`, in that order. The owners' signatures are checked by the caller. Takes up to
+    /// some seconds when validators are silent.
+    ///
+    /// # Errors
+    /// `no_quorum`, `overloaded`, `store_failed`.
+    pub async fn recover(&self, recovers: Vec<SignedRecover>) -> Result<Vec<Collected>, Failure> {
+        self.can_propose()?;
+        let ids: Vec<Digest> = recovers.iter().map(|signed| signed.recover.id()).collect();
+        let permit = self.commands.try_reserve().map_err(|_| overloaded())?;
+        let (collected_in, mut collected) = tokio::sync::mpsc::channel(ids.len().max(1));
+        permit.send(Command::Recover { recovers, collected: collected_in });
+        let mut found = HashMap::new();
+        while let Some(one) = collected.recv().await {
+            found.insert(one.recover.recover.id(), one);
+        }
+        let rows: Option<Vec<Collected>> = ids.iter().map(|id| found.get(id).cloned()).collect();
+        rows.ok_or_else(overloaded)
     }
 
     /// Whether a proposal could become final now.

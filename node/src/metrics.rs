@@ -47,6 +47,10 @@ pub struct Metrics {
     pub dropped: Gauge,
     /// 1 while this node votes.
     pub voting: Gauge,
+    /// `Recover`s that reports were gathered for.
+    pub recoveries: Counter,
+    /// Orphaned batches proposed again.
+    pub orphans: Counter,
     dht_checks: Family<Labels, Counter>,
     dht_proofs: Family<Labels, Counter>,
     announced: Family<Labels, Counter>,
@@ -74,6 +78,8 @@ impl Default for Metrics {
             queued: Gauge::default(),
             dropped: Gauge::default(),
             voting: Gauge::default(),
+            recoveries: Counter::default(),
+            orphans: Counter::default(),
             dht_checks: Family::default(),
             dht_proofs: Family::default(),
             announced: Family::default(),
@@ -105,6 +111,12 @@ impl Metrics {
         r.register("dht_checks", "Transfers checked with the DHT", self.dht_checks.clone());
         r.register("dht_proofs", "Providers asked for proofs", self.dht_proofs.clone());
         r.register("announced_keys", "Spent states announced", self.announced.clone());
+        r.register(
+            "recoveries",
+            "Recovers that reports were gathered for",
+            self.recoveries.clone(),
+        );
+        r.register("orphans", "Orphaned batches proposed again", self.orphans.clone());
         r.register("voting", "1 while this node votes", self.voting.clone());
         self.dht = dht::DhtMetrics::register(r);
     }

@@ -39,7 +39,7 @@ pub use open::{OpenError, Opened, open};
 pub use silence::{Cause, Silence};
 pub use verify::{StoreReport, verify};
 
-/// Kind of the journal's checkpoint records; the consensus' kinds are 1 to 5.
+/// Kind of the journal's checkpoint records; the consensus' kinds are 1 to 7.
 const CHECKPOINT_KIND: u8 = 10;
 
 /// What reading the store can lead to.
@@ -158,7 +158,7 @@ impl Store {
                 lines.push(line);
             }
             Record::Evidence(evidence) => self.evidence.write().push(evidence.clone()),
-            Record::Locked(_) | Record::Accepted(_) | Record::Closed(_) => {}
+            Record::Locked(_) | Record::Accepted(_) | Record::Closed(_) | Record::Promised(_) => {}
         }
         Ok(())
     }

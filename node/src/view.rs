@@ -12,6 +12,7 @@ mod dht;
 mod network;
 mod problem;
 mod receipt;
+mod recovery;
 mod token;
 mod transfer;
 
@@ -32,6 +33,7 @@ pub use network::{
 };
 pub use problem::{ErrorBody, failure_of_problem};
 pub use receipt::{RECEIPT_FILE_BYTES_MAX, ReceiptDocument, verify_bytes};
+pub use recovery::{RecoveredState, RecoveriesDocument, RecoveryRow};
 pub use token::{HistoryDocument, HistoryRow, TokenDocument, TokenRow, TokensDocument};
 pub use transfer::{
     LockSplit, OutcomeRow, OutcomesDocument, StagesUs, TransferDocument, VotesOf, failure_of,

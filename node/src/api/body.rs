@@ -10,8 +10,11 @@ use axum::body::HttpBody;
 use axum::extract::Request;
 use axum::http::header::CONTENT_TYPE;
 use bytes::Bytes;
+use consensus::limits::{RECOVER_STATES_MAX, RECOVERS_MAX};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use ledger::{Canonical, Network, SignedTransfer, TransferId};
+use ledger::{
+    Canonical, Entry, Network, Reader, SignedRecover, SignedTransfer, TransferError, TransferId,
+};
 use serde::Deserialize;
 use serde_json::json;
 use tokio::sync::OwnedSemaphorePermit;
@@ -69,6 +72,61 @@ pub(super) async fn many_transfers(api: &Api, request: Request) -> Result<Vec<De
         Ok(slices.into_iter().map(|bytes| decode(bytes, network)).collect())
     })
     .await?
+}
+
+/// The `Recover`s of a body, a canonical list, each signed by its owner for this network.
+pub(super) async fn recovers(api: &Api, request: Request) -> Result<Vec<SignedRecover>, Failure> {
+    let body = read(api, request, TRANSFER_BODY_BYTES_MAX).await?;
+    api.blocking(move |handle| {
+        let network = &handle.shared.network;
+        let mut reader = Reader::new(&body.bytes);
+        let recovers: Vec<SignedRecover> = reader
+            .list("recovers", RECOVERS_MAX, 184)
+            .map_err(|error| malformed(format!("not a list of recovers: {error}")))?;
+        let states: usize = recovers.iter().map(|signed| signed.recover.states.len()).sum();
+        if recovers.is_empty() || reader.left() > 0 || states > RECOVER_STATES_MAX {
+            let what =
+                format!("1 to {RECOVERS_MAX} recovers of {RECOVER_STATES_MAX} states in all");
+            return Err(malformed(what));
+        }
+        let is_ours = |signed: &SignedRecover| {
+            signed.recover.epoch == network.epoch && signed.is_signed(&network.id)
+        };
+        match recovers.iter().position(|signed| !is_ours(signed)) {
+            None => Ok(recovers),
+            Some(index) => {
+                let what = format!("its owner did not sign recover {index} for this network");
+                Err(Failure::new(
+                    refused_transfer(&TransferError::BadSignature),
+                    what + "; nothing was asked",
+                ))
+            }
+        }
+    })
+    .await?
+}
+
+/// The entries of a batch body, each above round 0 with its justification.
+pub(super) async fn many_entries(api: &Api, request: Request) -> Result<Vec<Entry>, Failure> {
+    let body = read(api, request, BATCH_BODY_BYTES_MAX).await?;
+    api.blocking(move |handle| {
+        let slices = split(&body.bytes)?;
+        let network = &handle.shared.network;
+        slices.into_iter().map(|bytes| decode_entry(bytes, network)).collect()
+    })
+    .await?
+}
+
+fn decode_entry(bytes: &[u8], network: &Network) -> Result<Entry, Failure> {
+    let entry =
+        Entry::from_bytes(bytes).map_err(|error| malformed(format!("no entry: {error}")))?;
+    if entry.round == 0 {
+        return Err(malformed("an entry of round 0 goes to /v1/transfers"));
+    }
+    entry.signed.transfer.check(network).map_err(|error| {
+        Failure::new(refused_transfer(&error), format!("{error}; nothing was proposed"))
+    })?;
+    Ok(entry)
 }
 
 async fn read(api: &Api, request: Request, bytes_max: usize) -> Result<Body, Failure> {

@@ -17,6 +17,8 @@ pub(super) const ROUTES: &[(&str, &str, &str, &[&str])] = &[
     ("post", "/v1/transfers", "Send one signed transfer", &["wait"]),
     ("post", "/v1/transfers/batch", "Send up to 4,096 signed transfers", &["wait"]),
     ("get", "/v1/transfers/{id}", "What became of a transfer", &["wait"]),
+    ("post", "/v1/recoveries", "Ask for a round above 0 for an owner's states", &[]),
+    ("post", "/v1/recoveries/entries", "Propose transfers in rounds above 0", &["wait"]),
     ("get", "/v1/receipts/{id}", "The proof that a transfer is final", &[]),
     ("get", "/v1/batches", "The applied log", &["after", "limit"]),
     ("get", "/v1/batches/{id}", "One batch with its Commit votes", &[]),

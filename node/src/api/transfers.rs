@@ -51,20 +51,25 @@ pub(super) async fn submit_batch(
     }
     let status = if wait.is_some() { StatusCode::OK } else { StatusCode::ACCEPTED };
     if let Some(time) = wait {
-        let until = Instant::now() + time;
-        for row in outcomes.iter_mut().filter(|row| row.error.is_none()) {
-            let Some(id) = row.id else { continue };
-            let left = until.saturating_duration_since(Instant::now());
-            *row = match api.ended(id, left).await {
-                Ok(Some(entry)) if entry.status != Status::Submitted => {
-                    OutcomeRow::of(api.shared(), &entry)
-                }
-                _ => OutcomeRow::unknown(id),
-            };
-        }
+        outcomes_of(&api, &mut outcomes, time).await;
     }
     let outcomes = OutcomesDocument { schema: "quorate.outcomes/1".into(), ok: true, outcomes };
     Ok(document(status, &outcomes))
+}
+
+/// Waits for the ends of the transfers that were taken.
+pub(super) async fn outcomes_of(api: &Api, outcomes: &mut [OutcomeRow], time: Duration) {
+    let until = Instant::now() + time;
+    for row in outcomes.iter_mut().filter(|row| row.error.is_none()) {
+        let Some(id) = row.id else { continue };
+        let left = until.saturating_duration_since(Instant::now());
+        *row = match api.ended(id, left).await {
+            Ok(Some(entry)) if entry.status != Status::Submitted => {
+                OutcomeRow::of(api.shared(), &entry)
+            }
+            _ => OutcomeRow::unknown(id),
+        };
+    }
 }
 
 /// `GET /v1/transfers/{id}`.

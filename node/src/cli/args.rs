@@ -81,6 +81,8 @@ pub enum Command {
     /// Check receipts, offline
     #[command(subcommand)]
     Receipt(ReceiptCommand),
+    /// Free tokens whose locks are split, or complete what was accepted of them
+    Recover(RecoverArgs),
     /// Files by their CIDs, in a node or from its peers
     #[command(subcommand)]
     Content(ContentCommand),
@@ -280,6 +282,17 @@ pub struct ReceiptArgs {
     /// Genesis file [default: the testnet's]
     #[arg(long, value_name = "FILE")]
     pub genesis: Option<PathBuf>,
+}
+
+/// Arguments of `recover`.
+#[derive(Debug, Args)]
+pub struct RecoverArgs {
+    /// Ids of tokens: `quorate tokens ADDR` lists them, a `locked` failure names them
+    #[arg(required = true, value_name = "TOKEN")]
+    pub tokens: Vec<String>,
+    /// Key file of an owner that is no account of the testnet, repeatable
+    #[arg(long, value_name = "KEYFILE")]
+    pub key: Vec<PathBuf>,
 }
 
 /// Commands of `store`.

@@ -210,7 +210,7 @@ async fn adopt(
 }
 
 /// What can be said of a transfer by its bytes alone.
-fn summary(signed: &SignedTransfer, assets: &[(ledger::AssetId, String, u8)]) -> Record {
+pub(super) fn summary(signed: &SignedTransfer, assets: &[(ledger::AssetId, String, u8)]) -> Record {
     let transfer = &signed.transfer;
     let id = transfer.id();
     let is_good = transfer.outputs.iter().all(|output| match output {

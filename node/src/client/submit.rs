@@ -68,7 +68,7 @@ impl Client {
     }
 
     /// Sends the same bytes to one node after the other until one tells what became of them.
-    async fn send(&self, path: &str, body: Bytes) -> Result<(Answer, usize), Failure> {
+    pub(super) async fn send(&self, path: &str, body: Bytes) -> Result<(Answer, usize), Failure> {
         let deadline = Instant::now() + self.timeout;
         let mut may_be_sent = false;
         let mut errors = Vec::new();
@@ -132,7 +132,7 @@ fn unknown(errors: &[String]) -> Failure {
 }
 
 /// The body of `POST /v1/transfers/batch`: count, then each with its length, u32 little-endian.
-fn batch_body(transfers: &[Bytes]) -> Bytes {
+pub(super) fn batch_body(transfers: &[Bytes]) -> Bytes {
     let small = |number: usize| u32::try_from(number).expect("at most 4,096 short ones");
     assert!(transfers.len() <= consensus::limits::BATCH_ENTRIES_MAX);
     let bytes: usize = transfers.iter().map(|transfer| transfer.len() + 4).sum();

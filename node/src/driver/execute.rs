@@ -139,6 +139,12 @@ impl Driver {
             self.take(next);
             self.look_at_held();
         }
+        for batch in step.orphans {
+            tracing::debug!(batch = %batch.id(), "proposing an orphaned batch again");
+            self.shared.metrics.orphans.inc();
+            let next = self.proposer.adopt(now_us, batch);
+            self.take(next);
+        }
         for job in step.judge {
             if let Some(judged) = self.pipeline.judge(&self.shared, job) {
                 self.judged(judged);

@@ -4,8 +4,10 @@
 use super::Driver;
 use crate::pipeline::{Admission, Admitted};
 use consensus::proposer::VoteSplit;
-use consensus::{Cause, Fetch, Outcome, Refusal, Stages, Submitted, TransferReport, Verdict};
-use ledger::{TokenId, TransferId, VerifiedTransfer};
+use consensus::{
+    Cause, Fetch, Outcome, Refusal, Stages, Submitted, TransferReport, Verdict, VerifiedEntry,
+};
+use ledger::{TokenId, TransferId};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -26,7 +28,7 @@ pub(super) struct Held {
 }
 
 struct Waiting {
-    transfer: VerifiedTransfer,
+    entry: VerifiedEntry,
     admitted: Instant,
     until: Instant,
     hold: Hold,
@@ -69,19 +71,18 @@ impl Driver {
         self.shared.queued_bytes.fetch_sub(admission.bytes, Ordering::SeqCst);
         let (id, came) = (admission.id, admission.admitted);
         match (verdict, verified) {
-            (Verdict::Valid, Some(transfer)) => self.submit(transfer, came),
+            (Verdict::Valid, Some(entry)) => self.submit(entry, came),
             (Verdict::Unknown(Cause::ParentMissing { state }), _) => {
                 // The pipeline skips the signature of what it can't judge; nothing is held without.
-                match VerifiedTransfer::verify(admission.signed) {
-                    Ok(transfer) => {
+                match VerifiedEntry::verify(admission.entry, &self.shared.network, &mut self.rng) {
+                    Ok(entry) => {
                         let transfers = vec![state.made_by];
                         let from = self.sync.any_peer(self.shared.member);
                         let fetch = Fetch::Parents { transfers, from };
                         self.sync.fetch_for_client(&self.transport, fetch);
-                        self.hold(transfer, came, Hold::ForParent);
+                        self.hold(entry, came, Hold::ForParent);
                     }
-                    Err(error) => {
-                        let refusal = Refusal::Transfer(error);
+                    Err(refusal) => {
                         self.end_unproposed(id, came, Outcome::Rejected(refusal));
                     }
                 }
@@ -91,14 +92,14 @@ impl Driver {
         }
     }
 
-    fn submit(&mut self, transfer: VerifiedTransfer, came: Instant) {
-        if self.lock_conflict(&transfer).is_some() {
-            self.hold(transfer, came, Hold::ForLock);
+    fn submit(&mut self, entry: VerifiedEntry, came: Instant) {
+        if self.lock_conflict(&entry).is_some() {
+            self.hold(entry, came, Hold::ForLock);
             return;
         }
         let (now_us, admitted_us) = (self.now_us(), self.us_of(came));
-        if self.proposer.submit(now_us, admitted_us, &transfer) == Submitted::Full {
-            self.end_unproposed(transfer.id(), came, Outcome::Unknown);
+        if self.proposer.submit_entry(now_us, admitted_us, &entry) == Submitted::Full {
+            self.end_unproposed(entry.id(), came, Outcome::Unknown);
         }
     }
 
@@ -111,25 +112,28 @@ impl Driver {
     }
 
     /// A proposer proposes only what it finds Valid itself, its own locks included.
-    fn lock_conflict(&self, transfer: &VerifiedTransfer) -> Option<Why> {
+    fn lock_conflict(&self, entry: &VerifiedEntry) -> Option<Why> {
         let validator = self.shared.validator.read();
-        transfer.transfer().inputs.iter().find_map(|input| {
+        let round = entry.entry().round;
+        entry.transfer().inputs.iter().find_map(|input| {
             let token = input.state.token;
-            let held = validator.locks().get(&token)?.locked?;
-            let is_other = held.transfer != transfer.id();
-            is_other.then_some(Why::Locked { token, held_by: held.transfer })
+            let row = validator.locks().get(&token)?;
+            let held = row.locked.filter(|held| held.round >= round);
+            let held_by = held.map(|held| held.transfer).unwrap_or_default();
+            let is_other = held.is_some_and(|held| held.transfer != entry.id());
+            (is_other || row.promised > round).then_some(Why::Locked { token, held_by })
         })
     }
 
-    fn hold(&mut self, transfer: VerifiedTransfer, came: Instant, hold: Hold) {
-        let inputs = self.held.inputs + transfer.transfer().inputs.len();
+    fn hold(&mut self, entry: VerifiedEntry, came: Instant, hold: Hold) {
+        let inputs = self.held.inputs + entry.transfer().inputs.len();
         if self.held.transfers.len() >= HELD_MAX || inputs > HELD_INPUTS_MAX {
-            self.end_unproposed(transfer.id(), came, Outcome::Unknown);
+            self.end_unproposed(entry.id(), came, Outcome::Unknown);
             return;
         }
         self.held.inputs = inputs;
         let until = Instant::now() + hold.time();
-        self.held.transfers.push(Waiting { transfer, admitted: came, until, hold });
+        self.held.transfers.push(Waiting { entry, admitted: came, until, hold });
     }
 
     /// Looks again at what is held back, with every tick and whenever something was applied.
@@ -143,24 +147,24 @@ impl Driver {
         for waiting in std::mem::take(&mut self.held.transfers) {
             let verdict = {
                 let validator = self.shared.validator.read();
-                validator.tips().judge(waiting.transfer.transfer())
+                validator.tips().judge(waiting.entry.transfer())
             };
             let still = match &verdict {
-                Verdict::Valid => self.lock_conflict(&waiting.transfer),
+                Verdict::Valid => self.lock_conflict(&waiting.entry),
                 Verdict::Unknown(_) => Some(Why::Parent),
                 Verdict::Invalid(_) => None,
             };
-            let (id, came) = (waiting.transfer.id(), waiting.admitted);
+            let (id, came) = (waiting.entry.id(), waiting.admitted);
             match (verdict, still) {
                 (_, Some(_)) if waiting.until > now => {
-                    self.held.inputs += waiting.transfer.transfer().inputs.len();
+                    self.held.inputs += waiting.entry.transfer().inputs.len();
                     self.held.transfers.push(waiting);
                 }
                 // Not known is not no (R10): it may be final elsewhere.
                 (_, Some(Why::Parent)) => self.end_unproposed(id, came, Outcome::Unknown),
                 (_, Some(Why::Locked { token, held_by })) => {
-                    let signed = waiting.transfer.signed().clone();
-                    let admission = Admission { signed, id, admitted: came, bytes: 0 };
+                    let entry = waiting.entry.entry().clone();
+                    let admission = Admission { entry, id, admitted: came, bytes: 0 };
                     let asked = self.sync.ask_split(&self.transport, admission, token, held_by);
                     if let Err(admission) = asked {
                         self.split_known(*admission, VoteSplit::default(), held_by);
@@ -169,10 +173,10 @@ impl Driver {
                 (Verdict::Invalid(refusal), None) => self.refuse(id, came, refusal),
                 // What nobody has asked the DHT about goes through the whole pipeline.
                 (_, None) if waiting.hold == Hold::ForParent => {
-                    let signed = waiting.transfer.signed().clone();
-                    again.push(Admission { signed, id, admitted: came, bytes: 0 });
+                    let entry = waiting.entry.entry().clone();
+                    again.push(Admission { entry, id, admitted: came, bytes: 0 });
                 }
-                (_, None) => self.submit(waiting.transfer, came),
+                (_, None) => self.submit(waiting.entry, came),
             }
         }
         if !again.is_empty()

@@ -27,6 +27,7 @@ impl Driver {
         let step = self.proposer.tick(now_us);
         self.take(step);
         self.look_at_held();
+        self.look_at_recoveries();
         self.report_peers();
         let own = self.progress();
         self.sync.tick(&self.transport, &self.shared.store, &own);

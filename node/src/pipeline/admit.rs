@@ -3,10 +3,10 @@
 
 use super::Done;
 use super::dht_check::{self, Findings, Question};
-use super::hash::verify;
+use super::hash::{is_justified, verify};
 use crate::handle::Shared;
-use consensus::{Refusal, Verdict};
-use ledger::{SignedTransfer, TransferError, TransferId, VerifiedTransfer};
+use consensus::{Refusal, Verdict, VerifiedEntry};
+use ledger::{Entry, SignedTransfer, TransferError, TransferId};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -19,8 +19,8 @@ const SILENT_PAUSE: Duration = Duration::from_millis(100);
 /// A transfer that a client has sent.
 #[derive(Debug)]
 pub struct Admission {
-    /// The transfer, unchecked.
-    pub signed: SignedTransfer,
+    /// The transfer, its round and its justification, unchecked.
+    pub entry: Entry,
     /// Its id.
     pub id: TransferId,
     /// When it came.
@@ -34,10 +34,10 @@ pub struct Admission {
 pub struct Admitted {
     /// The transfer.
     pub admission: Admission,
-    /// `Valid` comes with the verified transfer.
+    /// `Valid` comes with the verified entry.
     pub verdict: Verdict,
     /// What may be proposed.
-    pub verified: Option<VerifiedTransfer>,
+    pub verified: Option<VerifiedEntry>,
 }
 
 /// Judges a group: `admitted[i]` is for `group[i]`. All signatures in one batch. In an untrusted
@@ -46,22 +46,25 @@ pub fn admit(shared: &Shared, group: Vec<Admission>) -> (Vec<Admitted>, Option<Q
     let mut verdicts: Vec<Verdict> = {
         let validator = shared.validator.read();
         let tips = validator.tips();
-        group.iter().map(|admission| judge(tips, &admission.signed)).collect()
+        group.iter().map(|admission| judge(tips, &admission.entry.signed)).collect()
     };
     let open: Vec<usize> =
         (0..group.len()).filter(|index| verdicts[*index] == Verdict::Valid).collect();
-    let transfers: Vec<&SignedTransfer> = open.iter().map(|index| &group[*index].signed).collect();
+    let transfers: Vec<&SignedTransfer> =
+        open.iter().map(|index| &group[*index].entry.signed).collect();
     let ids: Vec<TransferId> = open.iter().map(|index| group[*index].id).collect();
     for (index, is_valid) in open.iter().zip(verify(&transfers, &ids)) {
         if !is_valid {
             let refusal = Refusal::Transfer(TransferError::BadSignature);
             verdicts[*index] = Verdict::Invalid(refusal);
+        } else if !is_justified(&group[*index].entry, group[*index].id, &shared.network) {
+            verdicts[*index] = Verdict::Invalid(Refusal::NotJustified);
         }
     }
     // After the signatures: whoever owns nothing can't make this node ask.
     let signed = open.iter().filter(|index| verdicts[**index] == Verdict::Valid);
     let states = signed.flat_map(|index| {
-        let inputs = &group[*index].signed.transfer.inputs;
+        let inputs = &group[*index].entry.signed.transfer.inputs;
         inputs.iter().map(|input| (*index, input.state))
     });
     let question = dht_check::ask(shared, states);
@@ -84,7 +87,7 @@ pub(super) async fn finish(
         tokio::time::sleep(SILENT_PAUSE).await;
         let open = admitted.iter().enumerate().filter(|(_, one)| one.verified.is_some());
         let states = open.flat_map(|(index, one)| {
-            let inputs = &one.admission.signed.transfer.inputs;
+            let inputs = &one.admission.entry.signed.transfer.inputs;
             inputs.iter().map(move |input| (index, input.state))
         });
         let Some(question) = dht_check::ask(&shared, states) else { break };
@@ -127,6 +130,6 @@ fn judge(tips: &consensus::Tips, signed: &SignedTransfer) -> Verdict {
 fn admitted(admission: Admission, verdict: Verdict) -> Admitted {
     let is_valid = verdict == Verdict::Valid;
     let verified =
-        is_valid.then(|| VerifiedTransfer::assume_verified(admission.signed.clone(), admission.id));
+        is_valid.then(|| VerifiedEntry::assume_verified(admission.entry.clone(), admission.id));
     Admitted { admission, verdict, verified }
 }

@@ -1,8 +1,9 @@
 //! Stage 2: transfer ids, Merkle root, the proposer's and the owners' signatures, over all cores.
 
 use super::prefetch::Prefetched;
+use consensus::recovery::justify;
 use consensus::{Batch, Proposal, Refusal, Verdict, WrongRoot};
-use ledger::{Network, SignedTransfer, TransferError, TransferId, verify_owners};
+use ledger::{Entry, Network, SignedTransfer, TransferError, TransferId, verify_owners};
 use rayon::prelude::*;
 use std::sync::Arc;
 
@@ -45,6 +46,7 @@ pub fn hash(network: &Network, prefetched: Prefetched) -> Hashed {
         return Hashed { proposal, batch: Ok(Arc::new(batch)), is_signed, verdicts };
     }
     check_owners(&batch, &mut verdicts);
+    check_justifications(network, &batch, &mut verdicts);
     Hashed { proposal, batch: Ok(Arc::new(batch)), is_signed, verdicts }
 }
 
@@ -64,6 +66,26 @@ fn check_owners(batch: &Batch, verdicts: &mut [Option<Verdict>]) {
         let refusal = Refusal::Transfer(TransferError::BadSignature);
         verdicts[*index] = Some(Verdict::Invalid(refusal));
     }
+}
+
+/// Turns `Valid` into `Invalid` where an entry above round 0 is not justified (protocol §4). Each
+/// takes about as long as ten signatures, so each is a task of its own.
+fn check_justifications(network: &Network, batch: &Batch, verdicts: &mut [Option<Verdict>]) {
+    let entries = batch.entries();
+    if entries.iter().all(|entry| entry.round == 0) {
+        return;
+    }
+    verdicts.par_iter_mut().enumerate().for_each(|(i, verdict)| {
+        let is_open = *verdict == Some(Verdict::Valid);
+        if is_open && !is_justified(&entries[i], batch.ids()[i], network) {
+            *verdict = Some(Verdict::Invalid(Refusal::NotJustified));
+        }
+    });
+}
+
+/// Whether an entry may stand in its round.
+pub fn is_justified(entry: &Entry, id: TransferId, network: &Network) -> bool {
+    entry.round == 0 || justify::check(entry, id, network, &mut rand::rng()).is_ok()
 }
 
 /// Checks many owners' signatures, in chunks over the cores: `valid[i]` is for `transfers[i]`.

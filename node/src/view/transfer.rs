@@ -258,7 +258,9 @@ pub fn failure_of(shared: &Shared, entry: &Entry) -> Option<Failure> {
     match (entry.status, entry.report.as_ref().map(|report| &report.outcome)) {
         (Status::Submitted | Status::Final, _) | (_, Some(Outcome::Final)) => None,
         (_, Some(Outcome::Rejected(refusal))) => Some(rejected(id, refusal)),
-        (_, Some(Outcome::Locked(split))) => Some(locked(shared, id, split)),
+        (_, Some(Outcome::Locked(split))) => {
+            Some(locked(shared, (id, &entry.signed.transfer), split))
+        }
         (_, Some(Outcome::Unknown) | None) => Some(unknown_outcome(id)),
     }
 }
@@ -284,7 +286,10 @@ fn rejected(id: TransferId, refusal: &Refusal) -> Failure {
     }
 }
 
-fn locked(shared: &Shared, id: TransferId, split: &VoteSplit) -> Failure {
+/// Tokens that a message names at most.
+const NAMED_MAX: usize = 8;
+
+fn locked(shared: &Shared, (id, transfer): (TransferId, &Transfer), split: &VoteSplit) -> Failure {
     let split = LockSplit::of(shared, id, split);
     let holder = match &split.held_by {
         Some(other) => format!("transfer {other}"),
@@ -301,7 +306,12 @@ fn locked(shared: &Shared, id: TransferId, split: &VoteSplit) -> Failure {
         details.insert("transfer".into(), json!(id));
     }
     let failure = Failure::new(TOKEN_LOCKED, what).details(details);
-    failure.help("quorate recover TOKEN frees tokens whose locks are split")
+    let tokens = transfer.inputs.iter().map(|input| input.state.token.to_string());
+    let tokens: Vec<String> = tokens.take(NAMED_MAX).collect();
+    failure.help(format!(
+        "quorate recover {}   frees them, or completes what was paid",
+        tokens.join(" ")
+    ))
 }
 
 /// The failure of a transfer that was taken and whose end nobody has told yet.

@@ -75,7 +75,12 @@ fn dispatch(line: CommandLine) -> Result<Answer, Failure> {
 fn asking(context: &Context, command: Command) -> Result<Answer, Failure> {
     match command {
         Command::Receipt(ReceiptCommand::Verify(args)) => receipt::verify(context, &args),
-        Command::Transfer(args) => context.block_on(transfer::transfer(context, &args)),
+        Command::Transfer(args) => context.block_on(async {
+            match transfer::transfer(context, &args).await {
+                Err(failure) => recover::offer(context, failure).await,
+                sent => sent,
+            }
+        }),
         Command::Submit(args) => context.block_on(transfer::submit(context, &args)),
         Command::Issue(args) => context.block_on(issue::issue(context, &args)),
         Command::Balance(args) => context.block_on(account::balance(context, &args.account)),

@@ -9,6 +9,7 @@ use crate::keyfile;
 use crate::wallet::{Registry, TestnetFile, Wallet};
 use ledger::{Address, AssetId, Keypair, Network, NetworkId, TransferId};
 use std::future::Future;
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -68,6 +69,12 @@ impl Context {
         let runtime =
             runtime.map_err(|error| Failure::new(INTERNAL, format!("no runtime: {error}")))?;
         runtime.block_on(work)
+    }
+
+    /// Whether somebody sits at a terminal who can be asked: neither a program nor a quiet command.
+    pub fn is_interactive(&self) -> bool {
+        let is_terminal = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
+        is_terminal && !self.settings.is_quiet && !self.settings.is_json
     }
 
     /// A note for people, unless they asked for quiet.

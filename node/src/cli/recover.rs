@@ -6,12 +6,12 @@
 
 mod rounds;
 
-use super::answer::Answer;
+use super::answer::{Answer, note};
 use super::args::RecoverArgs;
 use super::context::Context;
 use super::table::Table;
 use crate::client::Client;
-use crate::error::{Failure, KEY_FILE, USAGE};
+use crate::error::{Failure, KEY_FILE, TOKEN_LOCKED, USAGE};
 use crate::keyfile;
 use crate::view::TokenDocument;
 use ledger::{Address, Keypair, TokenId, TransferId};
@@ -54,6 +54,32 @@ pub async fn recover(context: &Context, args: &RecoverArgs) -> Result<Answer, Fa
     let mut rounds = Rounds { context, client: &client, network: &network, wallet: &wallet, keys };
     ended.extend(rounds.run(tokens).await?);
     Ok(answer(&ids, &ended))
+}
+
+/// On a terminal, a transfer that met a split lock is followed by the question whether to free its
+/// tokens now. Nothing is asked of programs.
+///
+/// # Errors
+/// The transfer's failure, when that is not wanted; what `recover` says.
+pub async fn offer(context: &Context, failure: Failure) -> Result<Answer, Failure> {
+    let tokens = failure.details.get("tokens").and_then(Value::as_array);
+    let tokens: Vec<String> =
+        tokens.into_iter().flatten().filter_map(|token| token.as_str().map(String::from)).collect();
+    let is_asked = failure.code.slug == TOKEN_LOCKED.slug && !tokens.is_empty();
+    if !is_asked || !context.is_interactive() {
+        return Err(failure);
+    }
+    note(&format!("{}\nfree its {} tokens now? [y/N]", failure.message, tokens.len()));
+    let answered = tokio::task::spawn_blocking(|| {
+        let mut line = String::new();
+        std::io::stdin().read_line(&mut line).map(|_| line)
+    });
+    match answered.await {
+        Ok(Ok(line)) if line.trim().eq_ignore_ascii_case("y") => {
+            recover(context, &RecoverArgs { tokens, key: Vec::new() }).await
+        }
+        _ => Err(failure),
+    }
 }
 
 fn token_ids(texts: &[String]) -> Result<Vec<TokenId>, Failure> {

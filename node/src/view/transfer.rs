@@ -290,6 +290,8 @@ fn rejected(id: TransferId, refusal: &Refusal) -> Failure {
 const NAMED_MAX: usize = 8;
 
 fn locked(shared: &Shared, (id, transfer): (TransferId, &Transfer), split: &VoteSplit) -> Failure {
+    let tokens = transfer.inputs.iter().map(|input| input.state.token.to_string());
+    let tokens: Vec<String> = tokens.take(NAMED_MAX).collect();
     let split = LockSplit::of(shared, id, split);
     let holder = match &split.held_by {
         Some(other) => format!("transfer {other}"),
@@ -304,10 +306,9 @@ fn locked(shared: &Shared, (id, transfer): (TransferId, &Transfer), split: &Vote
     let mut details = serde_json::to_value(&split).expect("names and ids have a JSON form");
     if let Value::Object(details) = &mut details {
         details.insert("transfer".into(), json!(id));
+        details.insert("tokens".into(), json!(tokens));
     }
     let failure = Failure::new(TOKEN_LOCKED, what).details(details);
-    let tokens = transfer.inputs.iter().map(|input| input.state.token.to_string());
-    let tokens: Vec<String> = tokens.take(NAMED_MAX).collect();
     failure.help(format!(
         "quorate recover {}   frees them, or completes what was paid",
         tokens.join(" ")

@@ -220,7 +220,7 @@ impl Node {
             self.hold(Vec::new(), vec![(id, Outcome::Final)], around);
             return;
         }
-        match judge_entry(self.validator.tips(), &entry) {
+        match judge_entry(self.validator.tips(), &entry, &mut self.rng) {
             Verdict::Valid => {
                 let verified = VerifiedTransfer::verify(entry.signed).expect("just judged");
                 let now_us = around.now_us;
@@ -277,6 +277,7 @@ impl Node {
                     self.send(asks, around);
                 }
             }
+            Packet::Message(Message::Recover(_) | Message::Report(_)) => {}
             Packet::Ask(request) => {
                 if let Some(reply) = catch_up::serve(&self.archive, &request) {
                     self.send(vec![(from, Packet::Tell(request, reply))], around);

@@ -47,7 +47,8 @@ impl Node {
             self.hold(step.after, reports, around);
             for wanted in step.judge {
                 let tips = self.validator.tips();
-                let judged = Box::new(judge(tips, wanted.proposal, wanted.only.as_ref()));
+                let judged = judge(tips, wanted.proposal, wanted.only.as_ref(), &mut self.rng);
+                let judged = Box::new(judged);
                 let delay_us = self.rng.random_range(10..JUDGE_US_MAX);
                 around.effects.push(Effect::Later(delay_us, Timer::Judged(judged)));
             }

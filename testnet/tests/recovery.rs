@@ -61,28 +61,35 @@ fn an_owner_that_splits_its_locks_gets_every_token_back() {
 fn an_orphan_ends_by_itself_although_client_and_proposer_are_gone() {
     let place = Place::new();
     let document = place.up(7);
-    for round in 0..3 {
+    // Four lock it and can't make a quorum; then the proposer among them dies.
+    let orphaned = || {
         let token = tokens_of(&place, "alice", 1).remove(0);
         let id = token["id"].as_str().expect("an id");
-        let words = format!("--node v{round} transfer alice bob --token {id} --wait submitted");
+        place.testnet("pause v4 v5 v6").ok();
+        let words = format!("--node v0 transfer alice bob --token {id} --wait submitted");
         let sent = place.quorate(&words);
-        place.testnet(&format!("kill v{round}")).ok();
-        assert_eq!(sent.exit, 0, "{sent:?}");
-        let transfer = sent.json["id"].as_str().expect("an id").to_string();
-        // Whoever locked it ends it; if nobody did, it was never proposed, and is sent again.
-        let is_free = || {
-            let nodes = (0..7).filter(|node| *node != round);
-            let free = |node: usize| {
-                let shown = place.quorate(&format!("--node v{node} token show {id}")).ok();
-                shown["locked_by"].is_null()
-            };
-            nodes.into_iter().all(free).then_some(())
+        let is_locked = || {
+            let shown = place.quorate(&format!("--node v1 token show {id}"));
+            (shown.json["locked_by"] == sent.json["id"]).then_some(())
         };
-        wait_until(is_free).expect("no lock is left");
-        place.testnet(&format!("start v{round}")).ok();
-        let again = place.quorate(&format!("tx retry {transfer}")).ok();
-        assert_eq!(again["status"], "final");
-    }
+        let is_proposed = sent.exit == 0 && wait_until(is_locked).is_some();
+        place.testnet("kill v0").ok();
+        place.testnet("resume v4 v5 v6").ok();
+        let transfer = sent.json["id"].as_str().map(String::from);
+        // On a slow machine the silence of three may be noticed before: nothing is proposed then.
+        if is_proposed {
+            return transfer;
+        }
+        place.testnet("start v0").ok();
+        None
+    };
+    let transfer = (0..10).find_map(|_| orphaned()).expect("a proposal without outcome");
+    let is_final = || {
+        let shown = place.quorate(&format!("--node v1 tx show {transfer}"));
+        (shown.json["status"] == "final").then_some(())
+    };
+    wait_until(is_final).expect("it ends by itself");
+    place.testnet("start v0").ok();
     wait_until_even(&place);
     check_supply(&place);
     splitting::check_unlocked(&place, &document);

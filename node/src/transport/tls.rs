@@ -21,7 +21,7 @@ use std::time::Duration;
 /// What QUIC wants as a server name; it is not sent.
 pub(super) const SERVER_NAME: &str = "quorate";
 
-/// The protocol offered in the handshake, `quorate/1`.
+/// The protocol offered in the handshake, `quorate/2`.
 pub(super) fn alpn() -> Vec<u8> {
     format!("quorate/{PROTOCOL_VERSION}").into_bytes()
 }
@@ -206,7 +206,7 @@ mod tests {
 
     #[test]
     fn the_protocol_is_named_with_its_version() {
-        assert_eq!(alpn(), b"quorate/1");
+        assert_eq!(alpn(), b"quorate/2");
     }
 
     #[test]

@@ -136,16 +136,27 @@ impl Rounds<'_> {
         let rows = self.collect(&recovers).await?;
         let mut proposals = Vec::new();
         for ((signed, _), row) in transfers.into_iter().zip(&rows) {
+            let id = signed.transfer.id();
             let inputs = signed.transfer.inputs.iter().map(|input| input.state.token);
             let tokens: Vec<TokenId> = inputs.filter(|token| open.contains_key(token)).collect();
             for token in &tokens {
                 let known = open.get_mut(token).expect("filtered above");
                 known.round = known.round.max(row.promised.max(row.round).saturating_add(1));
             }
-            if row.justified {
-                let id = signed.transfer.id();
+            let found: Vec<Found> =
+                row.states.iter().map(|state| outcome(state, row)).collect::<Result<_, _>>()?;
+            let is_again =
+                |found: &Found| matches!(found, Found::Again(t) if t.transfer.id() == id);
+            if found.iter().all(is_again) {
                 let entry = entry(signed, row)?;
                 proposals.push(Proposal { entry, id, tokens, is_refresh: false });
+                continue;
+            }
+            // Another one's higher certificate, or a receipt, has ended it for all of its states.
+            for (state, _) in row.states.iter().zip(found).filter(|(_, f)| f.is_refresh()) {
+                if let Some(token) = open.get(&state.token).cloned() {
+                    proposals.push(self.refresh(&token, row)?);
+                }
             }
         }
         Ok(proposals)
@@ -293,6 +304,12 @@ enum Found {
     NotJustified,
     Refresh,
     Again(Box<SignedTransfer>),
+}
+
+impl Found {
+    fn is_refresh(&self) -> bool {
+        matches!(self, Found::Refresh)
+    }
 }
 
 fn outcome(state: &RecoveredState, row: &RecoveryRow) -> Result<Found, Failure> {

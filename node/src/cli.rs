@@ -9,6 +9,7 @@ mod asset;
 mod bench;
 mod content;
 pub mod context;
+mod evidence;
 mod exit_codes;
 mod issue;
 mod keys;
@@ -74,6 +75,7 @@ fn dispatch(line: CommandLine) -> Result<Answer, Failure> {
 fn asking(context: &Context, command: Command) -> Result<Answer, Failure> {
     match command {
         Command::Receipt(ReceiptCommand::Verify(args)) => receipt::verify(context, &args),
+        Command::Evidence(command) => evidence::evidence(context, &command),
         Command::Transfer(args) => context.block_on(transfer::transfer(context, &args)),
         Command::Submit(args) => context.block_on(transfer::submit(context, &args)),
         Command::Issue(args) => context.block_on(issue::issue(context, &args)),

@@ -1,6 +1,7 @@
 //! The command line of `quorate`: every command and flag, and nothing that they do.
 
 mod content;
+mod evidence;
 
 use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -8,6 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use content::{ContentCommand, ContentGetArgs, ContentIdArgs, ContentPutArgs};
+pub use evidence::{EvidenceCommand, EvidenceFileArgs};
 
 /// A token ledger run by a committee of validators: its node and its client.
 #[derive(Debug, Parser)]
@@ -81,6 +83,9 @@ pub enum Command {
     /// Check receipts, offline
     #[command(subcommand)]
     Receipt(ReceiptCommand),
+    /// Proofs that keys misbehaved; checking them is offline
+    #[command(subcommand)]
+    Evidence(EvidenceCommand),
     /// Files by their CIDs, in a node or from its peers
     #[command(subcommand)]
     Content(ContentCommand),

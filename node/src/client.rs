@@ -290,4 +290,4 @@ pub fn is_not_found(failure: &Failure) -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

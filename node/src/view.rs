@@ -25,6 +25,8 @@ pub use account::{BalanceDocument, BalanceRow, TOKENS_A_LOOK_MAX};
 pub use batch::{BatchDocument, BatchEntry, BatchRow, BatchesDocument};
 pub use content::ContentDocument;
 pub use dht::{BitswapRow, ContentRow, DhtDocument, RecordsRow, switched_off};
+#[cfg(test)]
+pub(crate) use evidence::tests as evidence_tests;
 pub use evidence::{
     Contradiction, EVIDENCE_FILE_BYTES_MAX, EvidenceDocument, EvidenceRow, verify_evidence,
 };

@@ -2,6 +2,7 @@
 
 mod content;
 mod evidence;
+mod tx;
 
 use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 pub use content::{ContentCommand, ContentGetArgs, ContentIdArgs, ContentPutArgs};
 pub use evidence::{EvidenceCommand, EvidenceFileArgs};
+pub use tx::{TransferIdArgs, TxCommand, TxListArgs, TxRetryArgs, TxWaitArgs};
 
 /// A token ledger run by a committee of validators: its node and its client.
 #[derive(Debug, Parser)]
@@ -228,28 +230,6 @@ pub struct AccountArgs {
     /// Name of a testnet account, an address (did:key:…), or a key file
     #[arg(value_name = "ADDR")]
     pub account: String,
-}
-
-/// Commands of `tx`.
-#[derive(Debug, Subcommand)]
-pub enum TxCommand {
-    /// What is known of a transfer now
-    Show(TransferIdArgs),
-    /// Wait until a transfer has ended
-    Wait(TransferIdArgs),
-    /// Send the same signed bytes again
-    Retry(TransferIdArgs),
-    /// Give the tokens of a signed transfer back that was never sent
-    Forget(TransferIdArgs),
-    /// The transfers of this wallet, oldest first
-    List,
-}
-
-/// A transfer.
-#[derive(Debug, Args)]
-pub struct TransferIdArgs {
-    /// Id of the transfer
-    pub id: String,
 }
 
 /// Commands of `token`.

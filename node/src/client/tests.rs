@@ -61,7 +61,7 @@ fn read_request(stream: &mut TcpStream) -> Vec<u8> {
 
 /// A node that takes everything and never answers, as a paused process does; what it is sent comes
 /// out of the channel.
-fn silent() -> (String, mpsc::Receiver<Vec<u8>>) {
+pub(crate) fn silent() -> (String, mpsc::Receiver<Vec<u8>>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let url = format!("http://{}", listener.local_addr().expect("an address"));
     let (sender, receiver) = mpsc::sync_channel(16);

@@ -6,7 +6,7 @@ use consensus::evidence::{OwnerEvidence, VoteEvidence};
 use ledger::{Address, Ballot, Entry, Input, Keypair, Output, SignedTransfer, Transfer};
 
 /// Alice spends the first `tokens` genesis tokens, with a memo.
-pub(crate) fn signed(network: &Network, tokens: usize, memo: &str) -> SignedTransfer {
+fn signed(network: &Network, tokens: usize, memo: &str) -> SignedTransfer {
     let mut inputs: Vec<Input> = network
         .tokens()
         .take(tokens)
@@ -32,13 +32,13 @@ fn entry(signed: SignedTransfer) -> Entry {
 }
 
 /// Alice signed two transfers of one token.
-pub(crate) fn of_alice(network: &Network) -> Evidence {
+fn of_alice(network: &Network) -> Evidence {
     let (first, second) = (signed(network, 1, "one"), signed(network, 1, "two"));
     Evidence::Owner(OwnerEvidence { first: entry(first), second: entry(second) })
 }
 
 /// `v1` took a bit back.
-pub(crate) fn of_v1(network: &Network) -> Evidence {
+fn of_v1(network: &Network) -> Evidence {
     let vote = |bits: &[bool]| {
         let ballot = Ballot {
             epoch: network.epoch,
@@ -56,7 +56,8 @@ fn network() -> Network {
     genesis(4).network().expect("a good genesis")
 }
 
-fn document(network: &Network) -> EvidenceDocument {
+/// Both of them, as a node serves them.
+pub(crate) fn document(network: &Network) -> EvidenceDocument {
     let rows = [of_alice(network), of_v1(network)];
     let rows = (0..).zip(&rows).map(|(at, one)| EvidenceRow::of(network, at, one)).collect();
     EvidenceDocument { schema: SCHEMA.into(), ok: true, count: 2, evidence: rows, next: None }

@@ -9,6 +9,7 @@ mod asset;
 mod bench;
 mod content;
 pub mod context;
+mod evidence;
 mod exit_codes;
 mod issue;
 mod keys;
@@ -81,6 +82,7 @@ fn asking(context: &Context, command: Command) -> Result<Answer, Failure> {
                 sent => sent,
             }
         }),
+        Command::Evidence(command) => evidence::evidence(context, &command),
         Command::Submit(args) => context.block_on(transfer::submit(context, &args)),
         Command::Issue(args) => context.block_on(issue::issue(context, &args)),
         Command::Balance(args) => context.block_on(account::balance(context, &args.account)),

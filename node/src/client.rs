@@ -8,6 +8,7 @@
 //! was.
 
 mod answer;
+mod attempts;
 mod connection;
 mod content;
 mod recover;
@@ -20,10 +21,12 @@ use crate::view::{
     TokenRow, TokensDocument, TransferDocument, ValidatorsDocument,
 };
 use answer::Answer;
+use attempts::Attempts;
 use bytes::Bytes;
-use connection::{Ask, Node};
+use connection::Node;
 use ledger::{Address, BatchId, TokenId, TransferId};
 use serde::de::DeserializeOwned;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub use submit::{SubmitOutcome, Wait};
@@ -44,13 +47,14 @@ pub const CONNECT_TIME_MAX: Duration = Duration::from_secs(2);
 /// A client of one or more nodes. Shared by reference: calls at the same time use connections of
 /// their own.
 pub struct Client {
-    nodes: Vec<Node>,
+    nodes: Vec<Arc<Node>>,
     timeout: Duration,
 }
 
 impl Client {
     /// A client of the nodes at these URLs (`http://127.0.0.1:8080`), tried in this order. A call
-    /// takes at most `timeout` over all nodes; each but the last gets half of what is left.
+    /// takes at most `timeout` over all nodes; one that is silent for a second is not waited for:
+    /// the next is asked as well, and the first outcome counts.
     ///
     /// # Errors
     /// `usage` for no URL, more than [`NODES_MAX`], or one that is not `http://HOST:PORT`.
@@ -58,8 +62,8 @@ impl Client {
         nodes: impl IntoIterator<Item = impl AsRef<str>>,
         timeout: Duration,
     ) -> Result<Self, Failure> {
-        let nodes = nodes.into_iter().map(|url| Node::new(url.as_ref()));
-        let nodes: Vec<Node> = nodes.take(NODES_MAX + 1).collect::<Result<_, _>>()?;
+        let nodes = nodes.into_iter().map(|url| Node::new(url.as_ref()).map(Arc::new));
+        let nodes: Vec<Arc<Node>> = nodes.take(NODES_MAX + 1).collect::<Result<_, _>>()?;
         if nodes.is_empty() || nodes.len() > NODES_MAX {
             let what = format!("a client needs 1 to {NODES_MAX} nodes; nothing was sent");
             return Err(Failure::new(USAGE, what).help("name one with --node http://HOST:PORT"));
@@ -69,7 +73,7 @@ impl Client {
 
     /// URLs of the nodes, in the order in which they are tried.
     pub fn nodes(&self) -> impl Iterator<Item = &str> {
-        self.nodes.iter().map(Node::url)
+        self.nodes.iter().map(|node| node.url())
     }
 
     /// The network as its genesis says.
@@ -179,8 +183,10 @@ impl Client {
         id: TransferId,
         wait: Option<Duration>,
     ) -> Result<TransferDocument, Failure> {
+        let waits = wait.unwrap_or_default();
         let wait = wait.map_or_else(String::new, |wait| format!("?wait={}ms", wait.as_millis()));
-        self.document(&format!("/v1/transfers/{id}{wait}")).await
+        let path = format!("/v1/transfers/{id}{wait}");
+        self.read_slowly(&path, waits).await?.document_of(&[200])
     }
 
     /// Canonical bytes of the receipt of a final transfer. Nothing is verified here.
@@ -240,13 +246,17 @@ impl Client {
 
     /// The first node's answer to a read.
     async fn read(&self, path: &str) -> Result<Answer, Failure> {
-        let deadline = Instant::now() + self.timeout;
+        self.read_slowly(path, Duration::ZERO).await
+    }
+
+    /// The same for an answer that may take a while, because that is what is asked for.
+    async fn read_slowly(&self, path: &str, waits: Duration) -> Result<Answer, Failure> {
         let mut errors = Vec::new();
-        for (index, node) in self.nodes.iter().enumerate() {
-            let until = self.attempt_until(index, deadline);
-            match node.ask(Ask { path, body: None }, until).await {
+        let mut attempts = Attempts::new(&self.nodes, (path, None), self.timeout, waits);
+        while let Some((index, outcome)) = attempts.next().await {
+            match outcome {
                 Ok(answer) => return Ok(answer),
-                Err(lost) => errors.push(format!("{}: {lost}", node.url())),
+                Err(lost) => errors.push(format!("{}: {lost}", self.nodes[index].url())),
             }
         }
         Err(unreachable(&errors, "nothing was changed"))
@@ -281,4 +291,4 @@ pub fn is_not_found(failure: &Failure) -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -86,7 +86,11 @@ fn create(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)
 }
 
-fn sync_folder_of(path: &Path) -> io::Result<()> {
+/// Makes the names in a file's folder durable.
+///
+/// # Errors
+/// What the file system says.
+pub fn sync_folder_of(path: &Path) -> io::Result<()> {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
 }

@@ -93,6 +93,8 @@ pub struct PeerView {
     pub name: Name,
     /// Where it is dialled, when that is known.
     pub address: Option<SocketAddr>,
+    /// Where its link goes, while that is up: a moved member's link follows its address.
+    pub link: Option<SocketAddr>,
     /// Whether it was heard from within the last second or so.
     pub is_reachable: bool,
     /// Round trip, µs.

@@ -279,6 +279,7 @@ fn share(
         member: index,
         name: other.name.clone(),
         address: None,
+        link: None,
         is_reachable: false,
         rtt_us: 0,
         bytes: (0, 0),

@@ -1,7 +1,7 @@
 //! The file that says where the members are: `name = "host:port"` lines of TOML. It is no part of
 //! genesis, so an address may change; it is read again when it changes.
 
-use crate::handle::Shared;
+use crate::handle::{PeerView, Shared};
 use crate::transport::Transport;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -65,7 +65,9 @@ async fn set(places: &BTreeMap<String, String>, transport: &Transport, shared: &
         if index == shared.member {
             continue;
         }
-        match resolve(place).await {
+        let address_of = |peers: &[PeerView]| peers.iter().find(|p| p.member == index)?.address;
+        let known = address_of(&shared.peers.read());
+        match resolve(place, known).await {
             Some(address) => {
                 transport.set_address(index, address);
                 let mut peers = shared.peers.write();
@@ -78,9 +80,12 @@ async fn set(places: &BTreeMap<String, String>, transport: &Transport, shared: &
     }
 }
 
-async fn resolve(place: &str) -> Option<SocketAddr> {
-    match place.parse() {
-        Ok(address) => Some(address),
-        Err(_) => tokio::net::lookup_host(place).await.ok()?.next(),
+/// An address of `place`: the known one while the name still has it, because a link moves when its
+/// address changes, and names with several addresses tell them in changing order.
+async fn resolve(place: &str, known: Option<SocketAddr>) -> Option<SocketAddr> {
+    if let Ok(address) = place.parse() {
+        return Some(address);
     }
+    let found: Vec<SocketAddr> = tokio::net::lookup_host(place).await.ok()?.collect();
+    known.filter(|known| found.contains(known)).or(found.first().copied())
 }

@@ -274,12 +274,12 @@ impl Transport {
         self.local_address
     }
 
-    /// Says where `member` listens, from the next attempt to dial on. Nothing happens for ourselves
-    /// or nobody.
+    /// Says where `member` listens. A link that we dialled moves there: it is dialled anew, and the
+    /// old connection goes when the new one is there; while the new address does not answer, the
+    /// old one stays. Nothing happens for ourselves or nobody.
     pub fn set_address(&self, member: u16, address: SocketAddr) {
         if let Some(link) = self.shared.link(member) {
-            *link.address.lock() = Some(address);
-            link.redial.notify_one();
+            link.set_address(address);
         }
     }
 

@@ -9,6 +9,7 @@ mod account;
 mod batch;
 mod content;
 mod dht;
+mod evidence;
 mod network;
 mod problem;
 mod receipt;
@@ -22,11 +23,14 @@ use ledger::{AssetId, format_amount};
 use std::borrow::Cow;
 
 pub use account::{BalanceDocument, BalanceRow, TOKENS_A_LOOK_MAX};
-pub use batch::{
-    BatchDocument, BatchEntry, BatchRow, BatchesDocument, EvidenceDocument, EvidenceRow,
-};
+pub use batch::{BatchDocument, BatchEntry, BatchRow, BatchesDocument};
 pub use content::ContentDocument;
 pub use dht::{BitswapRow, ContentRow, DhtDocument, RecordsRow, switched_off};
+#[cfg(test)]
+pub(crate) use evidence::tests as evidence_tests;
+pub use evidence::{
+    Contradiction, EVIDENCE_FILE_BYTES_MAX, EvidenceDocument, EvidenceRow, verify_evidence,
+};
 pub use network::{
     AssetRow, DhtState, HealthDocument, MemberRow, NetworkDocument, NodeDocument, SupplyDocument,
     SupplyRow, ValidatorRow, ValidatorsDocument,

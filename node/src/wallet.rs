@@ -50,8 +50,14 @@ impl Wallet {
     pub fn open(home: &Path, network: NetworkId) -> Result<Self, Failure> {
         let folder = home.join(network.to_string());
         let transfers = folder.join("transfers");
-        let made = DirBuilder::new().recursive(true).mode(0o700).create(&transfers);
-        made.map_err(|error| damaged(&transfers, &error.to_string()))?;
+        if !transfers.is_dir() {
+            let made = DirBuilder::new().recursive(true).mode(0o700).create(&transfers);
+            // A synced file in a folder that a power cut takes away is gone, too.
+            made.and_then(|()| durable::sync_folder_of(&transfers))
+                .and_then(|()| durable::sync_folder_of(&folder))
+                .and_then(|()| durable::sync_folder_of(home))
+                .map_err(|error| damaged(&transfers, &error.to_string()))?;
+        }
         Ok(Self { folder })
     }
 
@@ -78,11 +84,22 @@ impl Wallet {
         }
         let path = self.path(&record.id, "bin");
         if path.exists() {
-            return Ok(());
+            // A crash may have come between its name and the folder's sync.
+            return self.keep(&record.id);
         }
         // Syncing the folder after the bytes makes the record durable, too.
         durable::replace(&path, &signed.to_bytes())
             .map_err(|error| damaged(&path, &error.to_string()))
+    }
+
+    /// Makes the bytes of a stored transfer as durable as [`Wallet::store`] left them, whatever
+    /// ended the process that stored them.
+    ///
+    /// # Errors
+    /// `config` when the folder can't be synced.
+    pub fn keep(&self, id: &TransferId) -> Result<(), Failure> {
+        let path = self.path(id, "bin");
+        durable::sync_folder_of(&path).map_err(|error| damaged(&path, &error.to_string()))
     }
 
     /// Notes how far a transfer is, in its record and in the list. One that the wallet does not

@@ -1,9 +1,11 @@
 //! The command line of `quorate-testnet`.
 
+use crate::faults::DELAY_MAX;
 use clap::{Args, Parser, Subcommand};
 use node::config::DhtSilence;
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// A whole local Quorate network: one real node process per validator, on loopback.
 #[derive(Debug, Parser)]
@@ -40,6 +42,12 @@ pub enum Command {
     Pause(NamesArgs),
     /// Let paused validators go on (SIGCONT)
     Resume(NamesArgs),
+    /// Make the links of a validator slow: what it sends and what is sent to it comes later
+    Slow(SlowArgs),
+    /// Part the validators: nothing passes between the groups
+    Partition(PartitionArgs),
+    /// Take every fault back: nobody is slow, nobody is parted
+    Heal(DirArgs),
     /// Write genesis, configurations and keys for real machines; start nothing
     Init(InitArgs),
     /// The node's role: what a testnet starts, one process per validator
@@ -48,6 +56,9 @@ pub enum Command {
     /// A node of the DHT and nothing else
     #[command(hide = true)]
     DhtPeer(NodeArgs),
+    /// What stands between the validators while there are faults
+    #[command(hide = true)]
+    Relay(NodeArgs),
     /// The `quorate` program's commands, for tests
     #[command(hide = true)]
     Cli(CliArgs),
@@ -144,6 +155,56 @@ pub struct LogsArgs {
     /// Lines of each
     #[arg(long, value_name = "N", default_value_t = 20)]
     pub lines: usize,
+    /// The testnet.
+    #[command(flatten)]
+    pub testnet: DirArgs,
+}
+
+/// Arguments of `slow`.
+#[derive(Debug, Args)]
+pub struct SlowArgs {
+    /// A validator, like v3
+    #[arg(value_name = "VALIDATOR")]
+    pub name: String,
+    /// Added to each datagram on each way, to it and from it: a question and its answer take twice
+    /// as much. 0ms takes it back. Above 200ms a broken link may not come back before that
+    #[arg(value_name = "TIME", value_parser = parse_delay)]
+    pub delay: Duration,
+    /// Up to this much more, by chance
+    #[arg(long, value_name = "TIME", default_value = "0ms", value_parser = parse_delay)]
+    pub jitter: Duration,
+    /// Datagrams lost, of a thousand
+    #[arg(long, value_name = "N", default_value_t = 0,
+          value_parser = clap::value_parser!(u16).range(0..=1000))]
+    pub lose: u16,
+    /// Datagrams that come twice, of a thousand
+    #[arg(long, value_name = "N", default_value_t = 0,
+          value_parser = clap::value_parser!(u16).range(0..=1000))]
+    pub duplicate: u16,
+    /// Datagrams that come behind later ones, of a thousand
+    #[arg(long, value_name = "N", default_value_t = 0,
+          value_parser = clap::value_parser!(u16).range(0..=1000))]
+    pub reorder: u16,
+    /// The testnet.
+    #[command(flatten)]
+    pub testnet: DirArgs,
+}
+
+fn parse_delay(text: &str) -> Result<Duration, String> {
+    let delay = node::cli::args::parse_time(text)?;
+    match delay <= DELAY_MAX {
+        true => Ok(delay),
+        false => Err(format!("at most {} s", DELAY_MAX.as_secs())),
+    }
+}
+
+/// Arguments of `partition`.
+#[derive(Debug, Args)]
+pub struct PartitionArgs {
+    /// Names by commas, groups by slashes, like v0,v1/v2,v3,v4,v5,v6; who is not named is in one
+    /// more group. It replaces the partition that is there
+    #[arg(value_name = "GROUPS")]
+    pub groups: String,
     /// The testnet.
     #[command(flatten)]
     pub testnet: DirArgs,

@@ -2,22 +2,21 @@
 
 use crate::args::{DirArgs, LogsArgs, NamesArgs};
 use crate::dht;
+use crate::faults::switch;
 use crate::folder::{Folder, Listen};
-use crate::launch::{Readiness, StopSignals, dht_peer, listens, ready, validator};
-use crate::output::{Output, io_failure};
+use crate::launch::{Readiness, StopSignals, dht_peer, listens, ready, stdin_of, validator};
+use crate::output::Output;
 use crate::probe;
 use crate::process::{State, kill_all, stop_all, until};
 use crate::registry::{Registry, TestnetFile};
+use crate::relay;
 use crate::spawn::{Node, Role, last_lines};
 use crate::up::{Hold, control_lock};
 use node::Failure;
 use node::error::{BUSY, INTERNAL, NOT_FOUND, USAGE};
 use rustix::process::Signal;
 use serde_json::{Value, json};
-use std::fs::File;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
-use std::path::Path;
-use std::process::Stdio;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -90,6 +89,10 @@ pub async fn status(args: &DirArgs, output: Output) -> Result<(), Failure> {
         let (name, state, pid) = (&peer.name, peer.process.state(), peer.process.pid);
         lines.push(format!("  {name:<5} {:<8} {:<6} process {pid:<8} DHT only", state.word(), ""));
     }
+    let faults = switch::in_force(&folder, &file)?.filter(|faults| !faults.is_none());
+    lines.extend(
+        faults.iter().map(|faults| format!("  faults: {}", switch::describe_faults(faults))),
+    );
     lines.push(format!("{running} of {} run; a quorum is {}", validators.len(), file.quorum));
     let document = json!({
         "schema": "quorate.testnet-status/1",
@@ -101,6 +104,8 @@ pub async fn status(args: &DirArgs, output: Output) -> Result<(), Failure> {
         "running": running,
         "keeper": file.keeper.map(|k| k.process).filter(|p| p.is_alive()).map(|p| p.pid),
         "untrusted": file.untrusted,
+        "faults": faults.as_ref().map(switch::faults_value),
+        "relay": file.relay().map(|process| process.pid),
         "validators": validators,
         "dht_peers": file.dht_peers.iter().map(|p| of_member(&file, &p.name)).collect::<Vec<_>>(),
     });
@@ -159,6 +164,7 @@ pub async fn stop(folder: &Folder) -> Result<Vec<String>, Failure> {
     if let Some(file) = TestnetFile::read(&folder.document())? {
         let alive = file.members().filter(|(_, process)| process.is_alive());
         stopped.extend(alive.map(|(name, _)| name.to_string()));
+        stopped.extend(file.relay().map(|_| relay::NAME.to_string()));
         stop_all(&file.processes()).await?;
     }
     Registry::open()?.remove(&folder.dir)?;
@@ -373,7 +379,7 @@ async fn start_all(
         }
     }
     dht::write_bootstrap(folder, &file.validators, &file.dht_peers, &joined)?;
-    folder.write_peers(file.validators.iter().map(|v| (v.name.as_str(), v.quic.as_str())))?;
+    switch::write_places(folder, file).await?;
     file.write(&folder.document())
 }
 
@@ -381,16 +387,4 @@ async fn start_all(
 fn port_of(address: &str, is_free: impl Fn(SocketAddr) -> bool) -> u16 {
     let address = address.trim_start_matches("http://").trim_end_matches('/').parse().ok();
     address.filter(|address| is_free(*address)).map_or(0, |address| address.port())
-}
-
-/// The pipe that the keeper's nodes end with, opened once more: what was started by another process
-/// ends with the keeper, too. None when the keeper is gone.
-fn stdin_of(keeper: crate::registry::Keeper) -> Result<Option<Stdio>, Failure> {
-    if !keeper.process.is_alive() {
-        return Ok(None);
-    }
-    let path = format!("/proc/{}/fd/{}", keeper.process.pid, keeper.fd);
-    let path = Path::new(&path);
-    let file = File::open(path).map_err(|error| io_failure(INTERNAL, "opening", path, &error))?;
-    Ok(Some(file.into()))
 }

@@ -137,7 +137,7 @@ async fn serve(path: &Path, stop_with_stdin: bool) -> Result<(), Failure> {
 }
 
 /// Waits until standard input closes, if it is to be watched.
-async fn stdin_closed(is_watched: bool) {
+pub(crate) async fn stdin_closed(is_watched: bool) {
     if !is_watched {
         return std::future::pending().await;
     }

@@ -1,10 +1,11 @@
 //! A testnet's folder: where each file is, and writing them the first time.
 //!
 //! ```text
-//! DIR/plan.json  genesis.json  peers.toml  dht-peers  testnet.json  lock (up)
+//! DIR/plan.json  genesis.json  peers.toml  dht-peers  faults.toml  testnet.json  lock (up)
 //! DIR/control (who changes it now)
 //! DIR/accounts/alice … judy
 //! DIR/v0/node.toml  key  first-start (until then)  log  ready.json, and the node's store
+//! DIR/v0/peers.toml (what v0 dials: with faults, that is the relay) DIR/relay/log  ready.json
 //! DIR/d0/dht.toml  log  ready.json  ipfs/ (a DHT peer, see `dht.rs`)
 //! ```
 
@@ -78,9 +79,19 @@ impl Folder {
         self.dir.join("testnet.json")
     }
 
-    /// Where the validators are; the nodes watch it.
+    /// Where the validators are, whatever stands between them.
     pub fn peers(&self) -> PathBuf {
         self.dir.join("peers.toml")
+    }
+
+    /// Where a validator dials the others; it watches it.
+    pub fn peers_of(&self, name: &str) -> PathBuf {
+        self.home(name).join("peers.toml")
+    }
+
+    /// What is wrong between the validators; the relay watches it.
+    pub fn faults(&self) -> PathBuf {
+        self.dir.join("faults.toml")
     }
 
     /// Where the DHT begins; the nodes watch it.
@@ -213,7 +224,7 @@ impl Folder {
             home: ".".into(),
             genesis: "../genesis.json".into(),
             key: "key".into(),
-            peers: "../peers.toml".into(),
+            peers: "peers.toml".into(),
             quic: QuicConfig { listen: listen.quic, ..QuicConfig::default() },
             api: ApiConfig { listen: listen.api, ..ApiConfig::default() },
             validation,
@@ -225,18 +236,29 @@ impl Folder {
         write_whole(&self.config(name), &config.to_toml())
     }
 
-    /// Writes where the validators are; the nodes read it again by themselves.
+    /// Writes where the validators are and where each of them dials the others: `dialled(who, whom)`
+    /// where that is not the same. The nodes read it again by themselves.
     ///
     /// # Errors
-    /// The file can't be written.
-    pub fn write_peers<'a>(
+    /// A file can't be written.
+    pub fn write_peers(
         &self,
-        peers: impl Iterator<Item = (&'a str, &'a str)>,
+        peers: &[(&str, &str)],
+        dialled: impl Fn(&str, &str) -> Option<SocketAddr>,
     ) -> Result<(), Failure> {
-        let lines: String = peers.map(|(name, quic)| format!("{name} = {quic:?}\n")).collect();
-        let text =
-            format!("# Where the validators are; the nodes read it when it changes.\n{lines}");
-        write_whole(&self.peers(), &text)
+        let head = "# Where the validators are; read again when it changes.\n";
+        let lines: String =
+            peers.iter().map(|(name, quic)| format!("{name} = {quic:?}\n")).collect();
+        write_whole(&self.peers(), &format!("{head}{lines}"))?;
+        for (own, _) in peers {
+            let line = |(name, quic): &(&str, &str)| match dialled(own, name) {
+                Some(address) => format!("{name} = \"{address}\"\n"),
+                None => format!("{name} = {quic:?}\n"),
+            };
+            let lines: String = peers.iter().map(line).collect();
+            write_whole(&self.peers_of(own), &format!("{head}{lines}"))?;
+        }
+        Ok(())
     }
 
     /// Removes the records of all DHT peers and their names in the network.

@@ -13,6 +13,7 @@ use crate::spawn::{Node, Role};
 use ledger::Network;
 use node::Failure;
 use node::error::{INTERNAL, UNREACHABLE, USAGE};
+use std::fs::File;
 use std::io::{PipeReader, PipeWriter};
 use std::os::fd::AsRawFd;
 use std::path::Path;
@@ -88,6 +89,21 @@ impl Pipe {
     }
 }
 
+/// The pipe that the keeper's nodes end with, opened once more: what was started by another process
+/// ends with the keeper, too. None when the keeper is gone.
+///
+/// # Errors
+/// The pipe can't be opened.
+pub fn stdin_of(keeper: Keeper) -> Result<Option<Stdio>, Failure> {
+    if !keeper.process.is_alive() {
+        return Ok(None);
+    }
+    let path = format!("/proc/{}/fd/{}", keeper.process.pid, keeper.fd);
+    let path = Path::new(&path);
+    let file = File::open(path).map_err(|error| io_failure(INTERNAL, "opening", path, &error))?;
+    Ok(Some(file.into()))
+}
+
 /// A started testnet.
 pub struct Launched {
     /// Its description, not yet written.
@@ -134,6 +150,7 @@ pub async fn launch(
                 untrusted: plan.dht.untrusted,
                 validators,
                 dht_peers,
+                relay: None,
                 accounts,
             };
             Ok(Launched { file, nodes })
@@ -193,9 +210,11 @@ async fn start(
         match nodes[index].role {
             Role::Validator => validators.push(validator(folder, &nodes[index], ready)),
             Role::DhtPeer => dht_peers.push(dht_peer(folder, &nodes[index], ready)),
+            Role::Relay => unreachable!("no fault before the start"),
         }
     }
-    folder.write_peers(validators.iter().map(|v| (v.name.as_str(), v.quic.as_str())))?;
+    let peers: Vec<_> = validators.iter().map(|v| (v.name.as_str(), v.quic.as_str())).collect();
+    folder.write_peers(&peers, |_, _| None)?;
     dht::write_bootstrap(folder, &validators, &dht_peers, joined)?;
     for (index, validator) in validators.iter().enumerate() {
         if ready(folder, nodes, &validator.api, deadline).await? == Readiness::Late {

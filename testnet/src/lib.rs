@@ -5,7 +5,8 @@
 //!  args ──▶ main ──▶ up ──▶ plan ─▶ folder (genesis, keys, configs) ─▶ launch ─▶ node processes
 //!                    │                                                   │ peers.toml, registry
 //!                    ├──▶ demo, init                                     ▼
-//!                    └──▶ control (status, kill, start, down …) ◀── testnet.json
+//!                    ├──▶ control (status, kill, start, down …) ◀── testnet.json
+//!                    └──▶ faults (slow, partition, heal) ─▶ faults.toml ─▶ relay process
 //! ```
 //! The programs are one: a node process is this program in its hidden role `node`. Nodes are told
 //! apart from strangers by process id *and* start time, so no signal goes astray.
@@ -15,6 +16,7 @@ pub mod args;
 pub mod control;
 pub mod demo;
 pub mod dht;
+pub mod faults;
 pub mod folder;
 pub mod init;
 pub mod launch;
@@ -23,6 +25,7 @@ pub mod plan;
 pub mod probe;
 pub mod process;
 pub mod registry;
+pub mod relay;
 pub mod sim;
 pub mod spawn;
 pub mod up;

@@ -8,8 +8,9 @@ use node::node::RunOptions;
 use std::process::ExitCode;
 use testnet::args::{Command, CommandLine, NodeArgs};
 use testnet::control::{self, Action};
+use testnet::faults::switch;
 use testnet::output::Output;
-use testnet::{demo, dht, init, up};
+use testnet::{demo, dht, init, relay, up};
 
 fn main() -> ExitCode {
     let line = match CommandLine::try_parse() {
@@ -42,6 +43,7 @@ fn run(command: Command, output: Output) -> Result<ExitCode, Failure> {
     match command {
         Command::Node(args) => run_node(&args)?,
         Command::DhtPeer(args) => run_dht_peer(&args)?,
+        Command::Relay(args) => run_relay(&args)?,
         Command::Cli(args) => {
             let arguments = args.arguments.into_iter();
             return Ok(node::cli::run(std::iter::once("quorate".into()).chain(arguments)));
@@ -63,6 +65,11 @@ fn run_node(args: &NodeArgs) -> Result<(), Failure> {
 fn run_dht_peer(args: &NodeArgs) -> Result<(), Failure> {
     leave_session(args)?;
     dht::run(&args.config, args.stop_with_stdin)
+}
+
+fn run_relay(args: &NodeArgs) -> Result<(), Failure> {
+    leave_session(args)?;
+    relay::run(&args.config, args.stop_with_stdin)
 }
 
 fn leave_session(args: &NodeArgs) -> Result<(), Failure> {
@@ -88,8 +95,11 @@ async fn run_command(command: Command, output: Output) -> Result<(), Failure> {
         Command::Pause(args) => control::signal(&args, Action::Pause, output).await,
         Command::Resume(args) => control::signal(&args, Action::Resume, output).await,
         Command::Start(args) => control::start(&args, output).await,
+        Command::Slow(args) => switch::slow(&args, output).await,
+        Command::Partition(args) => switch::partition(&args, output).await,
+        Command::Heal(args) => switch::heal(&args, output).await,
         Command::Init(args) => init::init(&args, output),
-        Command::Node(_) | Command::DhtPeer(_) | Command::Cli(_) => {
+        Command::Node(_) | Command::DhtPeer(_) | Command::Relay(_) | Command::Cli(_) => {
             unreachable!("roles without this runtime")
         }
     }

@@ -40,6 +40,9 @@ pub struct TestnetFile {
     /// Processes that are only DHT nodes.
     #[serde(default)]
     pub dht_peers: Vec<DhtPeer>,
+    /// What stands between the validators while there are faults.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub relay: Option<Relay>,
     /// The accounts.
     pub accounts: Vec<Account>,
 }
@@ -87,6 +90,16 @@ pub struct DhtPeer {
     pub home: PathBuf,
 }
 
+/// What stands between the validators.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Relay {
+    /// Its process.
+    #[serde(flatten)]
+    pub process: Process,
+    /// Its folder.
+    pub home: PathBuf,
+}
+
 /// One account.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Account {
@@ -127,9 +140,14 @@ impl TestnetFile {
         validators.chain(self.dht_peers.iter().map(|one| (one.name.as_str(), one.process)))
     }
 
-    /// The processes of its validators and DHT peers.
+    /// The processes of its validators and DHT peers, and the relay.
     pub fn processes(&self) -> Vec<Process> {
-        self.members().map(|(_, process)| process).collect()
+        self.members().map(|(_, process)| process).chain(self.relay()).collect()
+    }
+
+    /// The relay, while it is there.
+    pub fn relay(&self) -> Option<Process> {
+        self.relay.as_ref().map(|relay| relay.process).filter(|process| process.is_alive())
     }
 
     /// Whether any of its processes is there.

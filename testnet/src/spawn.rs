@@ -22,6 +22,8 @@ pub enum Role {
     Validator,
     /// Only a DHT node.
     DhtPeer,
+    /// What stands between the validators while there are faults.
+    Relay,
 }
 
 /// A node process that this process started.
@@ -57,6 +59,7 @@ impl Node {
         let (word, config) = match role {
             Role::Validator => ("node", folder.config(name)),
             Role::DhtPeer => ("dht-peer", folder.dht_config(name)),
+            Role::Relay => ("relay", folder.faults()),
         };
         command.arg(word).arg("--config").arg(config).arg("--own-session");
         if stdin.is_some() {

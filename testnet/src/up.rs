@@ -6,7 +6,7 @@ use crate::folder::Folder;
 use crate::launch::{Launched, Pipe, StopSignals, bury, launch};
 use crate::output::{Output, client_command, io_failure, tell};
 use crate::plan::{DhtPlan, Plan};
-use crate::registry::{Registry, TestnetFile};
+use crate::registry::{Registry, TestnetFile, remove_if_there};
 use crate::spawn::Node;
 use node::Failure;
 use node::config::DhtSilence;
@@ -74,6 +74,11 @@ impl<'a> Hold<'a> {
         stop: &mut StopSignals,
     ) -> Result<Launched, Failure> {
         let guard = control_lock(self.folder)?;
+        // The relay of validators that are all down stands between nobody.
+        let old = TestnetFile::read(&self.folder.document())?;
+        let relay: Vec<_> = old.iter().filter_map(TestnetFile::relay).collect();
+        crate::process::stop_all(&relay).await?;
+        remove_if_there(&self.folder.faults())?;
         let launched = launch(self.folder, plan, port, pipe, stop).await?;
         let file = &launched.file;
         let known = file

@@ -1,6 +1,8 @@
 //! The command line of `quorate`: every command and flag, and nothing that they do.
 
 mod content;
+mod evidence;
+mod tx;
 
 use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -8,6 +10,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use content::{ContentCommand, ContentGetArgs, ContentIdArgs, ContentPutArgs};
+pub use evidence::{EvidenceCommand, EvidenceFileArgs};
+pub use tx::{TransferIdArgs, TxCommand, TxListArgs, TxRetryArgs, TxWaitArgs};
 
 /// A token ledger run by a committee of validators: its node and its client.
 #[derive(Debug, Parser)]
@@ -83,6 +87,9 @@ pub enum Command {
     Receipt(ReceiptCommand),
     /// Free tokens whose locks are split, or complete what was accepted of them
     Recover(RecoverArgs),
+    /// Proofs that keys misbehaved; checking them is offline
+    #[command(subcommand)]
+    Evidence(EvidenceCommand),
     /// Files by their CIDs, in a node or from its peers
     #[command(subcommand)]
     Content(ContentCommand),
@@ -225,28 +232,6 @@ pub struct AccountArgs {
     /// Name of a testnet account, an address (did:key:…), or a key file
     #[arg(value_name = "ADDR")]
     pub account: String,
-}
-
-/// Commands of `tx`.
-#[derive(Debug, Subcommand)]
-pub enum TxCommand {
-    /// What is known of a transfer now
-    Show(TransferIdArgs),
-    /// Wait until a transfer has ended
-    Wait(TransferIdArgs),
-    /// Send the same signed bytes again
-    Retry(TransferIdArgs),
-    /// Give the tokens of a signed transfer back that was never sent
-    Forget(TransferIdArgs),
-    /// The transfers of this wallet, oldest first
-    List,
-}
-
-/// A transfer.
-#[derive(Debug, Args)]
-pub struct TransferIdArgs {
-    /// Id of the transfer
-    pub id: String,
 }
 
 /// Commands of `token`.

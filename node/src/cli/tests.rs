@@ -31,6 +31,9 @@ fn path(path: &Path) -> &str {
     path.to_str().expect("text")
 }
 
+mod evidence;
+mod pending;
+
 const CID: &str = "bafkreifzjut3te7nhyekklss27nh3k72ysco7y32koao5eei66wof36n5e";
 
 /// A testnet of one validator that does not run, and its accounts.

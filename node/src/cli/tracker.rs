@@ -2,15 +2,22 @@
 
 use super::context::{Context, NodeAddress};
 use crate::client::{Client, is_not_found};
-use crate::error::{Failure, NOT_FOUND, OUTCOME_UNKNOWN};
+use crate::error::{Failure, NOT_FOUND, OUTCOME_UNKNOWN, UNREACHABLE};
 use crate::view::TransferDocument;
 use crate::wallet::{Open, Progress, Wallet};
 use ledger::TransferId;
 use serde_json::json;
+use std::panic::resume_unwind;
 use std::time::Duration;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 /// Longest wait that one request asks a node for.
 const WAIT_MAX: Duration = Duration::from_secs(30);
+/// Nodes that are asked about a transfer at the same time.
+const ASKED_AT_ONCE_MAX: usize = 16;
+/// When a node knows the transfer, others that are silent are waited for so long.
+const SILENT_AFTER: Duration = Duration::from_secs(1);
 /// Transfers that are asked about at once before tokens are looked for again.
 const RECONCILED_MAX: usize = 256;
 
@@ -31,8 +38,9 @@ pub enum Found {
 }
 
 impl Tracker<'_> {
-    /// Asks one node after the other until one knows the transfer. `final` and `rejected` are the
-    /// last word; anything less is kept while the others are asked.
+    /// Asks the nodes, some at a time, until one knows how the transfer ended: `final` and
+    /// `rejected` are the last word. Anything less is kept while the others are asked; when one
+    /// knows it, silent nodes are waited for no longer than [`SILENT_AFTER`] (and `wait`).
     ///
     /// # Errors
     /// `usage` for a bad URL.
@@ -43,27 +51,41 @@ impl Tracker<'_> {
         id: TransferId,
         wait: Option<Duration>,
     ) -> Result<Found, Failure> {
+        let wait = wait.map(|wait| wait.min(WAIT_MAX));
+        let mut left = nodes.iter();
+        let mut asking = JoinSet::new();
         let mut best: Option<TransferDocument> = None;
         let mut unsure = None;
-        for node in nodes {
-            let client = Client::new([&node.url], timeout)?;
-            match client.transfer(id, None).await {
+        let mut until = Instant::now() + timeout.saturating_add(wait.unwrap_or_default());
+        loop {
+            while asking.len() < ASKED_AT_ONCE_MAX
+                && let Some(node) = left.next()
+            {
+                let client = Client::new([&node.url], timeout)?;
+                asking.spawn(async move { ask(&client, id, wait).await });
+            }
+            let answer = match tokio::time::timeout_at(until, asking.join_next()).await {
+                Ok(Some(answer)) => answer.unwrap_or_else(|e| resume_unwind(e.into_panic())),
+                // All have answered, or what is known is not kept back for those that are silent.
+                Ok(None) | Err(_) => break,
+            };
+            match answer {
                 Ok(found) => {
-                    let found = match wait {
-                        Some(wait) if found.status == "submitted" => {
-                            client.transfer(id, Some(wait.min(WAIT_MAX))).await.unwrap_or(found)
-                        }
-                        _ => found,
-                    };
                     let status = Progress::of_word(&found.status);
                     if status.is_some_and(Progress::is_ended) {
                         return Ok(Found::Known(Box::new(found)));
                     }
                     best.get_or_insert(found);
+                    let soon = wait.unwrap_or_default().saturating_add(SILENT_AFTER);
+                    until = until.min(Instant::now() + soon);
                 }
                 Err(failure) if is_not_found(&failure) => {}
                 Err(failure) => unsure = Some(failure),
             }
+        }
+        if best.is_none() && !asking.is_empty() {
+            let what = "not every node answered in time; nothing was changed";
+            unsure.get_or_insert(Failure::new(UNREACHABLE, what).help("quorate-testnet status"));
         }
         Ok(match (best, unsure) {
             (Some(found), _) => Found::Known(Box::new(found)),
@@ -111,6 +133,21 @@ impl Tracker<'_> {
             }
         }
         Ok(is_hopeful)
+    }
+}
+
+/// What one node says: at once, or at the end of what it knows to be under way.
+async fn ask(
+    client: &Client,
+    id: TransferId,
+    wait: Option<Duration>,
+) -> Result<TransferDocument, Failure> {
+    let found = client.transfer(id, None).await?;
+    match wait {
+        Some(wait) if found.status == "submitted" => {
+            Ok(client.transfer(id, Some(wait)).await.unwrap_or(found))
+        }
+        _ => Ok(found),
     }
 }
 

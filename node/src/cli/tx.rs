@@ -3,17 +3,17 @@
 use super::answer::Answer;
 use super::args::{TxCommand, Until};
 use super::context::{Context, transfer_id};
-use super::send::{Sender, for_people};
+use super::send::{ReceiptOrder, Sender, for_people};
 use super::shortage;
 use super::table::Table;
 use super::tracker::{Found, Tracker, not_found, outcome, unknown};
-use crate::client::Client;
-use crate::error::{Failure, USAGE};
+use crate::error::{Failure, OUTCOME_UNKNOWN, USAGE};
 use crate::view::TransferDocument;
 use crate::wallet::{Progress, Record, Wallet};
 use ledger::TransferId;
 use serde_json::json;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// How often nodes are asked again for a transfer that none of them knows yet.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
@@ -24,10 +24,20 @@ pub async fn tx(context: &Context, command: &TxCommand) -> Result<Answer, Failur
     let wallet = context.wallet(context.network(&client).await?.id)?;
     match command {
         TxCommand::Show(args) => show(context, &wallet, transfer_id(&args.id)?).await,
-        TxCommand::Wait(args) => wait(context, &wallet, transfer_id(&args.id)?).await,
-        TxCommand::Retry(args) => retry(context, &client, &wallet, transfer_id(&args.id)?).await,
+        TxCommand::Wait(args) => match &args.id {
+            Some(id) => wait(context, &wallet, transfer_id(id)?, context.deadline()).await,
+            None => wait_for_all(context, &wallet).await,
+        },
+        TxCommand::Retry(args) => {
+            let receipt = ReceiptOrder::new(context, args.receipt.as_ref())?;
+            let sender = Sender { context, client: &client, wallet: &wallet };
+            match &args.id {
+                Some(id) => retry(&sender, transfer_id(id)?, receipt).await,
+                None => retry_all(&sender).await,
+            }
+        }
         TxCommand::Forget(args) => forget(&wallet, transfer_id(&args.id)?),
-        TxCommand::List => list(context, &wallet),
+        TxCommand::List(args) => list(context, &wallet, args.pending),
     }
 }
 
@@ -46,15 +56,19 @@ async fn show(context: &Context, wallet: &Wallet, id: TransferId) -> Result<Answ
     }
 }
 
-async fn wait(context: &Context, wallet: &Wallet, id: TransferId) -> Result<Answer, Failure> {
+async fn wait(
+    context: &Context,
+    wallet: &Wallet,
+    id: TransferId,
+    deadline: Instant,
+) -> Result<Answer, Failure> {
     let tracker = Tracker { wallet };
-    let deadline = context.deadline();
     let mut pace = tokio::time::interval(LOOK_AGAIN);
     loop {
-        let left = deadline.saturating_duration_since(tokio::time::Instant::now());
+        let left = deadline.saturating_duration_since(Instant::now());
         let timeout = context.settings.timeout;
         let found = tracker.look(&context.nodes()?, timeout, id, Some(left)).await?;
-        let is_over = tokio::time::Instant::now() >= deadline;
+        let is_over = Instant::now() >= deadline;
         match found {
             Found::Known(found) => {
                 tracker.note(&found)?;
@@ -73,13 +87,24 @@ async fn wait(context: &Context, wallet: &Wallet, id: TransferId) -> Result<Answ
     }
 }
 
+/// Waits for every transfer that may have been sent, all of them until the one deadline.
+async fn wait_for_all(context: &Context, wallet: &Wallet) -> Result<Answer, Failure> {
+    let deadline = context.deadline();
+    let ids = open(wallet)?;
+    for id in &ids {
+        of_its_own(wait(context, wallet, *id, deadline).await)?;
+    }
+    ended(context, wallet, &ids)
+}
+
 async fn retry(
-    context: &Context,
-    client: &Client,
-    wallet: &Wallet,
+    sender: &Sender<'_>,
     id: TransferId,
+    receipt: Option<ReceiptOrder>,
 ) -> Result<Answer, Failure> {
+    let wallet = sender.wallet;
     let signed = wallet.signed(&id)?.ok_or_else(|| not_found(id))?;
+    wallet.keep(&id)?;
     let mut promises = wallet.promises()?;
     // Tokens that were promised elsewhere since: both could be locked for ever.
     promises
@@ -87,7 +112,47 @@ async fn retry(
         .map_err(|held| shortage::promised(held.token, held.held_by).failure)?;
     drop(promises);
     wallet.settle(&id, Progress::Submitted)?;
-    Sender { context, client, wallet }.send(&signed, Until::Final, None).await
+    sender.send(&signed, Until::Final, receipt).await
+}
+
+/// Sends every transfer again that may have been sent, one after the other.
+async fn retry_all(sender: &Sender<'_>) -> Result<Answer, Failure> {
+    let ids = open(sender.wallet)?;
+    for id in &ids {
+        of_its_own(retry(sender, *id, None).await)?;
+    }
+    ended(sender.context, sender.wallet, &ids)
+}
+
+fn open(wallet: &Wallet) -> Result<Vec<TransferId>, Failure> {
+    let records = wallet.records()?;
+    Ok(records.iter().filter(|record| record.status.is_open()).map(|record| record.id).collect())
+}
+
+/// What one transfer came to stands in the wallet and stops no other. A failure that would be that
+/// of all others, too, ends the command.
+fn of_its_own(outcome: Result<Answer, Failure>) -> Result<(), Failure> {
+    match outcome {
+        Err(failure) if !matches!(failure.code.exit, 5..=8) => Err(failure),
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
+/// What became of these transfers; exit 7 when one of them has not ended.
+fn ended(context: &Context, wallet: &Wallet, ids: &[TransferId]) -> Result<Answer, Failure> {
+    let mut records = wallet.records()?;
+    records.retain(|record| ids.contains(&record.id));
+    let left = records.iter().filter(|record| !record.status.is_ended()).count();
+    let document = json!({"schema": "quorate.tx-list/1", "ok": true, "transfers": records});
+    let mut text = match records.is_empty() {
+        true => "no transfer that may have been sent is without its end; nothing was sent\n".into(),
+        false => table(context, &records).render(),
+    };
+    if left == 0 {
+        return Ok(Answer::new(document, text));
+    }
+    text.push_str(&format!("{left} have not ended\nnext: quorate tx retry\n"));
+    Ok(Answer::new(document, text).exit(OUTCOME_UNKNOWN.exit))
 }
 
 fn forget(wallet: &Wallet, id: TransferId) -> Result<Answer, Failure> {
@@ -106,10 +171,21 @@ fn forget(wallet: &Wallet, id: TransferId) -> Result<Answer, Failure> {
     ))
 }
 
-fn list(context: &Context, wallet: &Wallet) -> Result<Answer, Failure> {
-    let records = wallet.records()?;
+fn list(context: &Context, wallet: &Wallet, is_pending: bool) -> Result<Answer, Failure> {
+    let mut records = wallet.records()?;
+    records.retain(|record| !is_pending || !record.status.is_ended());
+    let document = json!({"schema": "quorate.tx-list/1", "ok": true, "transfers": records});
+    let text = match records.is_empty() {
+        true if is_pending => format!("every transfer in {} ended\n", wallet.folder().display()),
+        true => format!("no transfers in {}\n", wallet.folder().display()),
+        false => table(context, &records).render(),
+    };
+    Ok(Answer::new(document, text))
+}
+
+fn table(context: &Context, records: &[Record]) -> Table {
     let mut table = Table::new(&["transfer", "status", "from", "to", "amount", "asset"]);
-    for record in &records {
+    for record in records {
         table.row([
             record.id.to_string(),
             record.status.word().into(),
@@ -119,12 +195,7 @@ fn list(context: &Context, wallet: &Wallet) -> Result<Answer, Failure> {
             record.asset.clone(),
         ]);
     }
-    let document = json!({"schema": "quorate.tx-list/1", "ok": true, "transfers": records});
-    let text = match records.is_empty() {
-        true => format!("no transfers in {}\n", wallet.folder().display()),
-        false => table.render(),
-    };
-    Ok(Answer::new(document, text))
+    table
 }
 
 fn answer(context: &Context, found: &TransferDocument) -> Answer {

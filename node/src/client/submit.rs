@@ -1,12 +1,12 @@
 //! Sending signed transfers. The rule of the double payment is kept here: the same bytes, node
 //! after node, and an outcome that nobody has told is unknown, not failed.
 
-use super::connection::Ask;
+use super::attempts::Attempts;
 use super::{Client, answer::Answer, unreachable};
 use crate::error::{Failure, OUTCOME_UNKNOWN};
 use crate::view::{OutcomesDocument, TransferDocument};
 use bytes::Bytes;
-use std::time::Instant;
+use std::time::Duration;
 
 /// What to wait for when sending.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub struct SubmitOutcome {
     pub transfer: TransferDocument,
     /// URL of the node that answered.
     pub node: String,
-    /// How many nodes were tried.
+    /// How many nodes were asked; some of them may have been silent.
     pub attempts: usize,
 }
 
@@ -69,23 +69,23 @@ impl Client {
 
     /// Sends the same bytes to one node after the other until one tells what became of them.
     pub(super) async fn send(&self, path: &str, body: Bytes) -> Result<(Answer, usize), Failure> {
-        let deadline = Instant::now() + self.timeout;
         let mut may_be_sent = false;
         let mut errors = Vec::new();
         let mut refused: Option<Failure> = None;
-        for (index, node) in self.nodes.iter().enumerate() {
-            let until = self.attempt_until(index, deadline);
-            let ask = Ask { path, body: Some(body.clone()) };
-            let answer = match node.ask(ask, until).await {
+        let request = (path, Some(body));
+        let mut attempts = Attempts::new(&self.nodes, request, self.timeout, Duration::ZERO);
+        while let Some((index, outcome)) = attempts.next().await {
+            let url = self.nodes[index].url();
+            let answer = match outcome {
                 Ok(answer) => answer,
                 Err(lost) => {
                     may_be_sent |= lost.may_be_sent;
-                    errors.push(format!("{}: {lost}", node.url()));
+                    errors.push(format!("{url}: {lost}"));
                     continue;
                 }
             };
             if (200..300).contains(&answer.status) {
-                return Ok((answer, index + 1));
+                return Ok((answer, attempts.begun()));
             }
             let failure = answer.failure();
             if tells_the_end(&failure) {
@@ -93,12 +93,11 @@ impl Client {
             }
             // An answer that no node gives says nothing of what was done with the bytes.
             may_be_sent |= matches!(failure.code.slug, "outcome_unknown" | "internal");
-            errors.push(format!("{}: {failure}", node.url()));
-            let is_final_word = !may_be_tried_elsewhere(&failure);
-            refused.get_or_insert(failure);
-            if is_final_word {
-                break;
+            errors.push(format!("{url}: {failure}"));
+            if !may_be_tried_elsewhere(&failure) {
+                attempts.ask_no_more();
             }
+            refused.get_or_insert(failure);
         }
         Err(match refused {
             Some(failure) if !may_be_sent || failure.code.slug == OUTCOME_UNKNOWN.slug => failure,

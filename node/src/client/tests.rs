@@ -1,5 +1,6 @@
 //! Tests of the client against whole nodes and against nodes that lose answers.
 
+use super::attempts::SILENT_AFTER;
 use super::*;
 use crate::api::tests::server::{PATIENCE, TOKENS, alice, bob, canonical, start};
 use crate::view::verify_bytes;
@@ -56,6 +57,25 @@ fn read_request(stream: &mut TcpStream) -> Vec<u8> {
             return bytes.split_off(end + 4);
         }
     }
+}
+
+/// A node that takes everything and never answers, as a paused process does; what it is sent comes
+/// out of the channel.
+pub(crate) fn silent() -> (String, mpsc::Receiver<Vec<u8>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    let (sender, receiver) = mpsc::sync_channel(16);
+    std::thread::spawn(move || {
+        let mut open = Vec::new();
+        while let Ok((mut stream, _)) = listener.accept() {
+            let body = read_request(&mut stream);
+            open.push(stream);
+            if sender.send(body).is_err() {
+                return;
+            }
+        }
+    });
+    (url, receiver)
 }
 
 const LOST: &str = "";
@@ -124,6 +144,53 @@ fn a_lost_answer_sends_the_same_bytes_to_the_next_node() {
     assert_eq!((sent.attempts, sent.transfer.status.as_str()), (2, "final"));
     assert_eq!(sent.node, server.url());
     assert_eq!(bodies.recv_timeout(PATIENCE), Ok(bytes.to_vec()));
+}
+
+#[test]
+fn a_silent_node_costs_a_second_and_the_next_gets_the_same_bytes() {
+    let server = start(1);
+    let (url, bodies) = silent();
+    let client = client(&[&url, &server.url()]);
+    let bytes = canonical(&server.moves(0, 1));
+    let began = Instant::now();
+    let sent = run(client.submit(bytes.clone(), Wait::Final)).expect("the second node answers");
+    assert!(began.elapsed() >= SILENT_AFTER, "{:?}", began.elapsed());
+    assert!(began.elapsed() < PATIENCE / 4, "{:?}", began.elapsed());
+    assert_eq!((sent.attempts, sent.transfer.status.as_str()), (2, "final"));
+    assert_eq!(bodies.recv_timeout(PATIENCE), Ok(bytes.to_vec()));
+    let began = Instant::now();
+    assert_eq!(run(client.node()).map(|node| node.name), Ok("v0".into()));
+    assert!(began.elapsed() < PATIENCE / 4, "a read: {:?}", began.elapsed());
+}
+
+#[test]
+fn a_node_that_is_only_slow_is_still_heard() {
+    let server = start(1);
+    let bytes = canonical(&server.moves(0, 1));
+    let answer = serde_json::to_string(&server.pay(&server.moves(0, 1))).expect("JSON");
+    let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{answer}", answer.len());
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let slow = format!("http://{}", listener.local_addr().expect("an address"));
+    let (url, bodies) = silent();
+    // It answers when the next node has been asked, and that one never does.
+    let answering = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("a connection");
+        let body = read_request(&mut stream);
+        assert_eq!(bodies.recv_timeout(PATIENCE), Ok(body));
+        stream.write_all(answer.as_bytes()).expect("it is still waited for");
+    });
+    let sent = run(client(&[&slow, &url]).submit(bytes, Wait::Final)).expect("the first answers");
+    assert_eq!((sent.attempts, sent.node), (2, slow));
+    answering.join().expect("no panic");
+}
+
+#[test]
+fn silence_is_unknown_also_when_another_node_has_refused() {
+    let (quiet, _bodies) = silent();
+    let (lonely, _first) = broken(1, &problem(503, "no_quorum", 8));
+    let client = Client::new([&quiet, &lonely], Duration::from_secs(2)).expect("good URLs");
+    let failure = run(client.submit(Bytes::from_static(b"signed"), Wait::Final));
+    assert_eq!(failure.expect_err("nobody knows").code.slug, "outcome_unknown");
 }
 
 #[test]

@@ -164,6 +164,7 @@ impl Driver {
 fn update(peer: &mut PeerView, status: &PeerStatus, applied: u64) {
     peer.is_reachable =
         status.is_up && status.heard_ago_ms.is_some_and(|ago_ms| ago_ms <= REACHABLE_MS);
+    peer.link = status.remote;
     peer.rtt_us = status.rtt_us;
     peer.bytes = (status.sent_bytes, status.received_bytes);
     peer.dropped = status.dropped;

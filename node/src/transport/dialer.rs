@@ -7,6 +7,7 @@ use super::{listener, tls};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
 /// Dials whenever the link is down, or its peer has not been heard for a while: a peer that crashed
@@ -33,6 +34,7 @@ async fn dial_for_ever(
     let timings = &shared.timings;
     let mut pause = timings.backoff_min;
     let mut dialled_at: Option<Instant> = None;
+    let mut place = link.address.subscribe();
     loop {
         while !link.needs_dial(timings.stale) {
             link.redial.notified().await;
@@ -41,20 +43,31 @@ async fn dial_for_ever(
         if dialled_at.is_some_and(|at| at.elapsed() > timings.dial + timings.backoff_max) {
             pause = timings.backoff_min;
         } else if dialled_at.is_some() {
-            sleep(with_jitter(pause)).await;
-            pause = (pause * 2).min(timings.backoff_max);
+            tokio::select! {
+                () = sleep(with_jitter(pause)) => pause = (pause * 2).min(timings.backoff_max),
+                () = has_moved(&mut place) => pause = timings.backoff_min,
+            }
         }
-        let address = *link.address.lock();
+        let address = *place.borrow_and_update();
         let Some(address) = address else {
-            link.redial.notified().await;
+            has_moved(&mut place).await;
             continue;
         };
         dialled_at = Some(Instant::now());
-        match dial(shared, link.member, address, config, verifier).await {
-            Ok(established) => link.offer(established),
-            Err(error) => link.failed(error),
+        tokio::select! {
+            result = dial(shared, link.member, address, config, verifier) => match result {
+                Ok(established) => link.offer_dialled(address, established),
+                Err(error) => link.failed(error),
+            },
+            // Nobody waits for an address that was taken back.
+            () = has_moved(&mut place) => dialled_at = None,
         }
     }
+}
+
+/// Waits until the member's address is another than the one seen last.
+async fn has_moved(place: &mut watch::Receiver<Option<SocketAddr>>) {
+    place.changed().await.expect("the link, which we hold, has the sender");
 }
 
 /// One attempt.

@@ -5,6 +5,7 @@
 
 use super::Shared;
 use super::link::{Link, LinkError};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::time::{MissedTickBehavior, interval};
@@ -19,6 +20,8 @@ pub struct PeerStatus {
     /// Whether there is a connection. A peer that has just crashed is still up and no more
     /// [`super::Transport::reachable`].
     pub is_up: bool,
+    /// Where its connection goes, while there is one.
+    pub remote: Option<SocketAddr>,
     /// How long ago it was last heard, in milliseconds; none if never. Exact to one poll interval.
     pub heard_ago_ms: Option<u64>,
     /// Smoothed round-trip time of the last connection, in microseconds; 0 before the first.
@@ -62,6 +65,7 @@ pub(super) fn status(link: &Link) -> PeerStatus {
         member: link.member,
         name: link.name.clone(),
         is_up: state.connection.is_some(),
+        remote: state.connection.as_ref().map(quinn::Connection::remote_address),
         heard_ago_ms: state.heard_at.map(ago),
         rtt_us: state.rtt_us,
         sent_bytes: state.past.sent_bytes + state.current.sent_bytes,

@@ -16,7 +16,7 @@ use quinn::{Connection, SendStream};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinSet;
 
 /// A connection whose peer is known and has accepted us too, with both streams of frames.
@@ -98,7 +98,10 @@ pub(super) struct Link {
     pub(super) member: u16,
     pub(super) name: String,
     pub(super) outbox: Arc<Outbox>,
-    pub(super) address: Mutex<Option<SocketAddr>>,
+    /// Where it listens, as we were told last.
+    pub(super) address: watch::Sender<Option<SocketAddr>>,
+    /// Where the connection that we dialled last goes; none on the side that is dialled.
+    dialled: Mutex<Option<SocketAddr>>,
     /// One permit for each of our requests under way.
     pub(super) requests: Semaphore,
     pub(super) state: Mutex<LinkState>,
@@ -120,13 +123,27 @@ impl Link {
             member,
             name,
             outbox,
-            address: Mutex::new(address),
+            address: watch::Sender::new(address),
+            dialled: Mutex::default(),
             requests: Semaphore::new(super::limits::REQUESTS_PER_PEER_MAX),
             state: Mutex::default(),
             offered: Mutex::default(),
             offer: Notify::new(),
             redial: Notify::new(),
         }
+    }
+
+    /// Notes where the member listens.
+    pub(super) fn set_address(&self, address: SocketAddr) {
+        let is_new = |known: &mut Option<SocketAddr>| known.replace(address) != Some(address);
+        self.address.send_if_modified(is_new);
+        self.redial.notify_one();
+    }
+
+    /// Hands over a connection that we dialled.
+    pub(super) fn offer_dialled(&self, address: SocketAddr, established: Established) {
+        *self.dialled.lock() = Some(address);
+        self.offer(established);
     }
 
     /// Hands over a new connection. The one under way, or one not yet taken, gives way.
@@ -145,10 +162,12 @@ impl Link {
         }
     }
 
-    /// Whether nothing is up, nothing is on its way up, or what is up has not been heard for
-    /// `stale`.
+    /// Whether nothing is up, nothing is on its way up, what is up has not been heard for `stale`,
+    /// or it goes where the member no longer is.
     pub(super) fn needs_dial(&self, stale: Duration) -> bool {
-        self.offered.lock().is_none() && !self.state.lock().is_heard(Instant::now(), stale)
+        let is_silent =
+            self.offered.lock().is_none() && !self.state.lock().is_heard(Instant::now(), stale);
+        is_silent || self.dialled.lock().is_some_and(|at| Some(at) != *self.address.borrow())
     }
 
     /// Notes why no connection could be made, unless one is up.

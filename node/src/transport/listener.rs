@@ -60,7 +60,7 @@ fn admit(
 ) -> Result<Option<Connecting>, LinkError> {
     let address = incoming.remote_address().ip();
     let is_members =
-        shared.links().any(|link| link.address.lock().is_some_and(|known| known.ip() == address));
+        shared.links().any(|link| link.address.borrow().is_some_and(|known| known.ip() == address));
     let max = if is_members { HANDSHAKES_MAX } else { HANDSHAKES_STRANGERS_MAX };
     if under_way >= max {
         // Silence costs less than an answer.
@@ -127,7 +127,7 @@ fn note_refusal(
         }
     }
     if matches!(error, LinkError::VersionMismatch { .. }) {
-        let known = shared.links().find(|link| *link.address.lock() == Some(address));
+        let known = shared.links().find(|link| *link.address.borrow() == Some(address));
         if let Some(link) = known {
             link.failed(error);
         }

@@ -141,6 +141,9 @@ pub struct ValidatorRow {
     pub up: bool,
     /// Where it is dialled.
     pub address: Option<SocketAddr>,
+    /// Where its link goes, while that is up.
+    #[serde(default)]
+    pub link: Option<SocketAddr>,
     /// Distinct final transfers that it said it has applied.
     pub applied: u64,
     /// Round trip, µs.
@@ -315,6 +318,7 @@ impl ValidatorsDocument {
                     true => Some(shared.quic_address),
                     false => peer.and_then(|peer| peer.address),
                 },
+                link: peer.and_then(|peer| peer.link),
                 applied: if is_self { applied } else { peer.map_or(0, |peer| peer.applied) },
                 rtt_us: peer.map_or(0, |peer| peer.rtt_us),
                 bytes_sent: peer.map_or(0, |peer| peer.bytes.0),

@@ -47,6 +47,11 @@ impl Progress {
         })
     }
 
+    /// Whether it has not ended and may have been sent: what became of it is worth asking.
+    pub fn is_open(self) -> bool {
+        matches!(self, Progress::Submitted | Progress::Locked | Progress::Unknown)
+    }
+
     /// Whether it has ended, so that its tokens are promised to nobody any more.
     pub fn is_ended(self) -> bool {
         matches!(self, Progress::Final | Progress::Rejected)

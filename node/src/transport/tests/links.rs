@@ -256,3 +256,44 @@ async fn closing_needs_nobody_to_take_what_comes_in() {
     }
     close(nodes).await;
 }
+
+/// A second transport of member 1 is where its address says; the first one is left.
+#[tokio::test]
+async fn a_live_link_moves_to_the_members_new_address() {
+    let mut nodes = committee(2).await;
+    let before = nodes[1].address();
+    assert_eq!(nodes[0].peer(1).remote, Some(before));
+    let mut moved = Node::start(config(1, 2));
+    nodes[0].transport.set_address(1, moved.address());
+    assert_eq!(nodes[0].down().await, 1);
+    let is_there = || nodes[0].peer(1).remote == Some(moved.address());
+    until("the link goes to the new address", is_there).await;
+    assert_eq!(nodes[1].down().await, 0);
+    until("frames can be sent", || nodes[0].transport.send(1, numbered(7)) == Sent::Queued).await;
+    assert_eq!(moved.frame().await, (0, numbered(7)));
+    nodes[0].transport.set_address(1, before);
+    until("it goes back", || nodes[0].peer(1).remote == Some(before)).await;
+    nodes.push(moved);
+    close(nodes).await;
+}
+
+#[tokio::test]
+async fn a_link_stays_while_the_members_new_address_does_not_answer() {
+    let mut nodes = committee(2).await;
+    let nobody = UdpSocket::bind(loopback()).expect("a socket");
+    nobody.set_read_timeout(Some(SOON)).expect("a timeout");
+    nodes[0].transport.set_address(1, nobody.local_addr().expect("bound"));
+    let dialled = tokio::task::spawn_blocking(move || {
+        // Two first packets that are far apart: a whole attempt has failed in between.
+        let mut bytes = [0; 2048];
+        let first = Instant::now();
+        while first.elapsed() < Duration::from_millis(1_100) {
+            nobody.recv(&mut bytes).expect("it is dialled");
+        }
+    });
+    within("attempts to dial", dialled).await.expect("no panic");
+    assert_eq!(nodes[0].transport.send(1, numbered(1)), Sent::Queued);
+    assert_eq!(nodes[1].frame().await, (0, numbered(1)));
+    assert_eq!(nodes[0].peer(1).remote, Some(nodes[1].address()));
+    close(nodes).await;
+}

@@ -5,13 +5,12 @@
 //! shows in its reports any Lock certificate that exists, or none.
 
 use super::ballot::{
-    ALL, Ballot, Ballots, CONFLICTS, ROUNDS, TRANSFERS, Transfers, below, each, in_round,
+    ALL, Ballot, Ballots, CONFLICTS, ROUNDS, Transfers, below, each, in_round,
 };
 use super::rule::LeftOut;
 use super::validator::{Validator, spent};
+use super::world::{Committee, HONEST};
 
-/// Honest validators; the fourth is Byzantine.
-pub const HONEST: usize = 3;
 /// Honest members of a quorum of three that the Byzantine one has joined.
 const NEEDED: usize = 2;
 
@@ -27,10 +26,8 @@ pub struct Pool {
 }
 
 impl Pool {
-    pub fn new(validators: &[Validator; HONEST], left_out: LeftOut) -> Self {
-        let needed = needed(left_out);
-        let certified = joined(validators.map(|validator| validator.votes), needed);
-        let finals = joined(validators.map(|validator| validator.commits), needed);
+    pub fn new(committee: &Committee, left_out: LeftOut) -> Self {
+        let Committee { certified, finals, .. } = *committee;
         let mut dead = 0;
         for ballot in each(certified) {
             let below_round = match left_out {
@@ -140,7 +137,7 @@ pub fn needed(left_out: LeftOut) -> usize {
 }
 
 /// Ballots with at least so many of the honest votes.
-fn joined([x, y, z]: [Ballots; HONEST], needed: usize) -> Ballots {
+pub fn joined([x, y, z]: [Ballots; HONEST], needed: usize) -> Ballots {
     match needed {
         NEEDED => x & y | x & z | y & z,
         _ => x | y | z,
@@ -153,8 +150,3 @@ fn highest_round(ballots: Ballots) -> Ballots {
     rounds.into_iter().find(|ballots| *ballots != 0).unwrap_or(0)
 }
 
-/// All ballots of these transfers in the first rounds.
-pub fn world(transfers: Transfers, rounds: usize) -> Ballots {
-    debug_assert!(rounds <= ROUNDS && TRANSFERS <= 8);
-    below(transfers, rounds)
-}

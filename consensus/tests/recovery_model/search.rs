@@ -2,10 +2,10 @@
 
 use std::collections::VecDeque;
 
-use super::ballot::Ballot;
-use super::pool::{HONEST, Pool};
+use super::pool::Pool;
 use super::rule::LeftOut;
-use super::step::{Committee, World, next};
+use super::step::next;
+use super::world::{Committee, World};
 
 pub struct Found {
     pub states: usize,
@@ -26,8 +26,8 @@ pub fn search(world: &World, depth_max: usize, states_max: usize) -> Found {
         for at in from..to {
             let committee = visited.states[at];
             let parent = u32::try_from(at).expect("bounded by states_max");
-            next(&committee, world, |_, _, mut after| {
-                after.sort_unstable();
+            next(&committee, world, |_, _, after| {
+                let after = after.sorted();
                 if visited.insert(after, parent)
                     && violation.is_none()
                     && let Some(what) = broken(&after, world.left_out)
@@ -131,8 +131,8 @@ fn index(held: u32) -> usize {
 }
 
 fn hash(committee: &Committee) -> usize {
-    let mut hash: u64 = 0;
-    for word in committee.iter().flat_map(|validator| validator.words()) {
+    let mut hash = u64::from(committee.certified) | u64::from(committee.finals) << 16;
+    for word in committee.validators.iter().flat_map(|validator| validator.words()) {
         hash = (hash ^ word).wrapping_mul(0x9E37_79B9_7F4A_7C15);
         hash ^= hash >> 32;
     }
@@ -147,9 +147,7 @@ pub fn told(found: &Found, world: &World, at: usize) -> Vec<String> {
     for wanted in &path[1..] {
         let mut taken = None;
         next(&now, world, |who, step, after| {
-            let mut sorted = after;
-            sorted.sort_unstable();
-            if taken.is_none() && sorted == *wanted {
+            if taken.is_none() && after.sorted() == *wanted {
                 taken = Some((who, step, after));
             }
         });
@@ -159,4 +157,3 @@ pub fn told(found: &Found, world: &World, at: usize) -> Vec<String> {
     }
     lines
 }
-pub fn unused(_: Ballot) -> usize { HONEST }

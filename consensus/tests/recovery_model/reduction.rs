@@ -1,0 +1,140 @@
+//! Fewer states with the same outcomes.
+
+use super::ballot::{Ballot, SPENDERS, STATES, each, in_round};
+use super::pool::{Pool, needed};
+use super::step::Step;
+use super::validator::{Due, Validator};
+use super::world::{Committee, World, HONEST};
+
+pub struct Dues {
+    dues: [Due; HONEST],
+    /// The validator whose turn it is.
+    turn: Option<(usize, Ballot)>,
+    /// Another one that waits for a partner.
+    waiting: Option<Ballot>,
+    rounds: usize,
+}
+
+impl Dues {
+    pub fn new(committee: &Committee, world: &World) -> Self {
+        let dues = committee.validators.map(|one| one.due);
+        let mut open = [None; HONEST];
+        let mut count = 0;
+        if world.is_reduced {
+            for (who, due) in dues.iter().enumerate() {
+                if let Some(ballot) = due.ballot() {
+                    open[count] = Some((who, ballot));
+                    count += 1;
+                }
+            }
+        }
+        let (turn, waiting) = match (open[0], open[1]) {
+            (Some(one), Some(other)) if one.1.round < other.1.round => (Some(one), Some(other.1)),
+            (Some(one), Some(other)) => (Some(other), Some(one.1)),
+            (turn, _) => (turn, None),
+        };
+        Self { dues, turn, waiting, rounds: world.rounds }
+    }
+
+    pub fn allow(&self, who: usize, step: Step) -> bool {
+        let Some((owner, due)) = self.turn else { return true };
+        let (ballot, now) = match step {
+            Step::Crash => return true,
+            Step::Report { state, .. } => {
+                return who == owner && self.waiting.is_none() && due.spends(state);
+            }
+            Step::Lock(ballot) => (ballot, Due::lock(ballot)),
+            Step::Accept(ballot) => (ballot, Due::accept(ballot)),
+        };
+        if let Some(waiting) = self.waiting {
+            let completes = self.dues.iter().any(|held| *held == now);
+            let is_chain = now > self.dues[owner] && is_closed_by(ballot, waiting);
+            return who == owner && (completes || is_chain);
+        }
+        if who == owner {
+            let is_last = due.round.max(ballot.round) + 1 >= self.rounds;
+            let is_chain = now > self.dues[owner] && !is_last;
+            return is_closed_by(due, ballot) || is_chain;
+        }
+        now == self.dues[owner] || is_closed_by(ballot, due)
+    }
+}
+
+/// Whether doing `later` makes it impossible to do `ballot` afterwards.
+fn is_closed_by(ballot: Ballot, later: Ballot) -> bool {
+    let is_shared = ballot.transfer == later.transfer || ballot.conflicts(later);
+    later.round > ballot.round && is_shared
+}
+
+pub fn reduce(before: &Committee, after: &mut Committee, who: usize, step: Step, world: &World) {
+    let now = match step {
+        Step::Lock(ballot) => Due::lock(ballot),
+        Step::Accept(ballot) => Due::accept(ballot),
+        _ => Due::NONE,
+    };
+    after.validators[who].due = now;
+    let is_made = before.certified != after.certified || before.finals != after.finals;
+    if is_made {
+        for one in &mut after.validators {
+            if one.due == now {
+                one.due = Due::NONE;
+            }
+        }
+    }
+    forget(after, world);
+}
+
+fn forget(committee: &mut Committee, world: &World) {
+    while let Some((who, state, round)) = drop_useless(committee, world) {
+        committee.validators[who].report(state, round, world);
+    }
+}
+
+/// Drops what can no longer matter; a report that costs nothing, if there is one.
+fn drop_useless(committee: &mut Committee, world: &World) -> Option<(usize, usize, usize)> {
+    let pool = Pool::new(committee, world.left_out);
+    let needed = needed(world.left_out);
+    let all = committee.validators;
+    let reach = |ballot: Ballot, can: &dyn Fn(&Validator) -> bool| {
+        if all.iter().filter(|one| can(one)).count() >= needed { ballot.bit() } else { 0 }
+    };
+    let mut lockable = 0;
+    for ballot in each(world.ballots() & !pool.certified) {
+        let has = |one: &Validator| one.votes & ballot.bit() != 0 || one.may_lock(ballot, world);
+        lockable |= reach(ballot, &has);
+    }
+    let mut acceptable = 0;
+    for ballot in each((lockable | pool.certified) & !pool.finals & !pool.dead) {
+        let has = |one: &Validator| one.commits & ballot.bit() != 0 || one.may_accept(ballot, world);
+        acceptable |= reach(ballot, &has);
+    }
+    for one in &mut committee.validators {
+        for ballot in each(one.votes & !lockable) {
+            if one.has_closed(ballot) {
+                one.votes &= !ballot.bit();
+            }
+        }
+        one.keep_accepts(acceptable | pool.finals, world);
+    }
+    for round in 1..world.rounds {
+        for state in 0..STATES {
+            if lockable & in_round(SPENDERS[state], round) == 0 {
+                for one in &mut committee.validators {
+                    one.drop_report(state, round);
+                }
+            }
+        }
+    }
+    for (who, one) in committee.validators.iter().enumerate() {
+        for state in (0..STATES).filter(|state| world.has_state(*state)) {
+            let round = one.promised(state);
+            let here = in_round(SPENDERS[state], round);
+            let is_open = each(lockable & here & !one.votes).any(|ballot| one.may_lock(ballot, world))
+                || each(acceptable & here & !one.commits).any(|ballot| one.may_accept(ballot, world));
+            if !is_open && round + 1 < world.rounds {
+                return Some((who, state, round + 1));
+            }
+        }
+    }
+    None
+}

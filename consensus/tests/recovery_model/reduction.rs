@@ -1,6 +1,6 @@
 //! Fewer states with the same outcomes.
 
-use super::ballot::{Ballot, SPENDERS, STATES, each, in_round};
+use super::ballot::{Ballot, CONFLICTS, SPENDERS, STATES, above, each, in_round};
 use super::pool::{Pool, needed};
 use super::step::Step;
 use super::validator::{Due, Validator};
@@ -66,7 +66,14 @@ fn is_closed_by(ballot: Ballot, later: Ballot) -> bool {
     later.round > ballot.round && is_shared
 }
 
-pub fn reduce(before: &Committee, after: &mut Committee, who: usize, step: Step, world: &World) {
+/// False if nothing can go wrong any more.
+pub fn reduce(
+    before: &Committee,
+    after: &mut Committee,
+    who: usize,
+    step: Step,
+    world: &World,
+) -> bool {
     let now = match step {
         Step::Lock(ballot) => Due::lock(ballot),
         Step::Accept(ballot) => Due::accept(ballot),
@@ -81,17 +88,20 @@ pub fn reduce(before: &Committee, after: &mut Committee, who: usize, step: Step,
             }
         }
     }
-    forget(after, world);
+    forget(after, world)
 }
 
-fn forget(committee: &mut Committee, world: &World) {
-    while let Some((who, state, round)) = drop_useless(committee, world) {
-        committee.validators[who].report(state, round, world);
+fn forget(committee: &mut Committee, world: &World) -> bool {
+    loop {
+        match drop_useless(committee, world) {
+            Ok((who, state, round)) => committee.validators[who].report(state, round, world),
+            Err(is_open) => return is_open || !world.is_pruned,
+        }
     }
 }
 
 /// Drops what can no longer matter; a report that costs nothing, if there is one.
-fn drop_useless(committee: &mut Committee, world: &World) -> Option<(usize, usize, usize)> {
+fn drop_useless(committee: &mut Committee, world: &World) -> Result<(usize, usize, usize), bool> {
     let pool = Pool::new(committee, world.left_out);
     let needed = needed(world.left_out);
     let all = committee.validators;
@@ -132,9 +142,12 @@ fn drop_useless(committee: &mut Committee, world: &World) -> Option<(usize, usiz
             let is_open = each(lockable & here & !one.votes).any(|ballot| one.may_lock(ballot, world))
                 || each(acceptable & here & !one.commits).any(|ballot| one.may_accept(ballot, world));
             if !is_open && round + 1 < world.rounds {
-                return Some((who, state, round + 1));
+                return Ok((who, state, round + 1));
             }
         }
     }
-    None
+    let finals = pool.finals | acceptable;
+    let certified = pool.certified | lockable;
+    let is_open = each(finals).any(|ballot| certified & above(CONFLICTS[ballot.transfer], ballot.round) != 0);
+    Err(is_open)
 }

@@ -16,6 +16,7 @@ pub struct World {
     pub left_out: LeftOut,
     /// Whether only those orders of steps are searched that `reduction` names.
     pub is_reduced: bool,
+    pub is_pruned: bool,
 }
 
 impl World {

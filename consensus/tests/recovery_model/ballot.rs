@@ -22,8 +22,6 @@ pub type Transfers = u8;
 /// Ballots, a bit each: five for round 0, five for round 1, five for round 2.
 pub type Ballots = u16;
 
-/// The two transfers that overlap, with the refresh of the state that they share.
-pub const SHARED: Transfers = 0b01011;
 /// Every transfer of the world.
 pub const ALL: Transfers = 0b11111;
 

@@ -4,9 +4,7 @@
 //! sent are usable by it for ever, in any choice. The Byzantine validator votes for everything and
 //! shows in its reports any Lock certificate that exists, or none.
 
-use super::ballot::{
-    ALL, Ballot, Ballots, CONFLICTS, ROUNDS, Transfers, below, each, in_round,
-};
+use super::ballot::{ALL, Ballot, Ballots, CONFLICTS, ROUNDS, Transfers, below, each, in_round};
 use super::rule::LeftOut;
 use super::validator::{Validator, spent};
 use super::world::{Committee, HONEST};
@@ -82,7 +80,7 @@ impl Pool {
         })
     }
 
-    /// The live claims of each choice of honest reports that makes a quorum for the state with the
+    /// The claims of each choice of honest reports that makes a quorum for the state with the
     /// Byzantine one. A quorum without it allows nothing more: its report may say what the third
     /// honest one does, or nothing.
     fn choices(
@@ -91,8 +89,7 @@ impl Pool {
         state: usize,
         round: usize,
     ) -> [Option<Ballots>; HONEST] {
-        let live = |claims: Ballots| claims & !self.dead;
-        let [x, y, z] = validators.map(|validator| validator.reported(state, round).map(live));
+        let [x, y, z] = validators.map(|validator| validator.reported(state, round));
         let both = |one: Option<Ballots>, other: Option<Ballots>| Some(one? | other?);
         match self.left_out {
             // The Byzantine report alone.
@@ -102,21 +99,23 @@ impl Pool {
         }
     }
 
-    /// The highest live claim is the transfer, or there is none and it is a refresh. The Byzantine
-    /// validator adds the transfer's highest certificate if that helps; a dead claim is left out and
-    /// a live one of another transfer only forbids, so it shows no other.
+    /// Over the claims that the adversary cannot or does not prove dead, the highest is the transfer,
+    /// or there is none and it is a refresh. It proves dead whatever it can of other transfers, and
+    /// keeps back what would kill this one. The Byzantine validator shows this transfer's highest
+    /// certificate if that helps; a claim of another one would only forbid.
     fn allows(&self, claims: Ballots, ballot: Ballot) -> bool {
         let own = below(1 << ballot.transfer, ROUNDS);
         let shown = match self.left_out {
             LeftOut::ReportProven => own,
-            _ => self.certified,
+            _ => self.certified & own,
         };
-        let all = claims | (shown & own & !self.dead);
+        let rivals = claims & !own & !self.dead;
+        let all = rivals | claims & own | shown;
         let is_claimed = match self.left_out {
             LeftOut::HighestAccepted => all & own != 0,
             _ => highest_round(all) & own != 0,
         };
-        is_claimed || self.is_fresh(claims, ballot)
+        is_claimed || self.is_fresh(rivals | claims & own & !self.dead, ballot)
     }
 
     fn is_fresh(&self, claims: Ballots, ballot: Ballot) -> bool {
@@ -149,4 +148,3 @@ fn highest_round(ballots: Ballots) -> Ballots {
     let rounds = (0..ROUNDS).rev().map(|round| ballots & in_round(transfers, round));
     rounds.into_iter().find(|ballots| *ballots != 0).unwrap_or(0)
 }
-

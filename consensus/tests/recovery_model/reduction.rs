@@ -4,7 +4,7 @@ use super::ballot::{Ballot, CONFLICTS, SPENDERS, STATES, above, each, in_round};
 use super::pool::{Pool, needed};
 use super::step::Step;
 use super::validator::{Due, Validator};
-use super::world::{Committee, World, HONEST};
+use super::world::{Committee, HONEST, Orders, World};
 
 pub struct Dues {
     dues: [Due; HONEST],
@@ -20,7 +20,7 @@ impl Dues {
         let dues = committee.validators.map(|one| one.due);
         let mut open = [None; HONEST];
         let mut count = 0;
-        if world.is_reduced {
+        if world.is_reduced() {
             for (who, due) in dues.iter().enumerate() {
                 if let Some(ballot) = due.ballot() {
                     open[count] = Some((who, ballot));
@@ -95,7 +95,7 @@ fn forget(committee: &mut Committee, world: &World) -> bool {
     loop {
         match drop_useless(committee, world) {
             Ok((who, state, round)) => committee.validators[who].report(state, round, world),
-            Err(is_open) => return is_open || !world.is_pruned,
+            Err(is_open) => return is_open || world.orders != Orders::Pruned,
         }
     }
 }
@@ -114,8 +114,9 @@ fn drop_useless(committee: &mut Committee, world: &World) -> Result<(usize, usiz
         lockable |= reach(ballot, &has);
     }
     let mut acceptable = 0;
-    for ballot in each((lockable | pool.certified) & !pool.finals & !pool.dead) {
-        let has = |one: &Validator| one.commits & ballot.bit() != 0 || one.may_accept(ballot, world);
+    for ballot in each((lockable | pool.certified) & !pool.finals) {
+        let has =
+            |one: &Validator| one.commits & ballot.bit() != 0 || one.may_accept(ballot, world);
         acceptable |= reach(ballot, &has);
     }
     for one in &mut committee.validators {
@@ -139,8 +140,10 @@ fn drop_useless(committee: &mut Committee, world: &World) -> Result<(usize, usiz
         for state in (0..STATES).filter(|state| world.has_state(*state)) {
             let round = one.promised(state);
             let here = in_round(SPENDERS[state], round);
-            let is_open = each(lockable & here & !one.votes).any(|ballot| one.may_lock(ballot, world))
-                || each(acceptable & here & !one.commits).any(|ballot| one.may_accept(ballot, world));
+            let is_open = each(lockable & here & !one.votes)
+                .any(|ballot| one.may_lock(ballot, world))
+                || each(acceptable & here & !one.commits)
+                    .any(|ballot| one.may_accept(ballot, world));
             if !is_open && round + 1 < world.rounds {
                 return Ok((who, state, round + 1));
             }
@@ -148,6 +151,7 @@ fn drop_useless(committee: &mut Committee, world: &World) -> Result<(usize, usiz
     }
     let finals = pool.finals | acceptable;
     let certified = pool.certified | lockable;
-    let is_open = each(finals).any(|ballot| certified & above(CONFLICTS[ballot.transfer], ballot.round) != 0);
+    let is_open =
+        each(finals).any(|ballot| certified & above(CONFLICTS[ballot.transfer], ballot.round) != 0);
     Err(is_open)
 }

@@ -1,53 +1,59 @@
 //! Breadth-first search over committees: every reachable one once, in any order of its members.
-
-use std::collections::VecDeque;
+//!
+//! Exact: the visited committees themselves are kept and compared, not fingerprints of them. What a
+//! step leads to is `step`'s.
 
 use super::pool::Pool;
 use super::rule::LeftOut;
 use super::step::next;
 use super::world::{Committee, World};
 
+/// No index.
+const EMPTY: u32 = u32::MAX;
+
+/// What a search has seen.
 pub struct Found {
-    pub states: usize,
+    /// Steps from the start to the last committees.
     pub depth: usize,
     /// Whether nothing was left to visit.
     pub is_whole: bool,
+    /// Which visited committee breaks an invariant, and which one.
     pub violation: Option<(usize, &'static str)>,
     pub visited: Visited,
 }
 
-pub fn search(world: &World, depth_max: usize, states_max: usize) -> Found {
+/// Visits whatever follows from `start`, nearest first, until a violation or about `states_max`.
+pub fn search(world: &World, start: &Committee, states_max: usize) -> Found {
     let mut visited = Visited::new();
-    visited.insert(Committee::default(), 0);
+    visited.insert(start.sorted(), 0);
     let (mut from, mut depth) = (0, 0);
     let mut violation = None;
-    'all: while depth < depth_max && from < visited.states.len() {
+    let is_over = |visited: &Visited| visited.states.len() > states_max;
+    while from < visited.states.len() && violation.is_none() && !is_over(&visited) {
         let to = visited.states.len();
         for at in from..to {
             let committee = visited.states[at];
             let parent = u32::try_from(at).expect("bounded by states_max");
             next(&committee, world, |_, _, after| {
                 let after = after.sorted();
-                if visited.insert(after, parent)
-                    && violation.is_none()
-                    && let Some(what) = broken(&after, world.left_out)
-                {
-                    violation = Some((visited.states.len() - 1, what));
+                if visited.insert(after, parent) && violation.is_none() {
+                    let broken = broken(&after, world.left_out);
+                    violation = broken.map(|what| (visited.states.len() - 1, what));
                 }
             });
-            if violation.is_some() || visited.states.len() > states_max {
-                depth += 1;
-                break 'all;
+            from = at + 1;
+            if violation.is_some() || is_over(&visited) {
+                break;
             }
         }
         depth += 1;
-        from = to;
     }
     let is_whole = violation.is_none() && from >= visited.states.len();
-    Found { states: visited.states.len(), depth, is_whole, violation, visited }
+    Found { depth, is_whole, violation, visited }
 }
 
-pub fn broken(committee: &Committee, left_out: LeftOut) -> Option<&'static str> {
+/// The invariants; of a mutant only the one that loses money.
+fn broken(committee: &Committee, left_out: LeftOut) -> Option<&'static str> {
     let pool = Pool::new(committee, left_out);
     if Pool::split(pool.finals, false).is_some() {
         return Some("two conflicting transfers are final");
@@ -68,12 +74,13 @@ pub fn broken(committee: &Committee, left_out: LeftOut) -> Option<&'static str> 
 pub struct Visited {
     pub states: Vec<Committee>,
     parents: Vec<u32>,
+    /// An open hash table of indices into `states`, at most half full.
     slots: Vec<u32>,
 }
 
 impl Visited {
     fn new() -> Self {
-        Self { states: Vec::new(), parents: Vec::new(), slots: vec![u32::MAX; 1 << 16] }
+        Self { states: Vec::new(), parents: Vec::new(), slots: vec![EMPTY; 1 << 16] }
     }
 
     fn insert(&mut self, committee: Committee, parent: u32) -> bool {
@@ -81,7 +88,7 @@ impl Visited {
             self.grow();
         }
         let slot = self.find(&committee);
-        if self.slots[slot] != u32::MAX {
+        if self.slots[slot] != EMPTY {
             return false;
         }
         self.slots[slot] = u32::try_from(self.states.len()).expect("bounded by states_max");
@@ -95,7 +102,7 @@ impl Visited {
         let mut slot = hash(committee) & mask;
         loop {
             let held = self.slots[slot];
-            if held == u32::MAX || self.states[index(held)] == *committee {
+            if held == EMPTY || self.states[index(held)] == *committee {
                 return slot;
             }
             slot = (slot + 1) & mask;
@@ -103,26 +110,26 @@ impl Visited {
     }
 
     fn grow(&mut self) {
-        self.slots = vec![u32::MAX; self.slots.len() * 2];
+        self.slots = vec![EMPTY; self.slots.len() * 2];
         let mask = self.slots.len() - 1;
         for (at, committee) in self.states.iter().enumerate() {
             let mut slot = hash(committee) & mask;
-            while self.slots[slot] != u32::MAX {
+            while self.slots[slot] != EMPTY {
                 slot = (slot + 1) & mask;
             }
             self.slots[slot] = u32::try_from(at).expect("bounded by states_max");
         }
     }
 
-    pub fn path(&self, mut at: usize) -> Vec<Committee> {
-        let mut path = VecDeque::new();
-        loop {
-            path.push_front(self.states[at]);
-            if at == 0 {
-                return path.into();
-            }
+    /// The committees from the start to this one.
+    fn path(&self, mut at: usize) -> Vec<Committee> {
+        let mut path = vec![self.states[at]];
+        while at != 0 {
             at = index(self.parents[at]);
+            path.push(self.states[at]);
         }
+        path.reverse();
+        path
     }
 }
 
@@ -152,7 +159,7 @@ pub fn told(found: &Found, world: &World, at: usize) -> Vec<String> {
             }
         });
         let (who, step, after) = taken.expect("each committee of the path follows from the last");
-        lines.push(format!("V{} {}", who + 1, step.words()));
+        lines.push(format!("  V{} {}", who + 1, step.words()));
         now = after;
     }
     lines

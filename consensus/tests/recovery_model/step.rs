@@ -35,7 +35,8 @@ pub fn next(committee: &Committee, world: &World, mut visit: impl FnMut(usize, S
             let mut after = *committee;
             step.apply(&mut after.validators[who], world);
             after.settle(world.left_out);
-            let is_open = !world.is_reduced || reduction::reduce(committee, &mut after, who, step, world);
+            let is_open =
+                !world.is_reduced() || reduction::reduce(committee, &mut after, who, step, world);
             if is_open && after != *committee {
                 visit(who, step, after);
             }
@@ -58,7 +59,7 @@ pub fn next(committee: &Committee, world: &World, mut visit: impl FnMut(usize, S
                 }
             }
         }
-        if !world.is_reduced {
+        if !world.is_reduced() {
             step(Step::Crash);
         }
     }

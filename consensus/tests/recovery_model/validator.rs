@@ -13,7 +13,7 @@ use super::ballot::{
     Ballot, Ballots, CONFLICTS, ROUNDS, SPENDERS, SPENDS, STATES, above, below, each, in_round,
 };
 use super::rule::LeftOut;
-use super::world::World;
+use super::world::{Orders, World};
 
 /// Bits of one accepted slot or one report: 0 nothing, else see [`Validator::report`].
 const CODE_BITS: usize = 5;
@@ -122,7 +122,7 @@ impl Validator {
     }
 
     pub fn may_report(&self, state: usize, round: usize, world: &World) -> bool {
-        let is_next = !world.is_reduced || round == self.promised(state) + 1;
+        let is_next = !world.is_reduced() || round == self.promised(state) + 1;
         round > self.promised(state) && is_next && self.reported(state, round).is_none()
     }
 
@@ -131,7 +131,7 @@ impl Validator {
         let code = EMPTY + accepted.map_or(0, |ballot| u32::from(code(ballot)));
         self.reports |= code << report_shift(state, round);
         if world.left_out != LeftOut::ReportRaises {
-            self.raise(state, round, &World { is_reduced: false, ..*world });
+            self.raise(state, round, &World { orders: Orders::Every, ..*world });
         }
     }
 
@@ -157,7 +157,7 @@ impl Validator {
     /// In a reduced world all reports are made that the raised promise will make impossible.
     fn raise(&mut self, state: usize, round: usize, world: &World) {
         while self.promised(state) < round {
-            if world.is_reduced {
+            if world.is_reduced() {
                 self.report(state, self.promised(state) + 1, world);
             } else {
                 self.promised += 1 << (state * PROMISE_BITS);
@@ -203,7 +203,10 @@ impl Validator {
     pub fn words(&self) -> [u64; 2] {
         let sent = u64::from(self.votes) | u64::from(self.commits) << 16;
         let held = u64::from(self.slots) | u64::from(self.promised) << 16;
-        [sent | u64::from(self.reports) << 32, held | u64::from(self.is_forgetful) << 24 | u64::from(self.due.0) << 32]
+        [
+            sent | u64::from(self.reports) << 32,
+            held | u64::from(self.is_forgetful) << 24 | u64::from(self.due.0) << 32,
+        ]
     }
 }
 

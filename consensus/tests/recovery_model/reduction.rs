@@ -71,7 +71,7 @@ impl Dues {
             Step::Accept(ballot) => (ballot, Due::accept(ballot)),
         };
         if let Some(waiting) = self.waiting {
-            let completes = self.dues.iter().any(|held| *held == now);
+            let completes = self.dues.contains(&now);
             let is_chain = now > self.dues[owner] && is_closed_by(ballot, waiting);
             return who == owner && (completes || is_chain);
         }
@@ -154,8 +154,8 @@ fn drop_useless(committee: &mut Committee, world: &World) -> Result<(usize, usiz
         one.keep_accepts(acceptable | pool.finals, world);
     }
     for round in 1..world.rounds {
-        for state in 0..STATES {
-            if lockable & in_round(SPENDERS[state], round) == 0 {
+        for (state, spenders) in SPENDERS.into_iter().enumerate() {
+            if lockable & in_round(spenders, round) == 0 {
                 for one in &mut committee.validators {
                     one.drop_report(state, round);
                 }

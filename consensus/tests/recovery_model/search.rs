@@ -31,7 +31,8 @@ pub fn search(world: &World, start: &Committee, states_max: usize) -> Found {
     let is_over = |visited: &Visited| visited.states.len() > states_max;
     while from < visited.states.len() && violation.is_none() && !is_over(&visited) {
         let to = visited.states.len();
-        for at in from..to {
+        while from < to {
+            let at = from;
             let committee = visited.states[at];
             let parent = u32::try_from(at).expect("bounded by states_max");
             next(&committee, world, |_, _, after| {
@@ -41,7 +42,7 @@ pub fn search(world: &World, start: &Committee, states_max: usize) -> Found {
                     violation = broken.map(|what| (visited.states.len() - 1, what));
                 }
             });
-            from = at + 1;
+            from += 1;
             if violation.is_some() || is_over(&visited) {
                 break;
             }

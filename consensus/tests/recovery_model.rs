@@ -41,7 +41,7 @@ const RC: Transfers = 0b10000;
 /// More than any search here reaches that is meant to end; bounds the memory (48 bytes each).
 const STATES_MAX: usize = 40_000_000;
 /// How far the five transfers are searched in three rounds, which do not end in five minutes.
-const DEEPEST_STATES: usize = 12_000_000;
+const DEEPEST_STATES: usize = 4_000_000;
 
 #[test]
 fn no_two_conflicting_transfers_are_final() {
@@ -58,7 +58,7 @@ fn no_two_conflicting_transfers_are_final() {
 /// What does not end is searched as deep as fits, breadth first: every order, and the enough ones.
 #[test]
 fn all_transfers_in_three_rounds_as_deep_as_fits() {
-    let states = if is_full() { DEEPEST_STATES } else { DEEPEST_STATES / 20 };
+    let states = if is_full() { DEEPEST_STATES } else { DEEPEST_STATES / 10 };
     holds(&world(ALL, 3, LeftOut::Nothing, Orders::Every), states);
     holds(&world(ALL, 3, LeftOut::Nothing, Orders::Pruned), states);
 }

@@ -1,12 +1,13 @@
 //! An exhaustive model of PROTOCOL sections 3-4: locks, accepts and recovery in rounds.
 //!
 //! Four validators, one of them Byzantine, an adversary for owner, proposer and network, transfers
-//! that overlap in their states, rounds 0 to 2. It shares no code with the product: it shows that the
-//! *rules* are safe, and that each is needed, not that the product keeps them.
+//! that overlap in their states, rounds 0 to 2. It shares no code with the product: it shows that
+//! the *rules* are safe, and that each is needed, not that the product keeps them.
 //!
-//! `ballot` the world's transfers, `rule` what a mutant leaves out, `validator` one honest validator,
-//! `pool` certificates and justifications, `step` what may come next, `reduction` which orders of
-//! steps are enough, `search` breadth first, the shortest way to a violation in words.
+//! `ballot` the world's transfers, `rule` what a mutant leaves out, `validator` one honest
+//! validator, `pool` certificates and justifications, `step` what may come next, `reduction`
+//! which orders of steps are enough, `search` breadth first, the shortest way to a violation in
+//! words.
 //!
 //! The everyday form takes some ten seconds. The long one, for CI:
 //! `QUORATE_MODEL=full cargo test -p consensus --test recovery_model -- --nocapture`
@@ -84,8 +85,9 @@ fn the_orders_left_out_add_no_outcome() {
     }
 }
 
-/// Each rule left out, where its search begins, and the length of the shortest violation from there:
-/// six steps more from genesis for those that begin later. All in T1{a,b} and Ra{a}, rounds 0 to 2.
+/// Each rule left out, where its search begins, and the length of the shortest violation from
+/// there: six steps more from genesis for those that begin later. All in T1{a,b} and Ra{a},
+/// rounds 0 to 2.
 const MUTANTS: &[(LeftOut, Start, usize)] = &[
     (LeftOut::Quorum, Start::Genesis, 4),
     (LeftOut::DistinctVotes, Start::Genesis, 4),
@@ -126,8 +128,9 @@ fn each_rule_is_needed() {
 ///   to arrive, is of no use: its certificate is not accepted by who promised. It saves work.
 /// * `LockRaises`, `AcceptRaises`: in these bounds the slot that never falls back and the reports
 ///   carry the safety; without both of the accept's (`SlotMonotone`) it is lost.
-/// * `RefreshOnly`: reports that show nothing accepted leave any value free, as in Paxos; that only
-///   a refresh may be new in a round above 0 keeps recovery from moving value, and is not for this.
+/// * `RefreshOnly`: reports that show nothing accepted leave any value free, as in Paxos; that
+///   only a refresh may be new in a round above 0 keeps recovery from moving value, and is not
+///   for this.
 const HARMLESS: &[LeftOut] =
     &[LeftOut::LockBound, LeftOut::LockRaises, LeftOut::AcceptRaises, LeftOut::RefreshOnly];
 

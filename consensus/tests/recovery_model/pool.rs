@@ -62,8 +62,9 @@ impl Pool {
         })
     }
 
-    /// §4: for every state a quorum of reports, and over *all* their claims the highest that is not
-    /// dead is the transfer, or there is none and it is a refresh. The adversary chooses the reports.
+    /// §4: for every state a quorum of reports, and over *all* their claims the highest that is
+    /// not dead is the transfer, or there is none and it is a refresh. The adversary chooses the
+    /// reports.
     fn is_justified(&self, validators: &[Validator; HONEST], ballot: Ballot) -> bool {
         let mut states = spent(ballot);
         let (Some(first), second) = (states.next(), states.next()) else { return false };
@@ -99,10 +100,10 @@ impl Pool {
         }
     }
 
-    /// Over the claims that the adversary cannot or does not prove dead, the highest is the transfer,
-    /// or there is none and it is a refresh. It proves dead whatever it can of other transfers, and
-    /// keeps back what would kill this one. The Byzantine validator shows this transfer's highest
-    /// certificate if that helps; a claim of another one would only forbid.
+    /// Over the claims that the adversary cannot or does not prove dead, the highest is the
+    /// transfer, or there is none and it is a refresh. It proves dead whatever it can of other
+    /// transfers, and keeps back what would kill this one. The Byzantine validator shows this
+    /// transfer's highest certificate if that helps; a claim of another one would only forbid.
     fn allows(&self, claims: Ballots, ballot: Ballot) -> bool {
         let own = below(1 << ballot.transfer, ROUNDS);
         let shown = match self.left_out {

@@ -6,19 +6,19 @@
 //! * **Put off** ([`Dues`]). A lock or an accept is of no use before a second one completes the
 //!   certificate (the receipt) or its own validator moves a state of it to a higher round. It is
 //!   put off until right before that, and what is put off to the same moment stands in one order.
-//! * **For nothing.** A report only helps the adversary, but for the promise. So it is made as soon as
-//!   its validator can do nothing useful in the round that it ends, and before any other step
-//!   that raises the promise as far (`Validator::raise`).
-//! * **Never final.** An accept of what can no longer become final only binds its validator, and its
-//!   claim shows what the Byzantine one can show, too: it is undone, but for the promise, which a
-//!   report would have raised as well. A vote that can complete no certificate is dropped when its
-//!   validator has left the round, and so are reports on which no certificate can stand.
+//! * **For nothing.** A report only helps the adversary, but for the promise. So it is made as
+//!   soon as its validator can do nothing useful in the round that it ends, and before any other
+//!   step that raises the promise as far (`Validator::raise`).
+//! * **Never final.** An accept of what can no longer become final only binds its validator, and
+//!   its claim shows what the Byzantine one can show, too: it is undone, but for the promise,
+//!   which a report would have raised as well. A vote that can complete no certificate is dropped
+//!   when its validator has left the round, and so are reports on which no certificate can stand.
 //! * **Pruned.** Where nothing that may be or become final has a rival that may be certified in a
 //!   higher round, nothing can go wrong any more. That one round cannot have two certificates that
 //!   conflict is searched where nothing is pruned.
 //!
-//! That this leaves no outcome out is not only argued: `the_orders_left_out_add_no_outcome`. A mutant
-//! may break what the argument rests on, so mutants are searched in every order.
+//! That this leaves no outcome out is not only argued: `the_orders_left_out_add_no_outcome`. A
+//! mutant may break what the argument rests on, so mutants are searched in every order.
 
 use super::ballot::{Ballot, CONFLICTS, SPENDERS, STATES, above, each, in_round};
 use super::pool::{Pool, needed};
@@ -58,8 +58,8 @@ impl Dues {
         Self { dues, turn, waiting, rounds: world.rounds }
     }
 
-    /// A partner completes it, its validator leaves the round, or it (or the partner) puts off more
-    /// that the same step will end.
+    /// A partner completes it, its validator leaves the round, or it (or the partner) puts off
+    /// more that the same step will end.
     pub fn allow(&self, who: usize, step: Step) -> bool {
         let Some((owner, due)) = self.turn else { return true };
         let (ballot, now) = match step {
@@ -125,8 +125,8 @@ fn forget(committee: &mut Committee, world: &World) -> bool {
     }
 }
 
-/// Drops what can no longer matter. Either a report that costs nothing (validator, state, round), or,
-/// when there is none, whether something can still go wrong.
+/// Drops what can no longer matter. Either a report that costs nothing (validator, state, round),
+/// or, when there is none, whether something can still go wrong.
 fn drop_useless(committee: &mut Committee, world: &World) -> Result<(usize, usize, usize), bool> {
     let pool = Pool::new(committee, world.left_out);
     let needed = needed(world.left_out);

@@ -1,7 +1,7 @@
 //! The rules of PROTOCOL sections 3-4 that a mutant leaves out, one each.
 //!
-//! `Nothing` is the protocol; each other variant is read in exactly one place of the model. Which of
-//! them are found, and where, stands in the table of `recovery_model.rs`.
+//! `Nothing` is the protocol; each other variant is read in exactly one place of the model. Which
+//! of them are found, and where, stands in the table of `recovery_model.rs`.
 
 /// What is left out of the protocol.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -1,7 +1,7 @@
 //! Breadth-first search over committees: every reachable one once, in any order of its members.
 //!
-//! Exact: the visited committees themselves are kept and compared, not fingerprints of them. What a
-//! step leads to is `step`'s.
+//! Exact: the visited committees themselves are kept and compared, not fingerprints of them. What
+//! a step leads to is `step`'s.
 
 use super::pool::Pool;
 use super::rule::LeftOut;

@@ -1,8 +1,8 @@
 //! What may happen next, one step at a time, and how a step is told.
 //!
-//! A step is one honest validator's write together with the messages that stand on it, or its crash.
-//! Everything that the adversary does (Byzantine votes and reports, withheld and repeated messages,
-//! proposals) needs no step: `pool` counts it as done whenever it could have been.
+//! A step is one honest validator's write together with the messages that stand on it, or its
+//! crash. Everything that the adversary does (Byzantine votes and reports, withheld and repeated
+//! messages, proposals) needs no step: `pool` counts it as done whenever it could have been.
 
 use super::ballot::{Ballot, STATES, each, state_name};
 use super::pool::Pool;

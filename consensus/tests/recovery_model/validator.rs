@@ -1,13 +1,13 @@
 //! One honest validator of the model: what it has durably written and what it has sent.
 //!
 //! Guards and writes of PROTOCOL §3 (R4-R6) and §4, one function each; who may propose what, and
-//! which certificates exist, is `pool`'s. Messages are never taken back: what was once sent stays in
-//! `votes`, `commits` and `reports` and is usable for ever (repeated, late), and a message that is
-//! lost is one that nobody uses.
+//! which certificates exist, is `pool`'s. Messages are never taken back: what was once sent stays
+//! in `votes`, `commits` and `reports` and is usable for ever (repeated, late), and a message
+//! that is lost is one that nobody uses.
 //!
-//! A crash loses nothing of a correct validator: what was sent stands on what is durable, and a write
-//! whose message never left only restricts its writer, as one whose message was lost. So a crash
-//! changes a mutant's state only: it forgets what that mutant has not made durable in time.
+//! A crash loses nothing of a correct validator: what was sent stands on what is durable, and a
+//! write whose message never left only restricts its writer, as one whose message was lost. So a
+//! crash changes a mutant's state only: it forgets what that mutant has not made durable in time.
 
 use super::ballot::{
     Ballot, Ballots, CONFLICTS, ROUNDS, SPENDERS, SPENDS, STATES, above, below, each, in_round,
@@ -18,7 +18,8 @@ use super::world::{Orders, World};
 /// Bits of one accepted slot or one report: 0 nothing, else see [`Validator::report`].
 const CODE_BITS: usize = 5;
 const CODE_MASK: u32 = (1 << CODE_BITS) - 1;
-/// A report that says that nothing is accepted; one more than a ballot's index plus this is a claim.
+/// A report that says that nothing is accepted; one more than a ballot's index plus this is a
+/// claim.
 const EMPTY: u32 = 1;
 const CODES: [u8; Ballot::COUNT] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
 const PROMISE_BITS: usize = 2;
@@ -175,8 +176,8 @@ impl Validator {
         self.reports &= !(CODE_MASK << report_shift(state, round));
     }
 
-    /// Undoes accepts as if they had never been, but for those of `kept`, and forgets what will not
-    /// be reported any more.
+    /// Undoes accepts as if they had never been, but for those of `kept`, and forgets what will
+    /// not be reported any more.
     pub fn keep_accepts(&mut self, kept: Ballots, world: &World) {
         self.commits &= kept;
         for state in 0..STATES {

@@ -62,6 +62,16 @@ pub struct Ends {
     pub two: u64,
 }
 
+impl Ends {
+    /// Adds those of another run.
+    pub fn add(&mut self, other: &Ends) {
+        self.refresh += other.refresh;
+        self.again += other.again;
+        self.dead += other.dead;
+        self.two += other.two;
+    }
+}
+
 /// All that was reported to one owner in one round.
 #[derive(Clone, Debug, Default)]
 struct Seen {

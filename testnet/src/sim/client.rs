@@ -92,12 +92,14 @@ impl Clients {
         Some(sent)
     }
 
-    /// Conflicting transfers of one owner, each to be sent to a member; the owner and its tokens.
-    pub fn conflict(&mut self, now_us: u64) -> Option<Conflict> {
+    /// Conflicting transfers of one owner, each to be sent to a member; the owner and its tokens. One
+    /// that is `hasty` sends each once, and may sign only one.
+    pub fn conflict(&mut self, now_us: u64, is_hasty: bool) -> Option<Conflict> {
         let owner = self.rng.random_range(0..self.keys.len());
         let inputs = self.take(owner, 2)?;
         let tokens = inputs.clone();
         let spends = match self.rng.random_range(0..3) {
+            _ if is_hasty && self.rng.random_range(0..3) > 0 => vec![inputs],
             0 => vec![inputs.clone(), inputs],
             1 => vec![inputs.clone(), vec![inputs[0]], vec![inputs[1]]],
             _ => vec![vec![inputs[0]], vec![inputs[0]], vec![inputs[0]]],
@@ -106,7 +108,11 @@ impl Clients {
             let signed = self.sign(owner, inputs);
             self.sent(now_us, signed, (false, None))
         };
-        let transfers = spends.into_iter().map(sign).collect();
+        let transfers: Vec<_> = spends.into_iter().map(sign).collect();
+        for (_, signed) in transfers.iter().filter(|_| is_hasty) {
+            let payment = self.payments.get_mut(&signed.transfer.id()).expect("just made");
+            payment.is_lonely = true;
+        }
         Some(Conflict { owner, tokens, transfers })
     }
 

@@ -87,7 +87,7 @@ impl Mutant {
         let mut plan = Plan::of(seed);
         plan.byzantine.clear();
         plan.gone.clear();
-        (plan.recovering, plan.lonely) = (0, 0);
+        (plan.recovering, plan.lonely, plan.strikes) = (0, 0, 0);
         plan.crashes = plan.crashes.max(6);
         plan.conflicts = plan.conflicts.max(10);
         match self {
@@ -100,7 +100,8 @@ impl Mutant {
             Mutant::VotesForAll => plan.byzantine = vec![(6, Behaviour::Eager)],
             Mutant::NoCatchingUp | Mutant::NoRetries => plan.loss = plan.loss.max(200),
             Mutant::ForgetPromises | Mutant::ForgetAccepted | Mutant::PromiseBeforeSync => {
-                (plan.recovering, plan.conflicts, plan.crashes) = (100, 20, 20);
+                (plan.recovering, plan.hasty, plan.conflicts) = (100, 30, 30);
+                (plan.crashes, plan.strikes, plan.loss) = (20, 100, 400);
                 plan.sync_us_max = 40_000;
             }
             Mutant::NoOrphans => plan.lonely = 20,

@@ -44,6 +44,10 @@ pub struct Plan {
     /// How many of a hundred owners that sign conflicting transfers begin to recover while there are
     /// faults; all of them do after that.
     pub recovering: u32,
+    /// How many of a hundred of those regret it at once, while votes and certificates are under way.
+    pub hasty: u32,
+    /// How many of a thousand reports a member sends just before it crashes, for a moment.
+    pub strikes: u32,
     /// A lock is an orphan after this, µs.
     pub orphan_age_us: u64,
     /// Honest payments that are sent once, whatever becomes of them.
@@ -79,6 +83,8 @@ impl Plan {
             payments: 4 + some(20, 20),
             conflicts: some(3, 8),
             recovering: some(3, 100),
+            hasty: some(3, 100),
+            strikes: some(2, 100),
             orphan_age_us: 500_000 + u64::from(some(2, 5)) * 500_000,
             lonely: some(2, 6),
             gone: Vec::new(),

@@ -51,7 +51,8 @@ enum Event {
     Pay { home: Option<u16> },
     PayOnce { home: Option<u16> },
     Vanish { to: u16 },
-    Crash { to: u16 },
+    Ask,
+    Crash { to: u16, down_us_max: u64 },
     Restart { to: u16 },
     PeerUp { to: u16, member: u16 },
     Part { side: Vec<u16> },
@@ -178,7 +179,7 @@ impl World {
         }
         for _ in 0..plan.crashes {
             let (at, to) = (chaos(self), self.rng.random_range(0..MEMBERS));
-            self.at(at, Event::Crash { to });
+            self.at(at, Event::Crash { to, down_us_max: DOWN_US_MAX });
         }
         for _ in 0..plan.partitions {
             let at = chaos(self);
@@ -294,7 +295,8 @@ impl World {
             }
             Event::Conflict => self.conflict(),
             Event::Vanish { to } => self.vanish(to),
-            Event::Crash { to } => self.crash(to),
+            Event::Ask => self.ask_for_rounds(),
+            Event::Crash { to, down_us_max } => self.crash(to, down_us_max),
             Event::Restart { to } => self.restart(to),
             Event::PeerUp { to, member } => {
                 self.with(to, |node, around| node.peer_up(member, around));
@@ -347,7 +349,7 @@ impl World {
         }
     }
 
-    fn crash(&mut self, to: u16) {
+    fn crash(&mut self, to: u16, down_us_max: u64) {
         let node = &mut self.nodes[usize::from(to)];
         if !node.is_up || self.is_calm {
             return;
@@ -355,7 +357,7 @@ impl World {
         node.crash();
         self.lives[usize::from(to)] += 1;
         self.report.crashes += 1;
-        let back_us = (self.now_us + self.rng_below(DOWN_US_MAX)).min(self.plan.chaos_us);
+        let back_us = (self.now_us + self.rng_below(down_us_max)).min(self.plan.chaos_us);
         self.at(back_us, Event::Restart { to });
     }
 
@@ -428,6 +430,7 @@ impl World {
     }
 
     fn dispatch(&mut self, from: u16, to: u16, packet: &Packet) {
+        self.strike(from, packet);
         if let Packet::Message(Message::Report(reply)) = packet
             && let Some(traitor) = self.traitors.get_mut(&from)
         {

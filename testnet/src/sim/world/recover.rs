@@ -15,6 +15,12 @@ use rand::RngExt;
 const LAST_US_MAX: u64 = 20_000;
 /// An owner begins to recover this long after it signed twice, µs, at most.
 const REGRET_US_MAX: u64 = 3_000_000;
+/// A hasty one this long, µs, at most.
+const HASTE_US_MAX: u64 = 30_000;
+/// A member that crashes just after a report crashes after this, µs, at most.
+const STRIKE_US_MAX: u64 = 5_000;
+/// And is down for this, µs, at most.
+const STRUCK_US_MAX: u64 = 200_000;
 
 impl World {
     /// Who leaves for good, and payments whose clients do.
@@ -39,10 +45,14 @@ impl World {
 
     /// An owner signs transfers that exclude each other, and may regret it soon.
     pub(super) fn conflict(&mut self) {
-        let Some(conflict) = self.clients.conflict(self.now_us) else { return };
         let is_soon = self.rng.random_range(0..100) < self.plan.recovering;
-        let after_us = self.rng_below(REGRET_US_MAX);
+        let is_hasty = is_soon && self.rng.random_range(0..100) < self.plan.hasty;
+        let Some(conflict) = self.clients.conflict(self.now_us, is_hasty) else { return };
+        let after_us = self.rng_below(if is_hasty { HASTE_US_MAX } else { REGRET_US_MAX });
         let at = if is_soon { self.now_us + after_us } else { u64::MAX };
+        if is_soon {
+            self.at(at, Event::Ask);
+        }
         self.recoveries.open(at, conflict.owner, &conflict.tokens);
         self.submit(conflict.transfers);
     }
@@ -56,6 +66,15 @@ impl World {
         }
         self.gone.insert(to);
         self.checks.gone(to);
+    }
+
+    /// A report leaves, and its member may crash just after that.
+    pub(super) fn strike(&mut self, from: u16, packet: &Packet) {
+        let is_report = matches!(packet, Packet::Message(Message::Report(_)));
+        if is_report && !self.is_calm && self.rng.random_range(0..1_000) < self.plan.strikes {
+            let at = self.now_us + self.rng_below(STRIKE_US_MAX);
+            self.at(at, Event::Crash { to: from, down_us_max: STRUCK_US_MAX });
+        }
     }
 
     /// Owners ask members for a round.

@@ -24,7 +24,9 @@ pub mod mutant;
 pub mod node;
 pub mod packet;
 pub mod plan;
+pub mod recovery;
 pub mod trace;
+pub mod traitor;
 pub mod world;
 
 pub use mutant::Mutant;
@@ -54,6 +56,12 @@ pub struct Report {
     pub finals: u64,
     /// Crashes.
     pub crashes: u64,
+    /// How recoveries ended.
+    pub ends: recovery::Ends,
+    /// Orphaned batches that members took over.
+    pub adopted: u64,
+    /// Transfers that were sent once and became final.
+    pub lonely: u64,
 }
 
 /// An invariant that did not hold.

@@ -1,6 +1,7 @@
 //! The simulator's runs: `QUORATE_SEED=n` replays one seed, `QUORATE_SEEDS=n` runs that many.
 
 use std::env;
+use testnet::sim::recovery::Ends;
 use testnet::sim::{self, Mutant};
 
 /// Seeds of a default run: about twenty seconds in the dev profile.
@@ -24,17 +25,27 @@ fn every_seed_holds() {
     let first = number("QUORATE_FIRST").unwrap_or(0);
     let seeds = number("QUORATE_SEEDS").unwrap_or(SEEDS);
     let (mut finals, mut settled_us) = (0, 0);
+    let (mut ends, mut adopted, mut lonely) = (Ends::default(), 0, 0);
     for seed in first..first + seeds {
         match sim::run(seed) {
             Ok(report) => {
                 finals += report.finals;
                 settled_us = settled_us.max(report.settled_us);
+                ends.add(&report.ends);
+                adopted += report.adopted;
+                lonely += report.lonely;
             }
             Err(failure) => panic!("{failure}"),
         }
     }
     println!("{seeds} seeds, {finals} transfers final, calm in at most {settled_us} µs");
+    println!("{ends:?}, {adopted} orphaned batches adopted, {lonely} lonely payments final");
     assert!(finals > seeds, "the runs do something");
+    if seeds >= SEEDS {
+        let Ends { refresh, again, dead, two } = ends;
+        let all = [refresh, again, dead, two, adopted, lonely];
+        assert!(!all.contains(&0), "every way to an end is gone: {all:?}");
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //! log.
 
 use consensus::{AppliedBatch, AppliedLine, Batch, Proposal, Record};
-use ledger::{BatchId, Bitmap, Certificate, TransferId};
+use ledger::{BatchId, Bitmap, Certificate, Receipt, TransferId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -85,8 +85,25 @@ impl Archive {
         self.commits.get(id).into_iter().flatten().map(of).collect()
     }
 
+    /// The receipt of a final transfer.
+    pub fn receipt(&self, id: &TransferId) -> Option<Receipt> {
+        let batch_id = self.finals.get(id)?;
+        let batch = &self.batches.get(batch_id)?.1;
+        let index = batch.index_of(id)?;
+        let mut certificates = self.commits.get(batch_id)?.iter();
+        let certificate = certificates.find(|certificate| is_certified(certificate, index))?;
+        Some(batch.receipt(index, certificate))
+    }
+
     /// The batch in which a transfer became final here.
     pub fn made_final(&self, id: &TransferId) -> Option<&BatchId> {
         self.finals.get(id)
     }
+}
+
+/// Whether a quorum's votes have this bit. Each of these certificates was checked before it was
+/// applied, and may certify less than all of the batch.
+fn is_certified(certificate: &Certificate, index: usize) -> bool {
+    let with = certificate.groups.iter().filter(|group| group.bitmap.has(index));
+    with.map(|group| group.votes.len()).sum::<usize>() >= 5
 }

@@ -22,17 +22,33 @@ pub enum Behaviour {
     Abandoner,
     /// Votes for one entry, then for another: takes bits back.
     Fickle,
+    /// Votes for everything in any round, whatever it promised, and reports that it has accepted
+    /// nothing.
+    Denier,
+    /// Reports the oldest accept of a state that was ever proven to it.
+    Stale,
+    /// Answers owners with old reports.
+    Replayer,
+    /// Reports accepts that nothing proves, spenders that do not exist, and the last round there is.
+    Garbler,
+    /// A denier that also proposes what it gets hold of, in other rounds and with reports left out.
+    Forger,
 }
 
 impl Behaviour {
     /// All of them.
-    pub const ALL: [Behaviour; 6] = [
+    pub const ALL: [Behaviour; 11] = [
         Behaviour::Silent,
         Behaviour::Eager,
         Behaviour::Liar,
         Behaviour::Withholder,
         Behaviour::Abandoner,
         Behaviour::Fickle,
+        Behaviour::Denier,
+        Behaviour::Stale,
+        Behaviour::Replayer,
+        Behaviour::Garbler,
+        Behaviour::Forger,
     ];
 
     /// Whether it sends what its honest half wants to send to `to`.
@@ -42,7 +58,15 @@ impl Behaviour {
             Behaviour::Silent => false,
             Behaviour::Abandoner => matches!(message, Message::Propose(_)),
             Behaviour::Withholder => !matches!(message, Message::Certify(_)) || to < 2,
-            _ => !matches!(message, Message::Answer(_)),
+            Behaviour::Stale | Behaviour::Replayer | Behaviour::Garbler => {
+                !matches!(message, Message::Report(_))
+            }
+            Behaviour::Denier | Behaviour::Forger => {
+                !matches!(message, Message::Answer(_) | Message::Report(_))
+            }
+            Behaviour::Eager | Behaviour::Liar | Behaviour::Fickle => {
+                !matches!(message, Message::Answer(_))
+            }
         }
     }
 
@@ -62,7 +86,9 @@ impl Behaviour {
             Message::Answer(Answer { batch, phase, vote, refused: Vec::new() })
         };
         match self {
-            Behaviour::Eager => vec![vote(Phase::Lock, all.clone()), vote(Phase::Commit, all)],
+            Behaviour::Eager | Behaviour::Denier | Behaviour::Forger => {
+                vec![vote(Phase::Lock, all.clone()), vote(Phase::Commit, all)]
+            }
             Behaviour::Fickle => {
                 let one = |index: usize| {
                     let mut bitmap = Bitmap::empty(count);
@@ -87,7 +113,12 @@ impl Behaviour {
                 let phase = Phase::Lock;
                 vec![Message::Answer(Answer { batch, phase, vote: None, refused })]
             }
-            Behaviour::Silent | Behaviour::Withholder | Behaviour::Abandoner => Vec::new(),
+            Behaviour::Silent
+            | Behaviour::Withholder
+            | Behaviour::Abandoner
+            | Behaviour::Stale
+            | Behaviour::Replayer
+            | Behaviour::Garbler => Vec::new(),
         }
     }
 }

@@ -9,7 +9,9 @@ pub mod evidence;
 pub mod one_final;
 pub mod one_lock;
 pub mod only_gains;
+pub mod reports;
 pub mod settled;
+pub mod unlocked;
 
 use super::archive::Archive;
 use super::node::Node;
@@ -25,7 +27,10 @@ pub type Broken = (&'static str, String);
 
 /// One batch as the checks know it: for each entry the transfer, its round, and the states it
 /// spends.
-pub type Known = Vec<(TransferId, u32, Vec<TokenState>)>;
+pub type Known = Vec<KnownEntry>;
+
+/// One entry: the transfer, its round, and the states it spends.
+pub type KnownEntry = (TransferId, u32, Vec<TokenState>);
 
 /// All checks of one run.
 #[derive(Debug)]
@@ -39,6 +44,11 @@ pub struct Checks {
     only_gains: only_gains::OnlyGains,
     certified: certified::Certified,
     acknowledged: acknowledged::Acknowledged,
+    reports: reports::Reports,
+    /// Transfers that an honest member has voted to lock.
+    locked: BTreeSet<TransferId>,
+    /// Members that are gone for good.
+    gone: BTreeSet<u16>,
     /// The first broken invariant, and when, µs.
     pub broken: Option<(u64, Broken)>,
 }
@@ -55,6 +65,9 @@ impl Checks {
             only_gains: Default::default(),
             certified: Default::default(),
             acknowledged: Default::default(),
+            reports: Default::default(),
+            locked: BTreeSet::new(),
+            gone: BTreeSet::new(),
             broken: None,
         }
     }
@@ -76,12 +89,26 @@ impl Checks {
 
     /// A member sends a message.
     pub fn said(&mut self, now_us: u64, member: u16, message: &Message) {
+        if let Message::Report(reply) = message
+            && let Some(report) = reply.report.as_ref().filter(|_| self.honest.contains(&member))
+        {
+            let found = self.reports.reported(report);
+            self.note(now_us, found);
+        }
         let Message::Answer(answer) = message else { return };
         let Some(vote) = answer.vote.as_ref().filter(|_| self.honest.contains(&member)) else {
             return;
         };
         let found = self.only_gains.voted(member, vote);
         self.note(now_us, found);
+        if let Some(known) = self.batches.get(&vote.ballot.batch) {
+            let found = self.reports.voted(member, vote, known);
+            if vote.ballot.phase == Phase::Lock {
+                let ids = vote.ballot.bitmap.indexes().map(|index| known[index].0);
+                self.locked.extend(ids);
+            }
+            self.note(now_us, found);
+        }
         if vote.ballot.phase == Phase::Lock {
             let known = self.batches.get(&vote.ballot.batch);
             let found = self.one_lock.voted(member, vote, known);
@@ -91,10 +118,26 @@ impl Checks {
 
     /// A member writes a record.
     pub fn persisted(&mut self, now_us: u64, member: u16, record: &Record, archive: &Archive) {
-        let Record::Applied(applied) = record else { return };
         if !self.honest.contains(&member) {
             return;
         }
+        let taken = match record {
+            Record::Locked(locked) => Some((locked.batch, Phase::Lock, &locked.bitmap)),
+            Record::Accepted(accepted) => {
+                Some((accepted.certificate.batch, Phase::Commit, &accepted.bitmap))
+            }
+            _ => None,
+        };
+        if let Some((id, phase, bits)) = taken {
+            if let Some((_, batch)) = archive.batch(&id) {
+                self.proposed(batch);
+            }
+            if let Some(known) = self.batches.get(&id) {
+                let found = self.reports.wrote(member, (id, phase), (known, bits));
+                self.note(now_us, found);
+            }
+        }
+        let Record::Applied(applied) = record else { return };
         let found = self.certified.applied(&self.network, member, applied);
         self.note(now_us, found);
         let batch = applied.certificate.batch;
@@ -105,6 +148,11 @@ impl Checks {
             let found = self.one_final.applied(member, known, &applied.bitmap);
             self.note(now_us, found);
         }
+    }
+
+    /// A member is gone for good.
+    pub fn gone(&mut self, member: u16) {
+        self.gone.insert(member);
     }
 
     /// A member finds two certified transfers of one state.
@@ -164,10 +212,20 @@ impl Checks {
     ///
     /// # Errors
     /// What is missing.
-    pub fn settled(&self, wanted: &[TransferId], nodes: &[Node]) -> Result<(), Broken> {
-        let of = |(member, _): &(u16, &Node)| self.honest.contains(member);
+    pub fn settled(
+        &self,
+        (wanted, lonely): (&[TransferId], &[TransferId]),
+        nodes: &[Node],
+    ) -> Result<(), Broken> {
+        let of = |(member, _): &(u16, &Node)| {
+            self.honest.contains(member) && !self.gone.contains(member)
+        };
         let honest: Vec<(u16, &Node)> = (0..).zip(nodes).filter(of).collect();
         settled::holds(wanted, &honest)?;
+        // Nobody asks for these any more; whatever an honest member has locked becomes final.
+        let orphans = lonely.iter().filter(|id| self.locked.contains(id));
+        settled::holds(&orphans.copied().collect::<Vec<_>>(), &honest)?;
+        unlocked::holds(&honest)?;
         self.acknowledged.everywhere(&honest)
     }
 }

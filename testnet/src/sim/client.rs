@@ -26,6 +26,8 @@ const PATIENCE_US: u64 = 700_000;
 struct Payment {
     signed: SignedTransfer,
     is_honest: bool,
+    /// Sent once: the client is gone.
+    is_lonely: bool,
     is_done: bool,
     home: u16,
     sent_us: u64,
@@ -41,6 +43,17 @@ pub struct Clients {
     payments: BTreeMap<TransferId, Payment>,
     is_patient: bool,
     rng: StdRng,
+}
+
+/// An owner signs transfers that exclude each other.
+#[derive(Clone, Debug)]
+pub struct Conflict {
+    /// Which owner.
+    pub owner: usize,
+    /// The tokens that they spend.
+    pub tokens: Vec<Input>,
+    /// The transfers, and where they go.
+    pub transfers: Vec<(u16, SignedTransfer)>,
 }
 
 /// The key of an owner.
@@ -70,11 +83,23 @@ impl Clients {
         Some(self.sent(now_us, signed, (true, home)))
     }
 
-    /// Conflicting transfers of one owner, each to be sent to a member.
-    pub fn conflict(&mut self, now_us: u64) -> Vec<(u16, SignedTransfer)> {
+    /// An honest payment that is sent once, to a member: to `home`, if one is given. Its client is
+    /// gone after that.
+    pub fn pay_once(&mut self, now_us: u64, home: Option<u16>) -> Option<(u16, SignedTransfer)> {
+        let sent = self.pay(now_us, home)?;
+        let payment = self.payments.get_mut(&sent.1.transfer.id()).expect("just made");
+        payment.is_lonely = true;
+        Some(sent)
+    }
+
+    /// Conflicting transfers of one owner, each to be sent to a member; the owner and its tokens. One
+    /// that is `hasty` sends each once, and may sign only one.
+    pub fn conflict(&mut self, now_us: u64, is_hasty: bool) -> Option<Conflict> {
         let owner = self.rng.random_range(0..self.keys.len());
-        let Some(inputs) = self.take(owner, 2) else { return Vec::new() };
+        let inputs = self.take(owner, 2)?;
+        let tokens = inputs.clone();
         let spends = match self.rng.random_range(0..3) {
+            _ if is_hasty && self.rng.random_range(0..3) > 0 => vec![inputs],
             0 => vec![inputs.clone(), inputs],
             1 => vec![inputs.clone(), vec![inputs[0]], vec![inputs[1]]],
             _ => vec![vec![inputs[0]], vec![inputs[0]], vec![inputs[0]]],
@@ -83,7 +108,12 @@ impl Clients {
             let signed = self.sign(owner, inputs);
             self.sent(now_us, signed, (false, None))
         };
-        spends.into_iter().map(sign).collect()
+        let transfers: Vec<_> = spends.into_iter().map(sign).collect();
+        for (_, signed) in transfers.iter().filter(|_| is_hasty) {
+            let payment = self.payments.get_mut(&signed.transfer.id()).expect("just made");
+            payment.is_lonely = true;
+        }
+        Some(Conflict { owner, tokens, transfers })
     }
 
     fn take(&mut self, owner: usize, count: usize) -> Option<Vec<Input>> {
@@ -137,6 +167,7 @@ impl Clients {
         let payment = Payment {
             signed: signed.clone(),
             is_honest,
+            is_lonely: false,
             is_done: false,
             home,
             sent_us: now_us,
@@ -153,7 +184,7 @@ impl Clients {
         for payment in self.payments.values_mut() {
             let is_late = payment.sent_us + PATIENCE_US <= now_us;
             let is_over = payment.is_done || (!payment.is_honest && payment.tries > 4);
-            if !is_late || is_over || !self.is_patient {
+            if !is_late || is_over || payment.is_lonely || !self.is_patient {
                 continue;
             }
             payment.home = (payment.home + self.rng.random_range(1..MEMBERS)) % MEMBERS;
@@ -170,13 +201,8 @@ impl Clients {
         match outcome {
             Outcome::Final if !payment.is_done => {
                 payment.is_done = true;
-                let made = payment.signed.transfer.made(id);
-                for made in made {
-                    let is_his = |key: &Keypair| Address(key.public()) == made.owner;
-                    let owner = self.keys.iter().position(is_his).expect("clients pay clients");
-                    let input = Input { state: made.state, asset: made.asset, amount: made.amount };
-                    self.wallets[owner].push(input);
-                }
+                let transfer = payment.signed.transfer.clone();
+                self.receive(&transfer);
                 true
             }
             Outcome::Rejected(_) | Outcome::Locked(_) if payment.is_honest && !payment.is_done => {
@@ -186,10 +212,32 @@ impl Clients {
         }
     }
 
-    /// Honest owners' transfers.
-    pub fn honest(&self) -> Vec<TransferId> {
-        let honest = self.payments.iter().filter(|(_, payment)| payment.is_honest);
+    /// What a final transfer made can be spent.
+    pub fn receive(&mut self, transfer: &Transfer) {
+        for made in transfer.made(transfer.id()) {
+            let is_his = |key: &Keypair| Address(key.public()) == made.owner;
+            let owner = self.keys.iter().position(is_his).expect("clients pay clients");
+            let input = Input { state: made.state, asset: made.asset, amount: made.amount };
+            self.wallets[owner].push(input);
+        }
+    }
+
+    /// Honest owners' transfers; those that were sent once are apart.
+    pub fn honest(&self, is_lonely: bool) -> Vec<TransferId> {
+        let is_wanted =
+            |payment: &Payment| payment.is_honest && payment.is_lonely == is_lonely;
+        let honest = self.payments.iter().filter(|(_, payment)| is_wanted(payment));
         honest.map(|(id, _)| *id).collect()
+    }
+
+    /// All conflicting transfers of these states that were ever signed: anybody may have them.
+    pub fn conflicting(&self, states: &[TokenState]) -> Vec<SignedTransfer> {
+        let spends = |payment: &&Payment| {
+            let mut inputs = payment.signed.transfer.inputs.iter();
+            inputs.any(|input| states.contains(&input.state))
+        };
+        let conflicting = self.payments.values().filter(|payment| !payment.is_honest);
+        conflicting.filter(spends).map(|payment| payment.signed.clone()).collect()
     }
 
     /// How many transfers equivocators made.

@@ -32,11 +32,19 @@ pub enum Mutant {
     NoCatchingUp,
     /// Neither proposers nor clients ever try again.
     NoRetries,
+    /// Promises are not read back after a crash.
+    ForgetPromises,
+    /// Accepts are not read back after a crash.
+    ForgetAccepted,
+    /// Reports leave before the promise that they stand on is durable.
+    PromiseBeforeSync,
+    /// Nobody ends what its client and proposer have left.
+    NoOrphans,
 }
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Mutant; 12] = [
+    pub const ALL: [Mutant; 16] = [
         Mutant::SendBeforeSync,
         Mutant::ReportBeforeSync,
         Mutant::ForgetLocks,
@@ -49,6 +57,10 @@ impl Mutant {
         Mutant::Mints,
         Mutant::NoCatchingUp,
         Mutant::NoRetries,
+        Mutant::ForgetPromises,
+        Mutant::ForgetAccepted,
+        Mutant::PromiseBeforeSync,
+        Mutant::NoOrphans,
     ];
 
     /// The invariants of which it breaks one.
@@ -63,6 +75,10 @@ impl Mutant {
             Mutant::ThreeTraitors => &["one_final"],
             Mutant::Mints => &["conserved"],
             Mutant::NoCatchingUp | Mutant::NoRetries => &["settled"],
+            Mutant::ForgetPromises | Mutant::ForgetAccepted | Mutant::PromiseBeforeSync => {
+                &["reports"]
+            }
+            Mutant::NoOrphans => &["settled", "unlocked"],
         }
     }
 
@@ -70,6 +86,8 @@ impl Mutant {
     pub fn plan(self, seed: u64) -> Plan {
         let mut plan = Plan::of(seed);
         plan.byzantine.clear();
+        plan.gone.clear();
+        (plan.recovering, plan.lonely, plan.strikes) = (0, 0, 0);
         plan.crashes = plan.crashes.max(6);
         plan.conflicts = plan.conflicts.max(10);
         match self {
@@ -81,6 +99,12 @@ impl Mutant {
             }
             Mutant::VotesForAll => plan.byzantine = vec![(6, Behaviour::Eager)],
             Mutant::NoCatchingUp | Mutant::NoRetries => plan.loss = plan.loss.max(200),
+            Mutant::ForgetPromises | Mutant::ForgetAccepted | Mutant::PromiseBeforeSync => {
+                (plan.recovering, plan.hasty, plan.conflicts) = (100, 30, 30);
+                (plan.crashes, plan.strikes, plan.loss) = (20, 100, 400);
+                plan.sync_us_max = 40_000;
+            }
+            Mutant::NoOrphans => plan.lonely = 20,
             _ => {}
         }
         plan
@@ -96,6 +120,8 @@ impl Mutant {
         match self {
             Mutant::LostStoreVotes => false,
             Mutant::ForgetLocks => !matches!(record, Record::Locked(_)),
+            Mutant::ForgetPromises => !matches!(record, Record::Promised(_)),
+            Mutant::ForgetAccepted => !matches!(record, Record::Accepted(_)),
             _ => true,
         }
     }

@@ -2,6 +2,7 @@
 //! `node/driver.rs`.
 
 mod driver;
+mod recover;
 
 use super::archive::Archive;
 use super::catch_up::{self, CatchUp};
@@ -9,20 +10,21 @@ use super::check::Checks;
 use super::disk::Disk;
 use super::mutant::Mutant;
 use super::packet::Packet;
-use super::plan::MEMBERS;
+use super::plan::{MEMBERS, Plan};
 use consensus::judge::judge_entry;
 use consensus::message::{Message, Progress, Reply, Request};
 use consensus::proposer::Outcome;
 use consensus::{
-    AppliedBatch, Batch, Cause, CheckedCertificate, Fetch, Judged, Mode, Outgoing, Proposer,
-    Refusal, Step, Submitted, Tips, Validator, Verdict,
+    AppliedBatch, Batch, Cause, CheckedCertificate, Collector, Fetch, Judged, Mode, Outgoing,
+    Proposer, Refusal, Step, Submitted, Tips, Validator, Verdict, VerifiedEntry,
 };
-use ledger::VerifiedTransfer;
-use ledger::{Certificate, Entry, Keypair, Network, SignedTransfer, TransferId};
+use ledger::{Certificate, Entry, Keypair, Network, TransferId};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::collections::VecDeque;
 use std::sync::Arc;
+
+pub use recover::Answered;
 
 /// The pipeline takes up to this, µs.
 const JUDGE_US_MAX: u64 = 2_000;
@@ -34,6 +36,8 @@ pub enum Effect {
     Send(u16, Packet),
     /// An end that is told to the client.
     Report(TransferId, Outcome),
+    /// What an owner gets that recovers its tokens.
+    Recovered(Box<Answered>),
     /// Something that happens to this node later, unless it crashes before.
     Later(u64, Timer),
 }
@@ -65,11 +69,15 @@ pub struct Node {
     keypair: Keypair,
     mutant: Option<Mutant>,
     sync_us_max: u64,
+    orphan_age_us: u64,
     /// Whether it runs.
     pub is_up: bool,
     /// The state machine that votes.
     pub validator: Validator,
     proposer: Proposer,
+    collector: Collector,
+    /// Orphaned batches that it took over.
+    pub adopted: u64,
     disk: Disk,
     /// What it can serve.
     pub archive: Archive,
@@ -102,7 +110,7 @@ impl Node {
         member: u16,
         keypair: Keypair,
         mutant: Option<Mutant>,
-        (seed, sync_us_max): (u64, u64),
+        plan: &Plan,
     ) -> Self {
         let believed = match mutant {
             Some(Mutant::SmallQuorum) => Arc::new(small_quorum(network)),
@@ -111,8 +119,12 @@ impl Node {
         let tips = Tips::genesis(network.clone());
         let mut validator = Validator::new(network.clone(), member, keypair.clone(), tips);
         validator.set_mode(Mode::Voting);
+        validator.set_orphan_age(plan.orphan_age_us);
         doubts(&mut validator, mutant);
         Self {
+            collector: Collector::new(network.clone(), member),
+            adopted: 0,
+            orphan_age_us: plan.orphan_age_us,
             proposer: Proposer::new(believed.clone(), member, keypair.clone()),
             validator,
             network: network.clone(),
@@ -120,13 +132,13 @@ impl Node {
             member,
             keypair,
             mutant,
-            sync_us_max,
+            sync_us_max: plan.sync_us_max,
             is_up: true,
             disk: Disk::default(),
             archive: Archive::default(),
             held: VecDeque::new(),
             catch_up: CatchUp::default(),
-            rng: StdRng::seed_from_u64(seed ^ (u64::from(member) << 32)),
+            rng: StdRng::seed_from_u64(plan.seed ^ (u64::from(member) << 32)),
         }
     }
 
@@ -147,7 +159,9 @@ impl Node {
         }
         let (network, keypair) = (self.network.clone(), self.keypair.clone());
         self.validator = Validator::new(network, self.member, keypair.clone(), tips);
+        self.validator.set_orphan_age(self.orphan_age_us);
         doubts(&mut self.validator, self.mutant);
+        self.collector = Collector::new(self.network.clone(), self.member);
         self.proposer = Proposer::new(self.believed.clone(), self.member, keypair);
         self.archive = Archive::default();
         self.held.clear();
@@ -183,6 +197,7 @@ impl Node {
         }
         let step = self.validator.tick(around.now_us);
         self.absorb(step, around);
+        self.tick_collector(around);
         if self.mutant != Some(Mutant::NoRetries) {
             let step = self.proposer.tick(around.now_us);
             self.absorb(step, around);
@@ -212,9 +227,8 @@ impl Node {
         self.begin_sync(around);
     }
 
-    /// A client's transfer comes in.
-    pub fn submitted(&mut self, signed: SignedTransfer, around: &mut Surroundings<'_>) {
-        let entry = Entry::ordinary(signed);
+    /// A client's transfer comes in, in whatever round.
+    pub fn submitted(&mut self, entry: Entry, around: &mut Surroundings<'_>) {
         let id = entry.signed.transfer.id();
         if self.archive.is_final(&id) {
             self.hold(Vec::new(), vec![(id, Outcome::Final)], around);
@@ -222,9 +236,9 @@ impl Node {
         }
         match judge_entry(self.validator.tips(), &entry, &mut self.rng) {
             Verdict::Valid => {
-                let verified = VerifiedTransfer::verify(entry.signed).expect("just judged");
+                let verified = VerifiedEntry::assume_verified(entry, id);
                 let now_us = around.now_us;
-                let submitted = self.proposer.submit(now_us, now_us, &verified);
+                let submitted = self.proposer.submit_entry(now_us, now_us, &verified);
                 if submitted == Submitted::Full {
                     around.effects.push(Effect::Report(id, Outcome::Unknown));
                 }
@@ -277,7 +291,8 @@ impl Node {
                     self.send(asks, around);
                 }
             }
-            Packet::Message(Message::Recover(_) | Message::Report(_)) => {}
+            Packet::Message(Message::Recover(recovers)) => self.asked(from, &recovers, around),
+            Packet::Message(Message::Report(reply)) => self.replied(from, reply, around),
             Packet::Ask(request) => {
                 if let Some(reply) = catch_up::serve(&self.archive, &request) {
                     self.send(vec![(from, Packet::Tell(request, reply))], around);

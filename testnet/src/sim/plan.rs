@@ -41,6 +41,20 @@ pub struct Plan {
     pub payments: u32,
     /// Times that an owner signs conflicting transfers.
     pub conflicts: u32,
+    /// How many of a hundred owners that sign conflicting transfers begin to recover while there are
+    /// faults; all of them do after that.
+    pub recovering: u32,
+    /// How many of a hundred of those regret it at once, while votes and certificates are under way.
+    pub hasty: u32,
+    /// How many of a thousand reports a member sends just before it crashes, for a moment.
+    pub strikes: u32,
+    /// A lock is an orphan after this, µs.
+    pub orphan_age_us: u64,
+    /// Honest payments that are sent once, whatever becomes of them.
+    pub lonely: u32,
+    /// Members that crash for good: with the Byzantine ones at most two. Half of the lonely payments
+    /// are sent to the one that crashes next, just before.
+    pub gone: Vec<u16>,
     /// Byzantine members, at most two in a run that has to hold.
     pub byzantine: Vec<(u16, Behaviour)>,
 }
@@ -56,7 +70,7 @@ impl Plan {
         let mut plan = Self {
             seed,
             chaos_us: 3_000_000 + u64::from(some(3, 9)) * 1_000_000,
-            settle_us_max: 8_000_000,
+            settle_us_max: 25_000_000,
             loss: some(2, 200),
             twice: some(2, 200),
             late: some(2, 50),
@@ -68,6 +82,12 @@ impl Plan {
             bursts: some(2, 4),
             payments: 4 + some(20, 20),
             conflicts: some(3, 8),
+            recovering: some(3, 100),
+            hasty: some(3, 100),
+            strikes: some(2, 100),
+            orphan_age_us: 500_000 + u64::from(some(2, 5)) * 500_000,
+            lonely: some(2, 6),
+            gone: Vec::new(),
             byzantine: Vec::new(),
         };
         let traitors = rng.random_range(0..4u16).min(2);
@@ -75,6 +95,11 @@ impl Plan {
         for traitor in 0..traitors {
             let behaviour = Behaviour::ALL[rng.random_range(0..Behaviour::ALL.len())];
             plan.byzantine.push(((first + traitor * 3) % MEMBERS, behaviour));
+        }
+        for gone in traitors..2 {
+            if rng.random_range(0..4) == 0 {
+                plan.gone.push((first + gone * 3) % MEMBERS);
+            }
         }
         plan
     }

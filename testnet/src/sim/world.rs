@@ -1,25 +1,29 @@
 //! The one event loop: a heap of (time, sequence), so that a seed is an exact run.
 
+mod recover;
+
 use super::byzantine::Behaviour;
 use super::check::Checks;
 use super::client::{AMOUNT, Clients, OWNERS, TOKENS, owner_key};
 use super::links::Links;
 use super::mutant::Mutant;
-use super::node::{Effect, Node, Surroundings, Timer};
+use super::node::{Answered, Effect, Node, Surroundings, Timer};
 use super::packet::Packet;
 use super::plan::{MEMBERS, Plan};
+use super::recovery::Recoveries;
 use super::trace::Trace;
+use super::traitor::Traitor;
 use super::{Failure, Report, catch_up};
 use consensus::message::Message;
 use consensus::proposer::Outcome;
 use ledger::{
-    Address, Genesis, GenesisAsset, GenesisMember, GenesisTokens, Keypair, Name, Network,
-    SignedTransfer, TransferId,
+    Address, Entry, Genesis, GenesisAsset, GenesisMember, GenesisTokens, Keypair, Name, Network,
+    SignedRecover, SignedTransfer, TransferId,
 };
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -38,12 +42,17 @@ enum Event {
     Deliver { from: u16, to: u16, frames: Rc<Vec<Vec<u8>>> },
     Timer { to: u16, life: u32, timer: Timer },
     Tick { to: u16, round: u64 },
-    Submit { to: u16, signed: SignedTransfer },
+    Submit { to: u16, entry: Entry },
+    Recover { to: u16, signed: SignedRecover },
+    Answered { by: u16, answered: Box<Answered> },
     Told { by: u16, id: TransferId, outcome: Outcome },
     Clients,
     Conflict,
     Pay { home: Option<u16> },
-    Crash { to: u16 },
+    PayOnce { home: Option<u16> },
+    Vanish { to: u16 },
+    Ask,
+    Crash { to: u16, down_us_max: u64 },
     Restart { to: u16 },
     PeerUp { to: u16, member: u16 },
     Part { side: Vec<u16> },
@@ -64,6 +73,11 @@ pub struct World {
     network: Arc<Network>,
     links: Links,
     clients: Clients,
+    recoveries: Recoveries,
+    /// What the Byzantine members remember.
+    traitors: BTreeMap<u16, Traitor>,
+    /// Members that crashed for good.
+    gone: BTreeSet<u16>,
     checks: Checks,
     trace: Trace,
     rng: StdRng,
@@ -104,17 +118,22 @@ impl World {
         let network = Arc::new(network());
         let keys: Vec<Keypair> = (0..MEMBERS).map(member_key).collect();
         let node = |(member, key): (u16, &Keypair)| {
-            Node::new(&network, member, key.clone(), mutant, (plan.seed, plan.sync_us_max))
+            Node::new(&network, member, key.clone(), mutant, &plan)
         };
         let nodes: Vec<Node> = (0..).zip(&keys).map(node).collect();
-        let mut honest: std::collections::BTreeSet<u16> = (0..MEMBERS).collect();
+        let mut honest: BTreeSet<u16> = (0..MEMBERS).collect();
         if mutant != Some(Mutant::VotesForAll) {
             honest.retain(|member| plan.byzantine.iter().all(|(traitor, _)| traitor != member));
         }
         let client_rng = StdRng::seed_from_u64(plan.seed ^ 0x0063_6c69);
+        let owner_keys: Vec<Keypair> = (0..OWNERS).map(owner_key).collect();
+        let recovery_rng = StdRng::seed_from_u64(plan.seed ^ 0x7265_6376);
         let is_patient = mutant != Some(Mutant::NoRetries);
         let mut world = Self {
             clients: Clients::new(network.clone(), client_rng, is_patient),
+            recoveries: Recoveries::new(network.clone(), owner_keys, recovery_rng),
+            traitors: plan.byzantine.iter().map(|(member, _)| (*member, Traitor::default())).collect(),
+            gone: BTreeSet::new(),
             checks: Checks::new(network.clone(), honest),
             links: Links::new(plan.clone()),
             rng: StdRng::seed_from_u64(plan.seed),
@@ -160,7 +179,7 @@ impl World {
         }
         for _ in 0..plan.crashes {
             let (at, to) = (chaos(self), self.rng.random_range(0..MEMBERS));
-            self.at(at, Event::Crash { to });
+            self.at(at, Event::Crash { to, down_us_max: DOWN_US_MAX });
         }
         for _ in 0..plan.partitions {
             let at = chaos(self);
@@ -170,6 +189,7 @@ impl World {
             let healed = at + self.rng_below(1_000_000);
             self.at(healed, Event::Part { side: Vec::new() });
         }
+        self.schedule_leaving(&plan);
         self.at(0, Event::Clients);
         self.at(plan.chaos_us, Event::Calm);
     }
@@ -210,7 +230,8 @@ impl World {
                 self.checks.standing(at_us, member, node);
             }
             if self.is_calm {
-                match self.checks.settled(&self.clients.honest(), &self.nodes) {
+                let wanted = (self.clients.honest(false), self.clients.honest(true));
+                match self.checks.settled((&wanted.0, &wanted.1), &self.nodes) {
                     Ok(()) => return Ok(self.finished()),
                     Err(broken) if at_us >= end_us => return Err(failure(seed, at_us, broken)),
                     Err(_) => {}
@@ -225,9 +246,11 @@ impl World {
         self.report.end_us = self.now_us;
         self.report.settled_us = self.now_us.saturating_sub(self.plan.chaos_us);
         let count = |count: usize| u64::try_from(count).expect("small");
-        self.report.honest = count(self.clients.honest().len());
+        self.report.honest = count(self.clients.honest(false).len());
+        self.finish_recoveries();
         self.report.equivocal = count(self.clients.equivocal());
-        self.report.finals = self.nodes[0].progress().applied;
+        let finals = self.nodes.iter().map(|node| node.progress().applied);
+        self.report.finals = finals.max().unwrap_or(0);
         self.report
     }
 
@@ -248,24 +271,32 @@ impl World {
                 }
                 self.at(self.now_us + TICK_US, Event::Tick { to, round: round + 1 });
             }
-            Event::Submit { to, signed } => {
-                self.with(to, |node, around| node.submitted(signed, around));
+            Event::Submit { to, entry } => {
+                self.with(to, |node, around| node.submitted(entry, around));
             }
+            Event::Recover { to, signed } => {
+                self.with(to, |node, around| node.recover(signed, around));
+            }
+            Event::Answered { by, answered } => self.answered(by, &answered),
             Event::Told { by, id, outcome } => self.told(by, id, &outcome),
             Event::Clients => {
                 let again = self.clients.retry(self.now_us);
                 self.submit(again);
+                self.ask_for_rounds();
                 self.at(self.now_us + CLIENT_US, Event::Clients);
             }
             Event::Pay { home } => {
                 let payment = self.clients.pay(self.now_us, home);
                 self.submit(payment.into_iter().collect());
             }
-            Event::Conflict => {
-                let transfers = self.clients.conflict(self.now_us);
-                self.submit(transfers);
+            Event::PayOnce { home } => {
+                let payment = self.clients.pay_once(self.now_us, home);
+                self.submit(payment.into_iter().collect());
             }
-            Event::Crash { to } => self.crash(to),
+            Event::Conflict => self.conflict(),
+            Event::Vanish { to } => self.vanish(to),
+            Event::Ask => self.ask_for_rounds(),
+            Event::Crash { to, down_us_max } => self.crash(to, down_us_max),
             Event::Restart { to } => self.restart(to),
             Event::PeerUp { to, member } => {
                 self.with(to, |node, around| node.peer_up(member, around));
@@ -279,6 +310,7 @@ impl World {
             }
             Event::Calm => {
                 self.is_calm = true;
+                self.recoveries.calm(self.now_us);
                 self.links.calm();
                 self.all_links_up();
             }
@@ -296,7 +328,7 @@ impl World {
     fn submit(&mut self, transfers: Vec<(u16, SignedTransfer)>) {
         for (to, signed) in transfers {
             let at = self.now_us + self.rng_below(2_000);
-            self.at(at, Event::Submit { to, signed });
+            self.at(at, Event::Submit { to, entry: Entry::ordinary(signed) });
         }
     }
 
@@ -310,9 +342,14 @@ impl World {
         if !self.clients.told(id, outcome) {
             self.checks.refused(self.now_us, (by, id), outcome);
         }
+        if *outcome == Outcome::Final
+            && let Some(refresh) = self.recoveries.told(id)
+        {
+            self.clients.receive(&refresh.transfer);
+        }
     }
 
-    fn crash(&mut self, to: u16) {
+    fn crash(&mut self, to: u16, down_us_max: u64) {
         let node = &mut self.nodes[usize::from(to)];
         if !node.is_up || self.is_calm {
             return;
@@ -320,11 +357,14 @@ impl World {
         node.crash();
         self.lives[usize::from(to)] += 1;
         self.report.crashes += 1;
-        let back_us = (self.now_us + self.rng_below(DOWN_US_MAX)).min(self.plan.chaos_us);
+        let back_us = (self.now_us + self.rng_below(down_us_max)).min(self.plan.chaos_us);
         self.at(back_us, Event::Restart { to });
     }
 
     fn restart(&mut self, to: u16) {
+        if self.gone.contains(&to) {
+            return;
+        }
         let node = &mut self.nodes[usize::from(to)];
         node.restart();
         self.checks.standing(self.now_us, to, node);
@@ -342,6 +382,7 @@ impl World {
             return;
         }
         let packet = Packet::decode(frames);
+        self.betray(from, to, &packet);
         if let Packet::Message(Message::Propose(proposal)) = &packet
             && let Some(behaviour) = self.behaviour(to)
         {
@@ -376,6 +417,10 @@ impl World {
                 Effect::Later(delay_us, timer) => {
                     self.at(self.now_us + delay_us, Event::Timer { to, life, timer });
                 }
+                Effect::Recovered(answered) => {
+                    let at = self.now_us + self.rng_below(2_000);
+                    self.at(at, Event::Answered { by: to, answered });
+                }
                 Effect::Report(id, outcome) => {
                     let at = self.now_us + self.rng_below(2_000);
                     self.at(at, Event::Told { by: to, id, outcome });
@@ -385,6 +430,12 @@ impl World {
     }
 
     fn dispatch(&mut self, from: u16, to: u16, packet: &Packet) {
+        self.strike(from, packet);
+        if let Packet::Message(Message::Report(reply)) = packet
+            && let Some(traitor) = self.traitors.get_mut(&from)
+        {
+            traitor.overhears(reply);
+        }
         if self.behaviour(from).is_none_or(|behaviour| behaviour.sends(to, packet)) {
             self.dispatch_raw(from, to, packet);
         }

@@ -52,6 +52,7 @@ impl Node {
                 let delay_us = self.rng.random_range(10..JUDGE_US_MAX);
                 around.effects.push(Effect::Later(delay_us, Timer::Judged(judged)));
             }
+            steps.extend(self.adopt(step.orphans, around));
             for fetch in step.fetch {
                 self.fetch(fetch, around);
             }
@@ -113,6 +114,10 @@ impl Node {
         if self.mutant == Some(Mutant::SendBeforeSync) {
             early.sends = std::mem::take(&mut held.sends);
         }
+        if self.mutant == Some(Mutant::PromiseBeforeSync) {
+            let is_report = |outgoing: &Outgoing| matches!(outgoing.message, Message::Report(_));
+            (early.sends, held.sends) = held.sends.into_iter().partition(is_report);
+        }
         if self.mutant == Some(Mutant::ReportBeforeSync) {
             early.reports = std::mem::take(&mut held.reports);
         }
@@ -143,6 +148,12 @@ impl Node {
             (To::Member(to), Message::Answer(answer)) if to == self.member => {
                 let step = self.proposer.answered(around.now_us, to, answer, &mut self.rng);
                 self.absorb(step, around);
+            }
+            (To::Member(to), Message::Recover(recovers)) if to == self.member => {
+                self.asked(to, &recovers, around);
+            }
+            (To::Member(to), Message::Report(reply)) if to == self.member => {
+                self.replied(to, reply, around);
             }
             (To::Member(to), message) => self.send(vec![(to, Packet::Message(message))], around),
             (To::All, message) => {

@@ -258,7 +258,8 @@ impl Recoveries {
             return Vec::new();
         };
         let (seen, mut entries) = (seen.clone(), Vec::new());
-        let says = |signed: &SignedReport| signed.report.claims.iter().any(|c| c.accepted.is_some());
+        let says =
+            |signed: &SignedReport| signed.report.claims.iter().any(|c| c.accepted.is_some());
         let none: Vec<SignedReport> =
             seen.reports.values().filter(|signed| !says(signed)).cloned().collect();
         let all: Vec<SignedReport> = seen.reports.values().cloned().collect();
@@ -314,11 +315,7 @@ impl Recoveries {
     }
 }
 
-fn justification(
-    reports: &[SignedReport],
-    locks: &[LockProof],
-    receipts: &[Receipt],
-) -> Vec<u8> {
+fn justification(reports: &[SignedReport], locks: &[LockProof], receipts: &[Receipt]) -> Vec<u8> {
     let (reports, locks) = (reports.to_vec(), locks.to_vec());
     Justification { reports, locks, receipts: receipts.to_vec() }.to_bytes()
 }

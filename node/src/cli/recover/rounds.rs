@@ -19,6 +19,9 @@ use std::time::Duration;
 /// Pause before the next round, when others may be at it, too: grows with the round.
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// How far above the round asked for a validator's word is followed at a time.
+const STEP_MAX: u32 = 1_000;
+
 /// A token that is not free yet.
 #[derive(Clone, Debug)]
 pub(super) struct Token {
@@ -97,7 +100,7 @@ impl Rounds<'_> {
             let id = token.input.state.token;
             let state = row.states.first().ok_or_else(nonsense)?;
             let known = open.get_mut(&id).expect("it was asked for");
-            known.round = row.promised.max(row.round).saturating_add(1);
+            known.round = next_round(row);
             match outcome(state, row)? {
                 Found::Spent(transfer) => {
                     open.remove(&id);
@@ -141,7 +144,7 @@ impl Rounds<'_> {
             let tokens: Vec<TokenId> = inputs.filter(|token| open.contains_key(token)).collect();
             for token in &tokens {
                 let known = open.get_mut(token).expect("filtered above");
-                known.round = known.round.max(row.promised.max(row.round).saturating_add(1));
+                known.round = known.round.max(next_round(row));
             }
             let found: Vec<Found> =
                 row.states.iter().map(|state| outcome(state, row)).collect::<Result<_, _>>()?;
@@ -299,6 +302,13 @@ impl Rounds<'_> {
     }
 }
 
+/// One above what was asked for or named. A validator that lies may name the last round there is,
+/// behind which nothing could ever be recovered: so it is followed by steps only.
+fn next_round(row: &RecoveryRow) -> u32 {
+    let named = row.promised.min(row.round.saturating_add(STEP_MAX));
+    named.max(row.round).saturating_add(1)
+}
+
 enum Found {
     Spent(Option<TransferId>),
     NotJustified,
@@ -358,4 +368,25 @@ fn groups(proposals: Vec<Proposal>) -> Vec<Vec<Proposal>> {
         groups.last_mut().expect("one was pushed").push(proposal);
     }
     groups
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_liar_does_not_lead_to_the_last_round() {
+        let row = |round, promised| RecoveryRow {
+            round,
+            justified: false,
+            promised,
+            states: Vec::new(),
+            justification: String::new(),
+        };
+        assert_eq!(next_round(&row(1, 0)), 2);
+        assert_eq!(next_round(&row(1, 7)), 8);
+        assert_eq!(next_round(&row(5, 3)), 6);
+        assert_eq!(next_round(&row(1, u32::MAX)), 2 + STEP_MAX);
+        assert_eq!(next_round(&row(u32::MAX, u32::MAX)), u32::MAX);
+    }
 }

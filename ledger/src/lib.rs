@@ -57,7 +57,7 @@ pub use genesis::{Genesis, GenesisAsset, GenesisError, GenesisMember, GenesisTok
 pub use hash::{AssetId, BatchId, Digest, NetworkId, TokenId, TransferId};
 pub use key::{Keypair, PublicKey, Signature};
 pub use name::Name;
-pub use receipt::{Receipt, ReceiptError, VerifiedReceipt};
+pub use receipt::{Receipt, ReceiptError, VerifiedReceipt, verify_many};
 pub use state::{CID_BYTES, TokenState, cid_text, parse_cid};
 pub use statement::Statement;
 pub use transfer::{

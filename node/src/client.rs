@@ -10,6 +10,7 @@
 mod answer;
 mod connection;
 mod content;
+mod inbox;
 mod submit;
 
 use crate::error::{Failure, NOT_FOUND, UNREACHABLE, USAGE};
@@ -25,6 +26,7 @@ use ledger::{Address, BatchId, TokenId, TransferId};
 use serde::de::DeserializeOwned;
 use std::time::{Duration, Instant};
 
+pub use inbox::{Deliveries, StreamEvent};
 pub use submit::{SubmitOutcome, Wait};
 
 /// Largest answer that is read, bytes.

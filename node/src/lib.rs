@@ -32,6 +32,8 @@ pub mod durable;
 pub mod error;
 pub mod events;
 pub mod handle;
+pub mod hosting;
+pub mod inbox;
 pub mod index;
 pub mod ipfs;
 pub mod journal;

@@ -9,6 +9,8 @@ mod account;
 mod batch;
 mod content;
 mod dht;
+pub mod hosting;
+mod inbox;
 mod network;
 mod problem;
 mod receipt;
@@ -26,6 +28,7 @@ pub use batch::{
 };
 pub use content::ContentDocument;
 pub use dht::{BitswapRow, ContentRow, DhtDocument, RecordsRow, switched_off};
+pub use inbox::{InboxDocument, InboxRow};
 pub use network::{
     AssetRow, DhtState, HealthDocument, MemberRow, NetworkDocument, NodeDocument, SupplyDocument,
     SupplyRow, ValidatorRow, ValidatorsDocument,

@@ -14,7 +14,8 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use ledger::{Canonical, Network, SignedTransfer, TransferId};
 use serde::Deserialize;
 use serde_json::json;
-use tokio::sync::OwnedSemaphorePermit;
+use std::sync::Arc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// A body in memory; its share of the budget comes back when it goes.
 pub(super) struct Body {
@@ -28,7 +29,7 @@ pub(super) struct Body {
 
 /// The canonical bytes of one signed transfer: the body, or the hexadecimal text in its JSON.
 pub(super) async fn one_transfer(api: &Api, request: Request) -> Result<SignedTransfer, Failure> {
-    let body = read(api, request, TRANSFER_BODY_BYTES_MAX).await?;
+    let body = read(&api.body_kib, request, TRANSFER_BODY_BYTES_MAX).await?;
     let network = &api.shared().network;
     if !body.is_json {
         return decode(&body.bytes, network).map_err(|refused| refused.failure);
@@ -59,7 +60,7 @@ pub(super) struct Refused {
 /// The signed transfers of a batch body, in order: count, then each with its length, u32
 /// little-endian.
 pub(super) async fn many_transfers(api: &Api, request: Request) -> Result<Vec<Decoded>, Failure> {
-    let body = read(api, request, BATCH_BODY_BYTES_MAX).await?;
+    let body = read(&api.body_kib, request, BATCH_BODY_BYTES_MAX).await?;
     if body.is_json {
         return Err(malformed("a batch of transfers is sent as application/octet-stream"));
     }
@@ -71,7 +72,11 @@ pub(super) async fn many_transfers(api: &Api, request: Request) -> Result<Vec<De
     .await?
 }
 
-async fn read(api: &Api, request: Request, bytes_max: usize) -> Result<Body, Failure> {
+pub(super) async fn read(
+    body_kib: &Arc<Semaphore>,
+    request: Request,
+    bytes_max: usize,
+) -> Result<Body, Failure> {
     let is_json = match request.headers().get(CONTENT_TYPE).map(|value| value.to_str()) {
         None => false,
         Some(Ok(text)) if text.starts_with("application/octet-stream") => false,
@@ -94,7 +99,7 @@ async fn read(api: &Api, request: Request, bytes_max: usize) -> Result<Body, Fai
     }
     let kib = hint.upper().unwrap_or(most).min(most) / 1024 + 1;
     let kib = u32::try_from(kib).expect("a body is far below 4 TiB");
-    let Ok(share) = api.body_kib.clone().try_acquire_many_owned(kib) else {
+    let Ok(share) = body_kib.clone().try_acquire_many_owned(kib) else {
         discard(body).await;
         let what = "the node has too many bodies to read; nothing was done";
         return Err(Failure::new(OVERLOADED, what).help("send the same request again in a second"));
@@ -177,6 +182,6 @@ fn refused(id: Option<TransferId>, failure: Failure) -> Box<Refused> {
     Box::new(Refused { id, failure })
 }
 
-fn malformed(why: impl std::fmt::Display) -> Failure {
+pub(super) fn malformed(why: impl std::fmt::Display) -> Failure {
     Failure::new(MALFORMED, format!("the request's body is refused: {why}; nothing was done"))
 }

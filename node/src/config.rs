@@ -263,7 +263,9 @@ fn unknown_key_of(keys: &[&str], table: &toml::Table, prefix: &str) -> Option<St
             let nearest = nearest.copied().unwrap_or("name");
             return Some(format!("unknown key {full:?}; did you mean {nearest:?}?"));
         }
-        if let Some(found) = value.as_table().and_then(|t| unknown_key_of(keys, t, &format!("{full}."))) {
+        if let Some(found) =
+            value.as_table().and_then(|t| unknown_key_of(keys, t, &format!("{full}.")))
+        {
             return Some(found);
         }
     }

@@ -31,9 +31,7 @@ use crate::journal::{Journal, JournalError};
 use book::{Book, ReceiptPlace};
 use guard::{Guards, Held};
 use heads::{Heads, MOVES_MAX};
-use ledger::{
-    Address, Network, Receipt, ReceiptError, TokenId, TransferId, VerifiedReceipt,
-};
+use ledger::{Address, Network, Receipt, ReceiptError, TokenId, TransferId, VerifiedReceipt};
 use parking_lot::RwLock;
 use plan::{Decision, Plan};
 use record::{FORK_KIND, Fork, RECEIPTS_MAX, RECEIVED_KIND};
@@ -203,10 +201,7 @@ impl Receiver {
         (outcomes, verified)
     }
 
-    fn guard(
-        &self,
-        verified: &BTreeMap<usize, VerifiedReceipt>,
-    ) -> Result<Held<'_>, ReceiveError> {
+    fn guard(&self, verified: &BTreeMap<usize, VerifiedReceipt>) -> Result<Held<'_>, ReceiveError> {
         let tokens: BTreeSet<TokenId> = verified
             .values()
             .flat_map(|one| plan::tokens(one.transfer().transfer(), one.id(), &self.hosted))

@@ -76,7 +76,6 @@ impl Writer for Reader {
             }
         }
     }
-
 }
 
 impl Reader {

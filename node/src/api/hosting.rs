@@ -140,7 +140,11 @@ async fn balance(
 }
 
 /// `GET /v1/accounts/{did}/tokens`.
-async fn tokens(State(api): State<WalletApi>, In(address): In<Address>, params: Params) -> Answered {
+async fn tokens(
+    State(api): State<WalletApi>,
+    In(address): In<Address>,
+    params: Params,
+) -> Answered {
     let params = params.only(&["after", "limit"])?;
     let (after, limit) = (params.after::<TokenId>()?, params.limit(TOKENS_PAGE)?);
     api.hosted(&address)?;

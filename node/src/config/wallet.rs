@@ -98,10 +98,8 @@ impl WalletConfig {
         }
         let mut config: Self = toml::from_str(text).map_err(|error| failed(path, error))?;
         let WalletSection { addresses, nodes } = &config.wallet;
-        let limits = [
-            ("addresses", addresses.len(), HOSTED_MAX),
-            ("nodes", nodes.len(), WALLET_NODES_MAX),
-        ];
+        let limits =
+            [("addresses", addresses.len(), HOSTED_MAX), ("nodes", nodes.len(), WALLET_NODES_MAX)];
         for (what, found, max) in limits {
             if found == 0 || found > max {
                 let why = format!("wallet.{what} has {found} entries, and 1 to {max} are allowed");

@@ -93,8 +93,7 @@ async fn look_up(
 ) -> usize {
     let live = hosting.receiver.book().all().into_iter().map(|(_, held)| held.state);
     let gone = live.filter(|state| !listed.contains_key(&state.token)).take(LOOK_UPS_MAX);
-    let mut gone: BTreeMap<TokenId, TokenState> =
-        gone.map(|state| (state.token, state)).collect();
+    let mut gone: BTreeMap<TokenId, TokenState> = gone.map(|state| (state.token, state)).collect();
     let mut received = 0;
     for source in &hosting.sources {
         if gone.is_empty() {

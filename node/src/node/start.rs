@@ -105,10 +105,7 @@ pub(crate) async fn join_api(thread: ApiThread) {
 }
 
 /// Tells the node to stop on SIGTERM, on SIGINT, or when standard input closes.
-pub(crate) async fn stop_signals(
-    stop: impl Fn() + Clone + Send + 'static,
-    options: RunOptions,
-) {
+pub(crate) async fn stop_signals(stop: impl Fn() + Clone + Send + 'static, options: RunOptions) {
     use tokio::signal::unix::{SignalKind, signal};
     if options.stop_with_stdin {
         let stop = stop.clone();

@@ -77,8 +77,7 @@ pub enum Fit {
 impl Chain {
     /// A token as it was made, unspent.
     pub fn of(made: &Made) -> Self {
-        let link =
-            Link { made_by: made.state.made_by, owner: made.owner, spent_by: None };
+        let link = Link { made_by: made.state.made_by, owner: made.owner, spent_by: None };
         Self {
             asset: made.asset,
             amount: made.amount,
@@ -121,17 +120,13 @@ impl Chain {
                 grown
             }
             (None, Some((state, owner))) => {
-                let spent =
-                    Link { made_by: state.made_by, owner, spent_by: Some(touch.by) };
+                let spent = Link { made_by: state.made_by, owner, spent_by: Some(touch.by) };
                 let (asset, amount) = (touch.asset, touch.amount);
                 Chain { asset, amount, first: state.height, links: VecDeque::from([spent]) }
             }
-            (None, None) => Chain {
-                asset: touch.asset,
-                amount: touch.amount,
-                first: 0,
-                links: VecDeque::new(),
-            },
+            (None, None) => {
+                Chain { asset: touch.asset, amount: touch.amount, first: 0, links: VecDeque::new() }
+            }
         };
         grown.links.extend(touch.makes.map(made));
         while grown.links.len() > LINKS_MAX {

@@ -165,10 +165,7 @@ mod tests {
         let see = |number| heads.see(&token(number)).expect("room");
         let (one, two) = (see(1), see(2));
         assert!(heads.move_all(&[Move { seen: one.clone(), next: chain(1) }]));
-        let late = [
-            Move { seen: two.clone(), next: chain(7) },
-            Move { seen: one, next: chain(8) },
-        ];
+        let late = [Move { seen: two.clone(), next: chain(7) }, Move { seen: one, next: chain(8) }];
         assert!(!heads.move_all(&late), "the first was moved meanwhile");
         assert_eq!(heads.chain(&token(2)), None, "then none of them moves");
         assert!(heads.move_all(&[Move { seen: two, next: chain(2) }]), "and none stays claimed");

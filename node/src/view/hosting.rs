@@ -16,11 +16,9 @@ use std::sync::atomic::Ordering;
 
 fn unit(hosting: &Hosting, asset: &AssetId) -> Unit {
     match hosting.network.assets.get(asset) {
-        Some(known) => Unit {
-            label: known.name.clone(),
-            name: known.name.clone(),
-            decimals: known.decimals(),
-        },
+        Some(known) => {
+            Unit { label: known.name.clone(), name: known.name.clone(), decimals: known.decimals() }
+        }
         None => Unit { label: asset.to_string(), name: String::new(), decimals: 0 },
     }
 }

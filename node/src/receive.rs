@@ -23,6 +23,7 @@ pub mod chain;
 pub mod guard;
 pub mod heads;
 mod open;
+mod outcome;
 pub mod plan;
 pub mod record;
 pub mod verify;
@@ -31,83 +32,22 @@ use crate::journal::{Journal, JournalError};
 use book::{Book, ReceiptPlace};
 use guard::{Guards, Held};
 use heads::{Heads, MOVES_MAX};
-use ledger::{Address, Network, Receipt, ReceiptError, TokenId, TransferId, VerifiedReceipt};
+use ledger::{Address, Network, Receipt, TokenId, TransferId, VerifiedReceipt};
 use parking_lot::RwLock;
 use plan::{Decision, Plan};
 use record::{FORK_KIND, Fork, RECEIPTS_MAX, RECEIVED_KIND};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use verify::Verifier;
 
 pub use open::{OpenError, Options};
+pub use outcome::{Counts, Exclusion, Outcome, ReceiveError};
 
 /// How long a batch waits for the disk before it is taken for dead.
 const DISK_WAIT: Duration = Duration::from_secs(10);
 /// Forks kept as evidence; one alone says that more than f validators are Byzantine.
 pub const FORKS_MAX: usize = 1_024;
-
-/// How a batch keeps others from its tokens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Exclusion {
-    /// Guards, from the comparison until the heads have moved: nothing is written twice.
-    Guards,
-    /// None: the heads are compared and swapped at the end, and the batch decides again when one
-    /// has moved meanwhile; after [`MOVES_MAX`] times it takes guards.
-    CompareAndSwap,
-}
-
-/// What became of a receipt.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// Received, durably.
-    New,
-    /// It was received before: nothing changed.
-    Duplicate,
-    /// It lies below what is known of its tokens: nothing changed.
-    Old,
-    /// It concerns no hosted address: nothing changed.
-    Foreign,
-    /// These receipts have to come first, or with it: nothing changed.
-    Gap(Vec<TransferId>),
-    /// It spends a state that another final transfer has spent: refused, and kept as evidence.
-    Fork,
-    /// It proves nothing.
-    Refused(ReceiptError),
-    /// There is no room for its tokens: nothing changed.
-    Full,
-}
-
-/// Why a batch was refused as a whole; nothing of it was received.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-pub enum ReceiveError {
-    /// More receipts than a batch may have.
-    #[error("{found} receipts, and a batch has at most {RECEIPTS_MAX}")]
-    TooMany {
-        /// How many came.
-        found: usize,
-    },
-    /// So many tokens are being received that no more guards are given out.
-    #[error("too many tokens are being received at a time")]
-    Busy,
-    /// The journal refused or failed.
-    #[error("the journal: {0}")]
-    Journal(#[from] JournalError),
-}
-
-/// Counters since the start.
-#[derive(Debug, Default)]
-pub struct Counts {
-    /// Receipts received.
-    pub received: AtomicU64,
-    /// Receipts that came again, or lay below what was known.
-    pub duplicates: AtomicU64,
-    /// Receipts that had to wait for others.
-    pub gaps: AtomicU64,
-    /// Receipts that proved nothing.
-    pub refused: AtomicU64,
-}
 
 /// All that a wallet has received, and the way in.
 pub struct Receiver {
@@ -166,7 +106,7 @@ impl Receiver {
         }
         let outcomes: Vec<Outcome> =
             outcomes.into_iter().map(|outcome| outcome.expect("each was decided")).collect();
-        self.count(&outcomes);
+        self.counts.add(&outcomes);
         Ok(outcomes)
     }
 
@@ -226,7 +166,7 @@ impl Receiver {
             let mut forks = Vec::new();
             for index in order {
                 let one = &verified[index];
-                let outcome = self.decide(&mut plan, one, &written);
+                let outcome = self.decide(&mut plan, one);
                 if let (Outcome::Fork, Some(fork)) = (&outcome.0, outcome.1) {
                     forks.push((*index, fork));
                 }
@@ -258,13 +198,12 @@ impl Receiver {
         &self,
         plan: &mut Plan<'_>,
         one: &VerifiedReceipt,
-        written: &Written,
     ) -> (Outcome, Option<(ledger::TokenState, TransferId)>) {
         let id = one.id();
         if self.has(&id) {
             return (Outcome::Duplicate, None);
         }
-        if !self.book.has_room(written.places.len() + 1) {
+        if !self.book.has_room(1) {
             return (Outcome::Full, None);
         }
         match plan.decide(one.transfer().transfer(), id) {
@@ -336,19 +275,6 @@ impl Receiver {
             self.journal.wait_durable(ticket.sequence, Instant::now() + DISK_WAIT)?;
         }
         Ok(())
-    }
-
-    fn count(&self, outcomes: &[Outcome]) {
-        for outcome in outcomes {
-            let counter = match outcome {
-                Outcome::New => &self.counts.received,
-                Outcome::Duplicate | Outcome::Old => &self.counts.duplicates,
-                Outcome::Gap(_) => &self.counts.gaps,
-                Outcome::Refused(_) => &self.counts.refused,
-                Outcome::Foreign | Outcome::Fork | Outcome::Full => continue,
-            };
-            counter.fetch_add(1, Ordering::Relaxed);
-        }
     }
 
     /// Whether a transfer's receipt is kept here.

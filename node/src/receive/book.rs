@@ -7,7 +7,8 @@ use ledger::{Address, AssetId, TokenId, TokenState, TransferId};
 use parking_lot::RwLock;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-/// Receipts that a wallet keeps, 90 bytes of memory each; beyond, nothing more is received.
+/// Receipts that a wallet keeps, 90 bytes of memory each; once there are so many, nothing more is
+/// received (the last batch may go 4,095 beyond).
 pub const RECEIPTS_KEPT_MAX: usize = 8_000_000;
 
 /// A token that a hosted address can spend.
@@ -31,13 +32,18 @@ struct Owned {
 }
 
 /// Owners and receipts.
-#[derive(Default)]
 pub struct Book {
     owned: RwLock<Owned>,
     places: RwLock<HashMap<TransferId, ReceiptPlace>>,
+    receipts_max: usize,
 }
 
 impl Book {
+    /// An empty book for at most `receipts_max` receipts.
+    pub fn new(receipts_max: usize) -> Self {
+        Self { owned: RwLock::default(), places: RwLock::default(), receipts_max }
+    }
+
     /// Takes over where the heads of these tokens stand now. Movers come here after they moved a
     /// head, in any order: each looks at the head itself, so the last one writes what is newest.
     pub fn refresh(&self, tokens: &[TokenId], heads: &Heads, hosted: &BTreeSet<Address>) {
@@ -102,7 +108,7 @@ impl Book {
 
     /// Whether `count` more receipts have room.
     pub fn has_room(&self, count: usize) -> bool {
-        self.places.read().len() + count <= RECEIPTS_KEPT_MAX
+        self.places.read().len() + count <= self.receipts_max
     }
 
     /// Notes where receipts are kept; the first place of each stays.

@@ -2,7 +2,7 @@
 //! its journal, in order. Nothing else is read, and no signature is checked again: the records are
 //! chained by hash, and were verified before they were written.
 
-use super::book::Book;
+use super::book::{Book, RECEIPTS_KEPT_MAX};
 use super::guard::{GUARDS_MAX, Guards};
 use super::heads::{Heads, TOKENS_MAX};
 use super::plan::{Decision, Plan};
@@ -65,7 +65,7 @@ impl Receiver {
         hosted: BTreeSet<Address>,
         options: Options,
     ) -> Result<Self, OpenError> {
-        let (heads, book) = (Heads::new(TOKENS_MAX), Book::default());
+        let (heads, book) = (Heads::new(TOKENS_MAX), Book::new(RECEIPTS_KEPT_MAX));
         grant(&network, &heads, &book, &hosted);
         let forks = Forks::default();
         let mut replay =

@@ -1,6 +1,6 @@
 //! A wallet node as a process: started, killed, stopped; ended with the test.
 
-use crate::running::{Place, block_on, wait_until};
+use crate::running::{COMMAND_TIME, Place, block_on, wait_until};
 use ledger::Address;
 use node::Client;
 use node::config::{ApiConfig, LogConfig, WalletConfig, WalletSection};
@@ -9,6 +9,9 @@ use serde_json::Value;
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
+
+/// How often it is looked at.
+const LOOK: Duration = Duration::from_millis(2);
 
 /// A wallet node that hosts one address.
 pub struct Till {
@@ -50,14 +53,38 @@ impl Till {
 
     /// Waits until it is ready.
     pub fn wait_ready(&self) {
-        let is_ready = || block_on(self.client.health()).ok()?.ready.then_some(());
-        wait_until(is_ready).expect("it becomes ready");
+        block_on(async {
+            let until = Instant::now() + COMMAND_TIME;
+            while !self.client.health().await.is_ok_and(|health| health.ready) {
+                assert!(Instant::now() < until, "it becomes ready");
+                tokio::time::sleep(LOOK).await;
+            }
+        });
     }
 
     /// Amount of QRT and number of tokens.
     pub fn balance(&self) -> (String, u64) {
-        let balance = block_on(self.client.account(self.address)).expect("it answers");
+        block_on(self.look())
+    }
+
+    async fn look(&self) -> (String, u64) {
+        let balance = self.client.account(self.address).await.expect("it answers");
         balance.balances.first().map_or(("0".into(), 0), |row| (row.amount.clone(), row.tokens))
+    }
+
+    /// Waits until amount and number of tokens are as they should be.
+    pub fn wait_balance(&self, mut is_so: impl FnMut(&str, u64) -> bool) {
+        block_on(async {
+            let until = Instant::now() + COMMAND_TIME;
+            loop {
+                let (amount, tokens) = self.look().await;
+                if is_so(&amount, tokens) {
+                    return;
+                }
+                assert!(Instant::now() < until, "it has {amount}");
+                tokio::time::sleep(LOOK).await;
+            }
+        });
     }
 
     /// SIGKILL.

@@ -46,6 +46,36 @@ fn a_full_table_of_heads_refuses_new_tokens_only() {
 }
 
 #[test]
+fn a_full_book_refuses_more_receipts() {
+    let mut world = World::new();
+    let receipts = world.payments(3);
+    let mut receiver = world.open();
+    receiver.book = Book::new(2);
+    let outcomes = receiver.receive(receipts.clone(), Exclusion::Guards).expect("received");
+    assert_eq!(outcomes, vec![Outcome::New; 3], "what was there decides, a batch is not cut");
+    let more = receiver.receive(world.payments(1), Exclusion::Guards).expect("received");
+    assert_eq!(more, [Outcome::Full]);
+    let again = receiver.receive(receipts[..1].to_vec(), Exclusion::Guards).expect("received");
+    assert_eq!(again, [Outcome::Duplicate], "known ones stay known");
+}
+
+#[test]
+fn evidence_beyond_its_bound_is_refused_and_not_kept() {
+    let mut world = World::new();
+    let [one, two] = [world.fork(), world.fork()];
+    let receiver = world.open();
+    let receive = |receipt: &Receipt| {
+        receiver.receive(vec![receipt.clone()], Exclusion::Guards).expect("received").remove(0)
+    };
+    assert_eq!((receive(&one.0), receive(&one.1)), (Outcome::New, Outcome::Fork));
+    let fork = receiver.forks().remove(0);
+    receiver.forks.write().kept = vec![fork; FORKS_MAX];
+    assert_eq!((receive(&two.0), receive(&two.1)), (Outcome::New, Outcome::Fork));
+    assert_eq!(receiver.forks().len(), FORKS_MAX);
+    assert_eq!(world.balance(&receiver), (2_000, 2));
+}
+
+#[test]
 fn the_certificates_that_are_remembered_are_bounded() {
     let mut world = World::new();
     let batches: Vec<Vec<Receipt>> = (0..3).map(|_| world.payments(1)).collect();

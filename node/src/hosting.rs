@@ -26,6 +26,7 @@ use crate::error::{CONFIG, Failure, INTERNAL, STORE_FAILED};
 use crate::node::start::{join_api, listen, lock_store, locked, port, start_api, stop_signals};
 use crate::node::{RunOptions, load_network};
 use crate::receive::{Options, Receiver};
+use crate::store_lock::StoreLock;
 use ledger::{Address, Network, Receipt};
 use source::Source;
 use std::net::SocketAddr;
@@ -60,6 +61,8 @@ pub struct Hosting {
     pub api_address: SocketAddr,
     /// When the node started.
     pub started: Instant,
+    /// Released when nobody writes any more: a batch may outlive the loop by a sync.
+    _lock: StoreLock,
 }
 
 impl Hosting {
@@ -84,6 +87,19 @@ impl Hosting {
     /// Asks the node to end.
     pub fn stop(&self) {
         self.stopping.send_replace(true);
+    }
+
+    /// Verifies a batch on a blocking thread: those that hold.
+    async fn verified(self: &Arc<Self>, receipts: Vec<Receipt>) -> Vec<Receipt> {
+        let hosting = self.clone();
+        let verifying = move || hosting.receiver.verify(receipts);
+        match tokio::task::spawn_blocking(verifying).await {
+            Ok(verified) => verified,
+            Err(error) => {
+                tracing::error!(%error, "verifying ended early");
+                Vec::new()
+            }
+        }
     }
 
     /// Receives a batch on a blocking thread.
@@ -145,6 +161,7 @@ async fn run_inside(config: WalletConfig, options: RunOptions) -> Result<(), Fai
         stopping,
         api_address,
         started: Instant::now(),
+        _lock: lock,
     });
     let (served, failed) = (hosting.clone(), hosting.clone());
     let serve = move |listener, stop| crate::api::serve_wallet(served, listener, stop);
@@ -163,7 +180,6 @@ async fn run_inside(config: WalletConfig, options: RunOptions) -> Result<(), Fai
     }
     let failed = hosting.receiver.failed();
     drop(hosting);
-    drop(lock);
     match failed {
         Some(why) => Err(Failure::new(STORE_FAILED, format!("the node has stopped: {why}"))
             .help("make room on the disk and start it again: what is missing comes again")),

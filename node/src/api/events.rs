@@ -113,8 +113,10 @@ fn write_event(text: &mut String, event: &Event) {
 
 /// A body that asks for the next text when the connection has room for it.
 pub(super) struct EventBody<W> {
-    next: Pin<Box<dyn Future<Output = Option<(W, Bytes)>> + Send>>,
+    next: Next<W>,
 }
+
+type Next<W> = Pin<Box<dyn Future<Output = Option<(W, Bytes)>> + Send>>;
 
 /// Who writes a stream: gives itself back with each text.
 pub(super) trait Writer: Sized + Send + 'static {

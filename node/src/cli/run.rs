@@ -36,7 +36,7 @@ pub fn run_node(config: &Path, options: RunOptions) -> Result<(), Failure> {
         }
         Config::Wallet(config) => {
             start_log(&config.log)?;
-            crate::hosting::run(config, options)
+            crate::hosting::run(*config, options)
         }
     }
 }

@@ -17,7 +17,7 @@ pub enum Config {
     /// A validator: the file has a `key`.
     Validator(Box<NodeConfig>),
     /// A wallet node: the file has a `[wallet]`.
-    Wallet(WalletConfig),
+    Wallet(Box<WalletConfig>),
 }
 
 /// A wallet node's configuration.
@@ -86,7 +86,9 @@ impl Config {
                 Err(failed(path, why))
             }
             (true, false) => NodeConfig::load(path).map(|config| Self::Validator(Box::new(config))),
-            (false, true) => WalletConfig::read(path, &text, &table).map(Self::Wallet),
+            (false, true) => {
+                WalletConfig::read(path, &text, &table).map(|config| Self::Wallet(Box::new(config)))
+            }
         }
     }
 }

@@ -10,11 +10,16 @@ use ledger::{TokenId, TokenState, TransferId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
 /// Tokens whose history is asked for in one drain; more wait for the next.
 const LOOK_UPS_MAX: usize = 4_096;
 
+/// Transfers that one validator may name as their spenders in one drain.
+const SPENDERS_MAX: usize = 16_384;
+/// How long one validator is asked for histories; then the next one is.
+const LOOK_UP_TIME_MAX: Duration = Duration::from_secs(5);
 /// Drains after which a receipt that nobody has makes the node not ready no longer.
 const TRIES_MAX: u64 = 3;
 
@@ -100,7 +105,11 @@ async fn look_up(
             break;
         }
         let mut spenders: BTreeSet<TransferId> = BTreeSet::new();
+        let until = Instant::now() + LOOK_UP_TIME_MAX;
         for (token, state) in &gone {
+            if Instant::now() >= until || spenders.len() >= SPENDERS_MAX {
+                break;
+            }
             let history = source.client.history(*token).await;
             if history.as_ref().is_err_and(|e| !crate::client::is_not_found(e)) {
                 source.saw(history);
@@ -109,7 +118,7 @@ async fn look_up(
             let Ok(history) = history else { continue };
             spenders.extend(history.ended_by);
             let newer = history.history.iter().filter(|row| row.height > state.height);
-            spenders.extend(newer.map(|row| row.made_by));
+            spenders.extend(newer.map(|row| row.made_by).take(SPENDERS_MAX));
         }
         let fetched = fetch(hosting, spenders, Then::Receive).await;
         received += fetched.received + fill(hosting, fetched.gaps).await;

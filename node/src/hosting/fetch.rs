@@ -3,9 +3,9 @@
 //! here.
 
 use super::Hosting;
-use crate::inbox::FETCH_MAX;
+use crate::inbox::{FETCH_BYTES_MAX, FETCH_MAX};
 use crate::receive::Outcome;
-use ledger::{Receipt, TransferId};
+use ledger::{Canonical, Receipt, TransferId};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -18,6 +18,10 @@ const SHARE_MIN: usize = 16;
 const SHARE_MAX: usize = 256;
 /// Shares that each validator gets, if all are equally fast.
 const SHARES_EACH: usize = 2;
+
+/// Bytes from which on an answer may have been cut for its size. A longer one that is not ends a
+/// share with one question more; a shorter one that is leaves the rest to the other validators.
+pub(super) const CUT_BYTES_MIN: usize = FETCH_BYTES_MAX / 8;
 
 const _: () = assert!(SHARE_MAX <= FETCH_MAX);
 
@@ -103,12 +107,13 @@ async fn worker(hosting: Arc<Hosting>, work: Arc<Work>, index: usize, then: Then
         let named = receipts.into_iter().map(|r| (r.entry.signed.transfer.id(), r));
         // What was not asked for is not taken, nor the same twice.
         let named: Vec<(TransferId, Receipt)> = named.filter(|(id, _)| asked.remove(id)).collect();
-        let is_cut = !named.is_empty() && !asked.is_empty();
+        let bytes: usize = named.iter().map(|(_, receipt)| receipt.to_bytes().len()).sum();
         share.ids.retain(|id| asked.contains(id));
-        if !named.is_empty() {
-            let bad = take(&hosting, &work, named, then).await;
-            share.ids.extend(bad);
-        }
+        let bad = take(&hosting, &work, named, then).await;
+        // A long answer may be cut, and its sender have the rest. A short one, or one with a receipt
+        // that proves nothing, is all that it has to say.
+        let is_cut = bytes >= CUT_BYTES_MIN && bad.is_empty();
+        share.ids.extend(bad);
         if !is_cut {
             share.asked.insert(index);
         }
@@ -126,10 +131,16 @@ async fn take(
     named: Vec<(TransferId, Receipt)>,
     then: Then,
 ) -> Vec<TransferId> {
+    if named.is_empty() {
+        return Vec::new();
+    }
     let (ids, receipts): (Vec<TransferId>, Vec<Receipt>) = named.into_iter().unzip();
     if then == Then::Keep {
-        work.done.lock().receipts.extend(receipts);
-        return Vec::new();
+        let good = hosting.verified(receipts).await;
+        let id = |receipt: &Receipt| receipt.entry.signed.transfer.id();
+        let kept: BTreeSet<TransferId> = good.iter().map(id).collect();
+        work.done.lock().receipts.extend(good);
+        return ids.into_iter().filter(|id| !kept.contains(id)).collect();
     }
     let outcomes = match hosting.receive(receipts).await {
         Ok(outcomes) => outcomes,

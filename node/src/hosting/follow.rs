@@ -3,11 +3,12 @@
 
 use super::Hosting;
 use super::drain::drain;
-use super::fetch::{Then, fetch};
+use super::fetch::CUT_BYTES_MIN;
 use super::gap::fill;
 use crate::client::StreamEvent;
 use crate::inbox::FETCH_MAX;
-use ledger::TransferId;
+use crate::receive::Outcome;
+use ledger::{Canonical, TransferId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -71,36 +72,48 @@ pub(super) async fn follow(hosting: &Arc<Hosting>) {
     streams.shutdown().await;
 }
 
-/// Receives what was told of: from who told it, else from the others. Whether nothing is missing.
+/// Receives what was told of, from who told it: who has no receipt has told nothing. Whether all
+/// answered; if not, a drain finds what is missing.
 async fn receive(hosting: &Arc<Hosting>, news: Vec<News>) -> bool {
     let mut by_source: BTreeMap<usize, BTreeSet<TransferId>> = BTreeMap::new();
-    let mut seen = BTreeSet::new();
     for (index, id) in news {
-        if !hosting.receiver.has(&id) && seen.insert(id) {
-            by_source.entry(index).or_default().insert(id);
-        }
+        by_source.entry(index).or_default().insert(id);
     }
     let mut gaps = BTreeMap::new();
+    let mut have_answered = true;
     for (index, ids) in by_source {
-        let ids: Vec<TransferId> = ids.into_iter().collect();
+        let ids: Vec<TransferId> = ids.into_iter().filter(|id| !hosting.receiver.has(id)).collect();
+        if ids.is_empty() {
+            continue;
+        }
         let source = &hosting.sources[index];
-        let receipts = source.saw(source.client.fetch_receipts(&ids).await).unwrap_or_default();
+        let answer = source.saw(source.client.fetch_receipts(&ids).await);
+        have_answered &= answer.is_some();
+        let receipts = answer.unwrap_or_default();
         let named: Vec<TransferId> =
             receipts.iter().map(|receipt| receipt.entry.signed.transfer.id()).collect();
-        let outcomes = hosting.receive(receipts).await.unwrap_or_default();
+        let bytes: usize = receipts.iter().map(|receipt| receipt.to_bytes().len()).sum();
+        // A long answer may have been cut.
+        have_answered &= named.len() == ids.len() || bytes < CUT_BYTES_MIN;
+        let outcomes = match hosting.receive(receipts).await {
+            Ok(outcomes) => outcomes,
+            Err(error) => {
+                tracing::error!(%error, "a batch was not received");
+                have_answered = false;
+                continue;
+            }
+        };
         for (id, outcome) in named.into_iter().zip(outcomes) {
             match outcome {
-                crate::receive::Outcome::Gap(missing) => drop(gaps.insert(id, missing)),
-                crate::receive::Outcome::Refused(_) => {}
-                _ => drop(seen.remove(&id)),
+                Outcome::Gap(missing) => drop(gaps.insert(id, missing)),
+                // Another of those who told of it may give a better one; else a drain does.
+                Outcome::Refused(_) => have_answered = false,
+                _ => {}
             }
         }
     }
-    seen.retain(|id| !gaps.contains_key(id));
-    let rest = fetch(hosting, seen, Then::Receive).await;
-    gaps.extend(rest.gaps);
     fill(hosting, gaps).await;
-    rest.missing.is_empty()
+    have_answered
 }
 
 /// Follows one validator whenever there is a permit.

@@ -18,8 +18,8 @@
 //!    content: files of users, on the "api" thread's runtime and its blocking threads
 //! ```
 //!
-//! A wallet node (`hosting`) is another process with none of these but "api" and "journal": its main
-//! thread's runtime drains and follows validators, its blocking threads receive.
+//! A wallet node (`hosting`) is another process with none of these but "api" and "journal": its
+//! main thread's runtime drains and follows validators, its blocking threads receive.
 //!
 //! One owner a datum: the driver alone writes the validator's state (others read it under a lock
 //! held for a few lines) and owns the proposer; the journal's thread alone writes the journal.

@@ -11,7 +11,9 @@ mod running;
 #[path = "receiving/till.rs"]
 mod till;
 
+use ledger::TransferId;
 use liar::Liar;
+use node::Client;
 use paying::Payer;
 use running::{Place, block_on};
 use std::time::{Duration, Instant};
@@ -52,6 +54,7 @@ fn a_wallet_that_was_offline_has_a_thousand_payments_soon_after_its_start() {
         let verified = node::view::verify_bytes(&receipt, &payer.network).expect("it holds");
         assert_eq!(verified.id(), *id);
     }
+    block_on(check_routes(&till, &payer, &ids));
     let start = Instant::now();
     let mut other = Till::start(&place, "alone", &payer.nodes[..1], payer.paid);
     other.wait_ready();
@@ -63,6 +66,28 @@ fn a_wallet_that_was_offline_has_a_thousand_payments_soon_after_its_start() {
     till.restart(&place);
     till.wait_ready();
     assert_eq!(till.balance(), ("1015".into(), 1_015), "what was spent elsewhere is gone");
+}
+
+/// A wallet node answers like a validator where it can, and takes receipts that it is handed.
+async fn check_routes(till: &Till, payer: &Payer, ids: &[TransferId]) {
+    let wallet = &till.client;
+    assert_eq!(wallet.network().await.expect("it answers").network, payer.network.id);
+    assert_eq!(wallet.evidence(None).await.expect("it answers").count, 0);
+    let text = wallet.metrics().await.expect("it answers");
+    assert!(text.contains("quorate_received_total 1000\n") && text.ends_with("# EOF\n"), "{text}");
+    let first = wallet.tokens_page(payer.paid, None, 1).await.expect("it answers").tokens.remove(0);
+    let token = wallet.token(first.id).await.expect("it answers");
+    assert_eq!((token.owner, token.ended_by, token.token), (payer.paid, None, first));
+    let stranger = payer.address(0);
+    let refused = wallet.account(stranger).await.expect_err("it hosts others");
+    assert!(node::client::is_not_found(&refused));
+    let validator = Client::new(&payer.nodes[..1], SOON).expect("a URL");
+    let mut receipts = validator.fetch_receipts(&ids[..20]).await.expect("it answers");
+    receipts[3].entry.signed.signature.0[0] ^= 1;
+    let told = wallet.deliver(&receipts).await.expect("it answers");
+    let outcomes = told["outcomes"].as_array().expect("a list");
+    assert!(outcomes.iter().all(|row| row["outcome"] == "duplicate"), "{told}");
+    assert_eq!(wallet.account(payer.paid).await.expect("it answers").balances[0].tokens, 1_020);
 }
 
 #[test]

@@ -110,8 +110,8 @@ async fn worker(hosting: Arc<Hosting>, work: Arc<Work>, index: usize, then: Then
         let bytes: usize = named.iter().map(|(_, receipt)| receipt.to_bytes().len()).sum();
         share.ids.retain(|id| asked.contains(id));
         let bad = take(&hosting, &work, named, then).await;
-        // A long answer may be cut, and its sender have the rest. A short one, or one with a receipt
-        // that proves nothing, is all that it has to say.
+        // A long answer may be cut, and its sender have the rest. A short one, or one with a
+        // receipt that proves nothing, is all that it has to say.
         let is_cut = bytes >= CUT_BYTES_MIN && bad.is_empty();
         share.ids.extend(bad);
         if !is_cut {

@@ -47,6 +47,11 @@ impl Payer {
         }
     }
 
+    /// The address of a paying account.
+    pub fn address(&self, account: usize) -> Address {
+        Address(self.keys[account].public())
+    }
+
     /// Each account makes so many payments of so many tokens each; returns the ids when all are
     /// final.
     pub fn pay(&self, payments: usize, tokens: usize) -> Vec<TransferId> {

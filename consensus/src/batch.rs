@@ -186,6 +186,12 @@ impl Batch {
         LockProof::of(&self.entries[index], index, &leaves, certificate)
     }
 
+    /// For many receipts of this batch.
+    pub fn receipts(&self) -> Receipts<'_> {
+        let tree = merkle::Tree::new(leaves(&self.entries, &self.ids));
+        Receipts { batch: self, tree }
+    }
+
     /// The receipt of entry `index` under a Commit certificate for this batch.
     ///
     /// # Panics
@@ -198,6 +204,29 @@ impl Batch {
             index: small(index),
             count: small(self.count()),
             path: merkle::path(&leaves(&self.entries, &self.ids), index),
+            certificate: certificate.clone(),
+        }
+    }
+}
+
+/// Makes receipts of one batch: what [`Batch::receipt`] gives, with the tree hashed once for all.
+pub struct Receipts<'a> {
+    batch: &'a Batch,
+    tree: merkle::Tree,
+}
+
+impl Receipts<'_> {
+    /// The receipt of entry `index` under a Commit certificate for this batch.
+    ///
+    /// # Panics
+    /// When `index` is not below the count.
+    pub fn of(&self, index: usize, certificate: &Certificate) -> Receipt {
+        let small = |number: usize| u32::try_from(number).expect("at most 4,096");
+        Receipt {
+            entry: self.batch.entries[index].clone(),
+            index: small(index),
+            count: small(self.batch.count()),
+            path: self.tree.path(index),
             certificate: certificate.clone(),
         }
     }

@@ -63,7 +63,7 @@ pub use justification::Justification;
 pub use key::{Keypair, PublicKey, Signature};
 pub use lock_proof::{LockProof, LockProofError};
 pub use name::Name;
-pub use receipt::{Receipt, ReceiptError, VerifiedReceipt};
+pub use receipt::{Receipt, ReceiptError, VerifiedReceipt, verify_many};
 pub use recover::{Recover, SignedRecover};
 pub use report::{Accepted, Claim, Report, SignedReport};
 pub use state::{CID_BYTES, TokenState, cid_text, parse_cid};

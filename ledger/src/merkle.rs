@@ -36,6 +36,37 @@ pub fn path(leaves: &[Digest], index: usize) -> Vec<Digest> {
     siblings
 }
 
+/// All levels of a tree: many paths of one batch without hashing it again for each.
+pub struct Tree {
+    /// The leaves first, the top last.
+    levels: Vec<Vec<Digest>>,
+}
+
+impl Tree {
+    /// Hashes every level once.
+    ///
+    /// # Panics
+    /// When `leaves` is empty; a batch holds at least one entry.
+    pub fn new(leaves: Vec<Digest>) -> Self {
+        assert!(!leaves.is_empty());
+        let mut levels = vec![leaves];
+        while levels[levels.len() - 1].len() > 1 {
+            levels.push(parents(&levels[levels.len() - 1]));
+        }
+        Self { levels }
+    }
+
+    /// What [`path`] gives for the same leaves.
+    ///
+    /// # Panics
+    /// When `index` is not below the number of leaves.
+    pub fn path(&self, index: usize) -> Vec<Digest> {
+        assert!(index < self.levels[0].len());
+        let below_top = self.levels[..self.levels.len() - 1].iter().enumerate();
+        below_top.filter_map(|(level, nodes)| nodes.get((index >> level) ^ 1).copied()).collect()
+    }
+}
+
 /// The batch id that `leaf` at `index` of `count` leads to by `siblings`; `None` when the path has
 /// not exactly the length that index and count demand.
 pub fn root_of_path(
@@ -91,8 +122,10 @@ mod tests {
         for count in 1..70u32 {
             let leaves = leaves(count);
             let root = root(&leaves);
+            let tree = Tree::new(leaves.clone());
             for (index, leaf) in leaves.iter().enumerate() {
                 let path = path(&leaves, index);
+                assert_eq!(tree.path(index), path);
                 assert_eq!(root_of_path(*leaf, index, leaves.len(), &path), Some(root));
             }
         }

@@ -12,6 +12,9 @@ use crate::transfer::{TransferError, VerifiedTransfer};
 use crate::vote::Phase;
 use rand_core::CryptoRng;
 
+mod many;
+pub use many::{Grouped, group, verify_many, verify_signed};
+
 /// Longest Merkle path: 4,096 leaves.
 pub(crate) const PATH_MAX: usize = 12;
 

@@ -16,6 +16,8 @@ mod content;
 mod events;
 mod explorer;
 mod gate;
+mod hosting;
+mod inbox;
 mod input;
 mod ledger_log;
 pub mod limits;
@@ -30,22 +32,26 @@ use crate::handle::{Handle, Shared};
 use answer::Problem;
 use axum::Router;
 use axum::routing::{get, post, put};
-use limits::{BODIES_KIB_MAX, EVENT_STREAMS_MAX, IN_FLIGHT_MAX, STORE_READS_MAX};
+use gate::Gate;
+use limits::{BODIES_KIB_MAX, EVENT_STREAMS_MAX, INBOX_STREAMS_MAX, STORE_READS_MAX};
 use std::sync::Arc;
 use tokio::sync::{Semaphore, watch};
 
+pub use hosting::serve_wallet;
 pub use serve::serve;
 
 /// What the routes share. Cheap to clone.
 #[derive(Clone)]
 struct Api {
     handle: Handle,
-    /// Requests in flight; a request beyond is refused as overloaded.
-    in_flight: Arc<Semaphore>,
+    /// What every request passes.
+    gate: Gate,
     /// KiB of bodies in memory; a body beyond is refused as overloaded.
     body_kib: Arc<Semaphore>,
     /// Streams of events; one beyond is refused as overloaded.
     event_streams: Arc<Semaphore>,
+    /// Streams of deliveries; one beyond is refused as overloaded.
+    inbox_streams: Arc<Semaphore>,
     /// Blocking reads; one beyond waits for its turn, no longer than its request may take.
     store_reads: Arc<Semaphore>,
     /// Becomes true when the server ends.
@@ -54,11 +60,13 @@ struct Api {
 
 impl Api {
     fn new(handle: Handle, stopping: watch::Receiver<bool>) -> Self {
+        let gate = Gate::new(handle.shared.api_address, &handle.shared.config.api.hosts);
         Self {
             handle,
-            in_flight: Arc::new(Semaphore::new(IN_FLIGHT_MAX)),
+            gate,
             body_kib: Arc::new(Semaphore::new(BODIES_KIB_MAX)),
             event_streams: Arc::new(Semaphore::new(EVENT_STREAMS_MAX)),
+            inbox_streams: Arc::new(Semaphore::new(INBOX_STREAMS_MAX)),
             store_reads: Arc::new(Semaphore::new(STORE_READS_MAX)),
             stopping,
         }
@@ -89,6 +97,7 @@ impl Api {
     }
 
     fn router(self) -> Router {
+        let gate = self.gate.clone();
         Router::new()
             .route("/", get(explorer::page))
             .route("/explorer.css", get(explorer::style))
@@ -106,6 +115,10 @@ impl Api {
             .route("/v1/recoveries", post(recoveries::recover))
             .route("/v1/recoveries/entries", post(recoveries::propose))
             .route("/v1/receipts/{id}", get(transfers::receipt))
+            .route("/v1/receipts/fetch", post(inbox::fetch))
+            .route("/v1/inbox/{did}", get(inbox::page))
+            .route("/v1/inbox/{did}/stream", get(inbox::stream))
+            .route("/v1/inbox/stream", post(inbox::stream_of_many))
             .route("/v1/batches", get(ledger_log::batches))
             .route("/v1/batches/{id}", get(ledger_log::batch))
             .route("/v1/evidence", get(ledger_log::evidence))
@@ -121,7 +134,7 @@ impl Api {
             .route("/v1/events", get(events::stream))
             .fallback(answer::no_such_route)
             .method_not_allowed_fallback(answer::no_such_method)
-            .layer(axum::middleware::from_fn_with_state(self.clone(), gate::pass))
+            .layer(axum::middleware::from_fn_with_state(gate, gate::pass))
             .with_state(self)
     }
 }

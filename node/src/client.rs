@@ -11,6 +11,7 @@ mod answer;
 mod attempts;
 mod connection;
 mod content;
+mod inbox;
 mod recover;
 mod submit;
 
@@ -29,6 +30,7 @@ use serde::de::DeserializeOwned;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+pub use inbox::{Deliveries, StreamEvent};
 pub use submit::{SubmitOutcome, Wait};
 
 /// Largest answer that is read, bytes.

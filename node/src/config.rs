@@ -1,6 +1,9 @@
 //! The node's configuration file (TOML). Unknown keys are errors that name the nearest known one;
 //! relative paths are taken from the file's folder.
 
+mod wallet;
+pub use wallet::{Config, WALLET_NODES_MAX, WalletConfig, WalletSection};
+
 use crate::error::{CONFIG, Failure};
 use crate::ipfs::config::IpfsConfig;
 use ipfs_adapter::chunks::ChunkConfig;
@@ -245,17 +248,24 @@ impl NodeConfig {
 }
 
 fn unknown_key(table: &toml::Table, prefix: &str) -> Option<String> {
+    unknown_key_of(KEYS, table, prefix)
+}
+
+/// The first key of a table that is not among the known ones, with the nearest of those.
+fn unknown_key_of(keys: &[&str], table: &toml::Table, prefix: &str) -> Option<String> {
     for (key, value) in table {
         let full = format!("{prefix}{key}");
-        if !KEYS.contains(&full.as_str()) {
-            let nearest = KEYS.iter().max_by(|a, b| {
+        if !keys.contains(&full.as_str()) {
+            let nearest = keys.iter().max_by(|a, b| {
                 let score = |known: &str| strsim::jaro_winkler(known, &full);
                 score(a).total_cmp(&score(b))
             });
             let nearest = nearest.copied().unwrap_or("name");
             return Some(format!("unknown key {full:?}; did you mean {nearest:?}?"));
         }
-        if let Some(found) = value.as_table().and_then(|t| unknown_key(t, &format!("{full}."))) {
+        if let Some(found) =
+            value.as_table().and_then(|t| unknown_key_of(keys, t, &format!("{full}.")))
+        {
             return Some(found);
         }
     }

@@ -7,6 +7,7 @@ use crate::config::NodeConfig;
 use crate::driver::Command;
 use crate::error::{Failure, NO_QUORUM, OVERLOADED, STORE_FAILED};
 use crate::events::Events;
+use crate::inbox::Inbox;
 use crate::ipfs::IpfsNode;
 use crate::ipfs::foreign::ForeignReceipts;
 use crate::ipfs::trust::Trust;
@@ -72,6 +73,8 @@ pub struct Shared {
     pub applied: Arc<tokio::sync::Notify>,
     /// Receipts that others showed for what is not applied here.
     pub foreign: ForeignReceipts,
+    /// The newest deliveries, for wallets that follow.
+    pub inbox: Inbox,
     /// Which providers have shown proofs.
     pub trust: Trust,
     /// Set when the node is to end.

@@ -18,6 +18,9 @@
 //!    content: files of users, on the "api" thread's runtime and its blocking threads
 //! ```
 //!
+//! A wallet node (`hosting`) is another process with none of these but "api" and "journal": its
+//! main thread's runtime drains and follows validators, its blocking threads receive.
+//!
 //! One owner a datum: the driver alone writes the validator's state (others read it under a lock
 //! held for a few lines) and owns the proposer; the journal's thread alone writes the journal.
 
@@ -32,6 +35,8 @@ pub mod durable;
 pub mod error;
 pub mod events;
 pub mod handle;
+pub mod hosting;
+pub mod inbox;
 pub mod index;
 pub mod ipfs;
 pub mod journal;
@@ -41,6 +46,7 @@ pub mod multicast;
 pub mod node;
 pub mod peers_file;
 pub mod pipeline;
+pub mod receive;
 pub mod store;
 pub mod store_lock;
 pub mod sync;

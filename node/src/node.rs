@@ -1,12 +1,15 @@
 //! Running a node: everything is opened and started in the order in which it can fail, and ended in
 //! the reverse order.
 
+pub(crate) mod start;
+
 use crate::board::Board;
 use crate::config::NodeConfig;
 use crate::driver::{COMMANDS_MAX, Driver, INBOUND_MAX, Inputs};
-use crate::error::{BUSY, CONFIG, Code, Failure, GENESIS, INTERNAL, STORE_FAILED};
+use crate::error::{CONFIG, Failure, GENESIS, INTERNAL, STORE_FAILED};
 use crate::events::Events;
 use crate::handle::{Handle, PeerView, Shared};
+use crate::inbox::Inbox;
 use crate::ipfs::IpfsNode;
 use crate::ipfs::foreign::ForeignReceipts;
 use crate::ipfs::trust::Trust;
@@ -15,27 +18,18 @@ use crate::metrics::Metrics;
 use crate::peers_file::PeersFile;
 use crate::pipeline::{DONE_MAX, Pipeline};
 use crate::store::{self, Opened};
-use crate::store_lock::{LockError, StoreLock};
 use crate::sync::{FETCHED_MAX, Sync};
 use crate::transport::{Member, Timings, Transport, TransportConfig, TransportError};
 use consensus::Proposer;
 use ledger::{Genesis, Keypair, Network};
 use parking_lot::RwLock;
-use std::io::Read;
-use std::net::{SocketAddr, TcpListener};
+use start::{join_api, listen, lock_store, locked, port, start_api, stop_signals};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
-
-/// How long the API's thread may take to end.
-const API_STOP_WAIT: Duration = Duration::from_secs(1);
-
-/// How long a start waits for the process before it to let go of the store.
-const LOCK_WAIT: Duration = Duration::from_millis(500);
-/// How often it looks.
-const LOCK_LOOK: Duration = Duration::from_millis(10);
 
 /// How a node is run.
 #[derive(Clone, Copy, Debug, Default)]
@@ -106,12 +100,14 @@ async fn run_inside(
     let proposer = Proposer::new(network.clone(), member, keypair);
     let sync = Sync::new(member, network.committee.members().len(), fetched_in);
     let driver = Driver::new(shared.clone(), transport.clone(), pipeline, proposer, sync);
-    let (api_stop, api_thread) = start_api(handle.clone(), listener)?;
+    let (served, failed) = (handle.clone(), handle.clone());
+    let serve = move |listener, stop| crate::api::serve(served, listener, stop);
+    let (api_stop, api_thread) = start_api(listener, serve, move || failed.stop())?;
     write_ready(&ready, &shared)?;
     tracing::info!(api = %api_address, quic = %shared.quic_address, "listening");
     listening(handle.clone());
     let watch = tokio::spawn(peers_file.follow(transport.clone(), shared.clone()));
-    let stop = tokio::spawn(stop_signals(handle, options));
+    let stop = tokio::spawn(stop_signals(move || handle.stop(), options));
     driver.run(Inputs { commands, inbound, done, fetched }).await;
     watch.abort();
     stop.abort();
@@ -169,41 +165,6 @@ pub fn load_network(path: &Path) -> Result<Network, Failure> {
     let text = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
     let genesis = Genesis::from_json(&text).map_err(|error| failed(error.to_string()))?;
     genesis.network().map_err(|error| failed(error.to_string()))
-}
-
-/// Takes the store's lock; waits shortly for a process that was killed and is still being cleared
-/// away.
-async fn lock_store(home: &Path) -> Result<StoreLock, LockError> {
-    let deadline = Instant::now() + LOCK_WAIT;
-    loop {
-        match StoreLock::acquire(home) {
-            Err(LockError::Busy { .. }) if Instant::now() < deadline => {
-                tokio::time::sleep(LOCK_LOOK).await;
-            }
-            other => return other,
-        }
-    }
-}
-
-fn locked(error: &LockError) -> Failure {
-    let code = match error {
-        LockError::Busy { .. } => BUSY,
-        LockError::Io { .. } => CONFIG,
-    };
-    Failure::new(code, format!("{error}; nothing was started"))
-}
-
-fn port(address: SocketAddr, error: &std::io::Error) -> Failure {
-    let is_busy = error.kind() == std::io::ErrorKind::AddrInUse;
-    let code: Code = if is_busy { BUSY } else { CONFIG };
-    Failure::new(code, format!("can't listen on {address}: {error}; nothing was started"))
-        .help("choose another port, or 0 for a free one")
-}
-
-fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
-    let listener = TcpListener::bind(address).map_err(|error| port(address, &error))?;
-    listener.set_nonblocking(true).map_err(|error| port(address, &error))?;
-    Ok(listener)
 }
 
 fn start_transport(
@@ -305,52 +266,13 @@ fn share(
         ipfs,
         applied: Arc::default(),
         foreign: ForeignReceipts::default(),
+        inbox: Inbox::default(),
         trust: Trust::default(),
         is_stopping: AtomicBool::new(false),
         api_address: places.api,
         quic_address: places.quic,
         started: Instant::now(),
     })
-}
-
-type ApiThread = std::thread::JoinHandle<()>;
-
-fn start_api(
-    handle: Handle,
-    listener: TcpListener,
-) -> Result<(tokio::sync::watch::Sender<bool>, ApiThread), Failure> {
-    let (stop, mut stopped) = tokio::sync::watch::channel(false);
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::new(INTERNAL, format!("no runtime: {error}")))?;
-    let thread = std::thread::Builder::new().name("api".into()).spawn(move || {
-        runtime.block_on(async move {
-            let listener = match tokio::net::TcpListener::from_std(listener) {
-                Ok(listener) => listener,
-                Err(error) => {
-                    tracing::error!(%error, "the API has no listener");
-                    return handle.stop();
-                }
-            };
-            let stop = async move {
-                // The sender is gone only when the node ends.
-                drop(stopped.wait_for(|stopped| *stopped).await);
-            };
-            crate::api::serve(handle, listener, stop).await;
-        });
-        runtime.shutdown_timeout(API_STOP_WAIT);
-    });
-    let thread = thread.map_err(|error| Failure::new(INTERNAL, format!("no thread: {error}")))?;
-    Ok((stop, thread))
-}
-
-async fn join_api(thread: ApiThread) {
-    let joined = tokio::task::spawn_blocking(move || thread.join().is_ok());
-    let joined = tokio::time::timeout(2 * API_STOP_WAIT, joined).await;
-    if !matches!(joined, Ok(Ok(true))) {
-        tracing::warn!("the API's thread did not end in time");
-    }
 }
 
 fn write_ready(path: &Path, shared: &Shared) -> Result<(), Failure> {
@@ -367,32 +289,4 @@ fn write_ready(path: &Path, shared: &Shared) -> Result<(), Failure> {
     let written = std::fs::write(&temporary, format!("{document}\n"))
         .and_then(|()| std::fs::rename(&temporary, path));
     written.map_err(|error| Failure::new(CONFIG, format!("{}: {error}", path.display())))
-}
-
-/// Tells the node to stop on SIGTERM, on SIGINT, or when standard input closes.
-async fn stop_signals(handle: Handle, options: RunOptions) {
-    use tokio::signal::unix::{SignalKind, signal};
-    if options.stop_with_stdin {
-        let handle = handle.clone();
-        let watcher = std::thread::Builder::new().name("stdin".into()).spawn(move || {
-            let mut bytes = [0; 64];
-            while std::io::stdin().read(&mut bytes).is_ok_and(|count| count > 0) {}
-            handle.stop();
-        });
-        if let Err(error) = watcher {
-            tracing::error!(%error, "standard input can't be watched");
-        }
-    }
-    let (Ok(mut terminate), Ok(mut interrupt)) =
-        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        tracing::error!("signals can't be watched");
-        return;
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    tracing::info!("stopping");
-    handle.stop();
 }

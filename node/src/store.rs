@@ -20,6 +20,7 @@
 
 pub mod first_start;
 mod open;
+mod receipts;
 mod recent;
 mod row;
 mod silence;

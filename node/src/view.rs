@@ -10,6 +10,8 @@ mod batch;
 mod content;
 mod dht;
 mod evidence;
+pub mod hosting;
+mod inbox;
 mod network;
 mod problem;
 mod receipt;
@@ -31,6 +33,7 @@ pub(crate) use evidence::tests as evidence_tests;
 pub use evidence::{
     Contradiction, EVIDENCE_FILE_BYTES_MAX, EvidenceDocument, EvidenceRow, verify_evidence,
 };
+pub use inbox::{InboxDocument, InboxRow};
 pub use network::{
     AssetRow, DhtState, HealthDocument, MemberRow, NetworkDocument, NodeDocument, SupplyDocument,
     SupplyRow, ValidatorRow, ValidatorsDocument,

@@ -17,7 +17,8 @@ use ledger::{
 };
 use serde::Deserialize;
 use serde_json::json;
-use tokio::sync::OwnedSemaphorePermit;
+use std::sync::Arc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// A body in memory; its share of the budget comes back when it goes.
 pub(super) struct Body {
@@ -31,7 +32,7 @@ pub(super) struct Body {
 
 /// The canonical bytes of one signed transfer: the body, or the hexadecimal text in its JSON.
 pub(super) async fn one_transfer(api: &Api, request: Request) -> Result<SignedTransfer, Failure> {
-    let body = read(api, request, TRANSFER_BODY_BYTES_MAX).await?;
+    let body = read(&api.body_kib, request, TRANSFER_BODY_BYTES_MAX).await?;
     let network = &api.shared().network;
     if !body.is_json {
         return decode(&body.bytes, network).map_err(|refused| refused.failure);
@@ -62,7 +63,7 @@ pub(super) struct Refused {
 /// The signed transfers of a batch body, in order: count, then each with its length, u32
 /// little-endian.
 pub(super) async fn many_transfers(api: &Api, request: Request) -> Result<Vec<Decoded>, Failure> {
-    let body = read(api, request, BATCH_BODY_BYTES_MAX).await?;
+    let body = read(&api.body_kib, request, BATCH_BODY_BYTES_MAX).await?;
     if body.is_json {
         return Err(malformed("a batch of transfers is sent as application/octet-stream"));
     }
@@ -76,7 +77,7 @@ pub(super) async fn many_transfers(api: &Api, request: Request) -> Result<Vec<De
 
 /// The `Recover`s of a body, a canonical list, each signed by its owner for this network.
 pub(super) async fn recovers(api: &Api, request: Request) -> Result<Vec<SignedRecover>, Failure> {
-    let body = read(api, request, TRANSFER_BODY_BYTES_MAX).await?;
+    let body = read(&api.body_kib, request, TRANSFER_BODY_BYTES_MAX).await?;
     api.blocking(move |handle| {
         let network = &handle.shared.network;
         let mut reader = Reader::new(&body.bytes);
@@ -108,7 +109,7 @@ pub(super) async fn recovers(api: &Api, request: Request) -> Result<Vec<SignedRe
 
 /// The entries of a batch body, each above round 0 with its justification.
 pub(super) async fn many_entries(api: &Api, request: Request) -> Result<Vec<Entry>, Failure> {
-    let body = read(api, request, BATCH_BODY_BYTES_MAX).await?;
+    let body = read(&api.body_kib, request, BATCH_BODY_BYTES_MAX).await?;
     api.blocking(move |handle| {
         let slices = split(&body.bytes)?;
         let network = &handle.shared.network;
@@ -129,7 +130,11 @@ fn decode_entry(bytes: &[u8], network: &Network) -> Result<Entry, Failure> {
     Ok(entry)
 }
 
-async fn read(api: &Api, request: Request, bytes_max: usize) -> Result<Body, Failure> {
+pub(super) async fn read(
+    body_kib: &Arc<Semaphore>,
+    request: Request,
+    bytes_max: usize,
+) -> Result<Body, Failure> {
     let is_json = match request.headers().get(CONTENT_TYPE).map(|value| value.to_str()) {
         None => false,
         Some(Ok(text)) if text.starts_with("application/octet-stream") => false,
@@ -152,7 +157,7 @@ async fn read(api: &Api, request: Request, bytes_max: usize) -> Result<Body, Fai
     }
     let kib = hint.upper().unwrap_or(most).min(most) / 1024 + 1;
     let kib = u32::try_from(kib).expect("a body is far below 4 TiB");
-    let Ok(share) = api.body_kib.clone().try_acquire_many_owned(kib) else {
+    let Ok(share) = body_kib.clone().try_acquire_many_owned(kib) else {
         discard(body).await;
         let what = "the node has too many bodies to read; nothing was done";
         return Err(Failure::new(OVERLOADED, what).help("send the same request again in a second"));
@@ -235,6 +240,6 @@ fn refused(id: Option<TransferId>, failure: Failure) -> Box<Refused> {
     Box::new(Refused { id, failure })
 }
 
-fn malformed(why: impl std::fmt::Display) -> Failure {
+pub(super) fn malformed(why: impl std::fmt::Display) -> Failure {
     Failure::new(MALFORMED, format!("the request's body is refused: {why}; nothing was done"))
 }

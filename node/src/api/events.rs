@@ -41,8 +41,7 @@ pub(super) async fn stream(State(api): State<Api>, params: Params, headers: Head
     let stopping = api.stopping.clone();
     let reader =
         Reader { handle: api.handle, newest, at, stopping, is_opened: false, _permit: permit };
-    let body = Body::new(EventBody { next: Box::pin(reader.next()) });
-    Ok(bytes(StatusCode::OK, "text/event-stream", body))
+    Ok(bytes(StatusCode::OK, "text/event-stream", Body::new(EventBody::of(reader))))
 }
 
 /// One reader's place in the stream.
@@ -56,10 +55,7 @@ struct Reader {
     _permit: OwnedSemaphorePermit,
 }
 
-type Next = Pin<Box<dyn Future<Output = Option<(Reader, Bytes)>> + Send>>;
-
-impl Reader {
-    /// The next text to write; `None` at the end.
+impl Writer for Reader {
     async fn next(mut self) -> Option<(Self, Bytes)> {
         if !self.is_opened {
             self.is_opened = true;
@@ -80,7 +76,9 @@ impl Reader {
             }
         }
     }
+}
 
+impl Reader {
     /// What there is to write now.
     fn text(&mut self, newest: u64) -> Option<String> {
         let mut text = String::new();
@@ -114,11 +112,26 @@ fn write_event(text: &mut String, event: &Event) {
 }
 
 /// A body that asks for the next text when the connection has room for it.
-struct EventBody {
-    next: Next,
+pub(super) struct EventBody<W> {
+    next: Next<W>,
 }
 
-impl hyper::body::Body for EventBody {
+type Next<W> = Pin<Box<dyn Future<Output = Option<(W, Bytes)>> + Send>>;
+
+/// Who writes a stream: gives itself back with each text.
+pub(super) trait Writer: Sized + Send + 'static {
+    /// The next text to write; `None` at the end.
+    fn next(self) -> impl Future<Output = Option<(Self, Bytes)>> + Send;
+}
+
+impl<W: Writer> EventBody<W> {
+    /// Asks the writer when the connection has room, and not before.
+    pub(super) fn of(writer: W) -> Self {
+        Self { next: Box::pin(writer.next()) }
+    }
+}
+
+impl<W: Writer> hyper::body::Body for EventBody<W> {
     type Data = Bytes;
     type Error = Infallible;
 

@@ -3,7 +3,6 @@
 //! The Host header is what keeps a web page away from a node on loopback: a page whose name was
 //! pointed at 127.0.0.1 (DNS rebinding) comes with its own name in it.
 
-use super::Api;
 use super::answer::Problem;
 use super::limits::{CONTENT_TIME_MAX, IN_FLIGHT_MAX, REQUEST_TIME_MAX};
 use crate::error::{BAD_HOST, Failure, OUTCOME_UNKNOWN, OVERLOADED};
@@ -13,19 +12,39 @@ use axum::http::{HeaderMap, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Semaphore;
+
+/// What the gate has to know.
+#[derive(Clone)]
+pub(super) struct Gate {
+    /// Requests in flight; a request beyond is refused as overloaded.
+    pub(super) in_flight: Arc<Semaphore>,
+    /// Where the API listens.
+    address: SocketAddr,
+    /// Host header values that are accepted, too.
+    hosts: Arc<Vec<String>>,
+}
+
+impl Gate {
+    /// Of an API that listens there and is configured to go by these names, too.
+    pub(super) fn new(address: SocketAddr, hosts: &[String]) -> Self {
+        let in_flight = Arc::new(Semaphore::new(IN_FLIGHT_MAX));
+        Self { in_flight, address, hosts: Arc::new(hosts.to_vec()) }
+    }
+}
 
 /// Lets a request pass, or answers for its route.
-pub(super) async fn pass(State(api): State<Api>, request: Request, next: Next) -> Response {
-    let shared = api.shared();
-    if !is_ours(request.headers(), shared.api_address, &shared.config.api.hosts) {
+pub(super) async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Response {
+    if !is_ours(request.headers(), gate.address, &gate.hosts) {
         let what = "the Host header names another host than this node; nothing was done";
         let help = "use the node's address, or list the name under api.hosts in its configuration";
         return Problem(Failure::new(BAD_HOST, what).help(help)).into_response();
     }
     // Whether the process is alive is answered under any load.
     let is_free = request.uri().path() == "/v1/health/live";
-    let permit = api.in_flight.try_acquire();
+    let permit = gate.in_flight.try_acquire();
     if permit.is_err() && !is_free {
         let what = format!("{IN_FLIGHT_MAX} requests are in flight; nothing was done");
         let failure =

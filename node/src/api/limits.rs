@@ -24,6 +24,8 @@ pub const IN_FLIGHT_MAX: usize = 1_024;
 pub const CONNECTIONS_MAX: usize = 2_048;
 /// Streams of events open; one beyond is refused as overloaded.
 pub const EVENT_STREAMS_MAX: usize = 64;
+/// Streams of deliveries open, one a wallet node; one beyond is refused as overloaded.
+pub const INBOX_STREAMS_MAX: usize = 256;
 /// Reads of the disk at a time; one beyond waits.
 pub const STORE_READS_MAX: usize = 8;
 
@@ -68,7 +70,7 @@ pub const EVIDENCE_PAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
 const _: () = assert!(4_096 * (112 + 114) + 1024 < TRANSFER_BYTES_MAX);
 const _: () = assert!(TRANSFER_BODY_BYTES_MAX < BATCH_BODY_BYTES_MAX);
 const _: () = assert!(BATCH_BODY_BYTES_MAX < BODIES_KIB_MAX * 1024);
-const _: () = assert!(IN_FLIGHT_MAX + EVENT_STREAMS_MAX <= CONNECTIONS_MAX);
+const _: () = assert!(IN_FLIGHT_MAX + EVENT_STREAMS_MAX + INBOX_STREAMS_MAX <= CONNECTIONS_MAX);
 const _: () =
     assert!(WAIT_TIME_MAX.as_millis() + BODY_TIME_MAX.as_millis() < REQUEST_TIME_MAX.as_millis());
 const _: () = assert!(CONTENT_WAIT.as_millis() <= WAIT_TIME_MAX.as_millis());

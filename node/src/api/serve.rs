@@ -19,8 +19,17 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Serves the API on `listener` until `stop` is ready, then gives connections half a second to
 /// finish what they answer and closes them. All tasks have ended when it returns.
 pub async fn serve(handle: Handle, listener: TcpListener, stop: impl Future<Output = ()>) {
+    serve_router(listener, stop, |stopping| Api::new(handle, stopping).router()).await;
+}
+
+/// The same for any router; it is made with what becomes true when the server ends.
+pub(super) async fn serve_router(
+    listener: TcpListener,
+    stop: impl Future<Output = ()>,
+    router: impl FnOnce(watch::Receiver<bool>) -> Router,
+) {
     let (stopped, stopping) = watch::channel(false);
-    let router = Api::new(handle, stopping.clone()).router();
+    let router = router(stopping.clone());
     let mut connections = JoinSet::new();
     tokio::pin!(stop);
     loop {

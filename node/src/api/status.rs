@@ -33,7 +33,7 @@ pub(super) async fn node(State(api): State<Api>, params: Params) -> Answered {
 /// `GET /v1/network`.
 pub(super) async fn network(State(api): State<Api>, params: Params) -> Answered {
     params.only(&[])?;
-    Ok(ok(&NetworkDocument::of(api.shared())))
+    Ok(ok(&NetworkDocument::of(&api.shared().network)))
 }
 
 /// `GET /v1/validators`.

@@ -77,7 +77,7 @@ fn verify(context: &Context, args: &EvidenceFileArgs) -> Result<Answer, Failure>
 
 /// Who did what, without the bytes that prove it.
 fn proved(row: &EvidenceRow) -> Value {
-    let who = if row.kind == "owner" { "key" } else { "member" };
+    let who = if row.kind == "votes" { "member" } else { "key" };
     json!({"kind": row.kind, who: row.by, "about": row.about, "contradiction": row.contradiction})
 }
 

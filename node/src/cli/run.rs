@@ -2,7 +2,7 @@
 
 use super::answer::Answer;
 use super::args::{Global, RunArgs};
-use crate::config::{LogConfig, NodeConfig};
+use crate::config::{Config, LogConfig};
 use crate::error::{CONFIG, Failure, USAGE};
 use crate::node::RunOptions;
 use serde_json::json;
@@ -29,9 +29,16 @@ pub fn run(global: &Global, args: &RunArgs) -> Result<Answer, Failure> {
 /// # Errors
 /// A [`Failure`] whose code gives the exit status.
 pub fn run_node(config: &Path, options: RunOptions) -> Result<(), Failure> {
-    let config = NodeConfig::load(config)?;
-    start_log(&config.log)?;
-    crate::node::run(config, options)
+    match Config::load(config)? {
+        Config::Validator(config) => {
+            start_log(&config.log)?;
+            crate::node::run(*config, options)
+        }
+        Config::Wallet(config) => {
+            start_log(&config.log)?;
+            crate::hosting::run(*config, options)
+        }
+    }
 }
 
 /// Logs go to standard error from now on. A log that was set up before stays.

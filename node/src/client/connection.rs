@@ -9,7 +9,7 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper::Request;
 use hyper::body::Body;
 use hyper::client::conn::http1::{SendRequest, handshake};
-use hyper::header::{CONTENT_TYPE, HOST};
+use hyper::header::{ACCEPT, CONTENT_TYPE, HOST};
 use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
 use std::time::Instant;
@@ -177,7 +177,10 @@ impl Node {
     fn request(&self, ask: Ask<'_>) -> Result<Request<Full<Bytes>>, String> {
         let builder = Request::builder().uri(ask.path).header(HOST, &self.authority);
         let request = match ask.body {
-            None => builder.method("GET").body(Full::default()),
+            None => builder
+                .method("GET")
+                .header(ACCEPT, "application/octet-stream")
+                .body(Full::default()),
             Some(body) => builder
                 .method("POST")
                 .header(CONTENT_TYPE, "application/octet-stream")

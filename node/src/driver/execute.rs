@@ -127,6 +127,7 @@ impl Driver {
             let applied = self.shared.validator.read().tips().applied();
             self.shared.metrics.applied.set(i64::try_from(applied).unwrap_or(i64::MAX));
             self.shared.applied.notify_one();
+            self.shared.inbox.note(&step.applied);
             if self.shared.events.has_readers() {
                 let document = serde_json::json!({
                     "batch": step.applied[0].batch.to_string(),

@@ -7,6 +7,7 @@
 use super::{Schema, count};
 use crate::error::{Failure, VERIFICATION_FAILED};
 use crate::handle::Shared;
+use crate::receive::record::Fork;
 use consensus::Evidence;
 use ledger::{BatchId, Bitmap, Canonical, Network, Phase, TokenId};
 use serde::{Deserialize, Serialize};
@@ -40,9 +41,9 @@ pub struct EvidenceDocument {
 pub struct EvidenceRow {
     /// Among what is kept here, from 0.
     pub position: u64,
-    /// `owner` or `votes`.
+    /// `owner`, `votes`, or `fork` (a wallet node's: two final transfers of one state).
     pub kind: String,
-    /// The owner's address or the validator's name.
+    /// The owner's address or the validator's name; of a fork, the owner's.
     pub by: String,
     /// Ids of the two transfers; of votes, the batch twice.
     pub about: [String; 2],
@@ -154,10 +155,40 @@ impl EvidenceRow {
         }
     }
 
+    /// Two final transfers of one state, which a wallet node was shown.
+    pub fn of_fork(position: u64, fork: &Fork) -> Self {
+        let transfers = [&fork.first, &fork.second].map(|receipt| &receipt.entry.signed.transfer);
+        let bytes = fork.to_bytes();
+        let mut digest = Sha256::new();
+        digest.update(position.to_le_bytes());
+        digest.update(&bytes);
+        Self {
+            position,
+            kind: "fork".into(),
+            by: transfers[0].owner.to_string(),
+            about: transfers.map(|transfer| transfer.id().to_string()),
+            contradiction: Contradiction::State {
+                token: fork.state.token,
+                height: fork.state.height,
+                round: fork.first.entry.round,
+            },
+            hex: hex::encode(bytes),
+            digest: hex::encode(digest.finalize()),
+        }
+    }
+
     /// Checks that everything in it follows from its bytes, and that these prove something.
     fn verify(&self, network: &Network) -> Result<(), Failure> {
         let bytes = hex::decode(&self.hex)
             .map_err(|error| failed(format!("its bytes are no hexadecimal text: {error}")))?;
+        if self.kind == "fork" {
+            let fork = Fork::from_bytes(&bytes)
+                .map_err(|error| failed(format!("its bytes are no fork: {error}")))?;
+            if Self::of_fork(self.position, &fork) != *self {
+                return Err(failed("what it says does not follow from its bytes"));
+            }
+            return fork.verify(network).map_err(failed);
+        }
         let evidence = Evidence::from_bytes(&bytes)
             .map_err(|error| failed(format!("its bytes are no evidence: {error}")))?;
         if Self::of(network, self.position, &evidence) != *self {

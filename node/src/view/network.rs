@@ -4,7 +4,7 @@
 use super::{Schema, Unit};
 use crate::handle::{PeerView, Shared};
 use consensus::Mode;
-use ledger::{Address, AssetId, Name, NetworkId};
+use ledger::{Address, AssetId, Name, Network, NetworkId};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -225,8 +225,7 @@ fn mode_word(mode: Mode) -> String {
 
 impl NetworkDocument {
     /// From the genesis.
-    pub fn of(shared: &Shared) -> Self {
-        let network = &shared.network;
+    pub fn of(network: &Network) -> Self {
         let committee = &network.committee;
         let members = committee.members().iter().map(|member| MemberRow {
             name: member.name.clone(),

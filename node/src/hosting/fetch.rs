@@ -1,0 +1,205 @@
+//! Fetching receipts: in disjoint shares from all validators that answer, each at its own pace; the
+//! share of a silent one goes to the others. What is not found is told, and nothing is believed
+//! here.
+
+use super::Hosting;
+use crate::inbox::{FETCH_BYTES_MAX, FETCH_MAX};
+use crate::receive::Outcome;
+use ledger::{Canonical, Receipt, TransferId};
+use parking_lot::Mutex;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+
+/// Fewest ids that are worth a question of their own.
+const SHARE_MIN: usize = 16;
+/// Most ids of one share: its receipts fit an answer, and a slow validator holds up few.
+const SHARE_MAX: usize = 256;
+/// Shares that each validator gets, if all are equally fast.
+const SHARES_EACH: usize = 2;
+
+/// Bytes from which on an answer may have been cut for its size. A longer one that is not ends a
+/// share with one question more; a shorter one that is leaves the rest to the other validators.
+pub(super) const CUT_BYTES_MIN: usize = FETCH_BYTES_MAX / 8;
+
+const _: () = assert!(SHARE_MAX <= FETCH_MAX);
+
+/// What is done with the receipts that come.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Then {
+    /// They are received as they come.
+    Receive,
+    /// They are handed back.
+    Keep,
+}
+
+/// What came of fetching.
+#[derive(Default)]
+pub(super) struct Fetched {
+    /// Those that wait for others: which, and for whom.
+    pub(super) gaps: BTreeMap<TransferId, Vec<TransferId>>,
+    /// Those that were handed back.
+    pub(super) receipts: Vec<Receipt>,
+    /// Ids that nobody had.
+    pub(super) missing: Vec<TransferId>,
+    /// How many were received.
+    pub(super) received: usize,
+}
+
+struct Share {
+    ids: Vec<TransferId>,
+    /// Sources that did not have them.
+    asked: BTreeSet<usize>,
+}
+
+struct Work {
+    shares: Mutex<Shares>,
+    changed: Notify,
+    done: Mutex<Fetched>,
+}
+
+struct Shares {
+    waiting: VecDeque<Share>,
+    /// Shares that somebody works on, and may give back.
+    in_flight: usize,
+}
+
+/// Fetches the receipts of these transfers, each from one validator that has it.
+pub(super) async fn fetch(
+    hosting: &Arc<Hosting>,
+    ids: impl IntoIterator<Item = TransferId>,
+    then: Then,
+) -> Fetched {
+    let ids: Vec<TransferId> = ids.into_iter().filter(|id| !hosting.receiver.has(id)).collect();
+    if ids.is_empty() {
+        return Fetched::default();
+    }
+    let sources = hosting.sources.len();
+    let size = ids.len().div_ceil(sources * SHARES_EACH).clamp(SHARE_MIN, SHARE_MAX);
+    let share = |ids: &[TransferId]| Share { ids: ids.to_vec(), asked: BTreeSet::new() };
+    let waiting = ids.chunks(size).map(share).collect();
+    let shares = Mutex::new(Shares { waiting, in_flight: 0 });
+    let work = Arc::new(Work { shares, changed: Notify::new(), done: Mutex::default() });
+    let mut workers = JoinSet::new();
+    for index in 0..sources {
+        workers.spawn(worker(hosting.clone(), work.clone(), index, then));
+    }
+    while let Some(ended) = workers.join_next().await {
+        if let Err(error) = ended {
+            tracing::error!(%error, "a fetching task ended early");
+        }
+    }
+    let mut done = std::mem::take(&mut *work.done.lock());
+    let left = std::mem::take(&mut work.shares.lock().waiting);
+    done.missing.extend(left.into_iter().flat_map(|share| share.ids));
+    done
+}
+
+/// Asks one validator for one share after the other.
+async fn worker(hosting: Arc<Hosting>, work: Arc<Work>, index: usize, then: Then) {
+    while let Some(mut share) = work.next(index).await {
+        let source = &hosting.sources[index];
+        let answer = source.client.fetch_receipts(&share.ids).await;
+        let is_silent = answer.is_err();
+        let receipts = source.saw(answer).unwrap_or_default();
+        let mut asked: BTreeSet<TransferId> = share.ids.iter().copied().collect();
+        let named = receipts.into_iter().map(|r| (r.entry.signed.transfer.id(), r));
+        // What was not asked for is not taken, nor the same twice.
+        let named: Vec<(TransferId, Receipt)> = named.filter(|(id, _)| asked.remove(id)).collect();
+        let bytes: usize = named.iter().map(|(_, receipt)| receipt.to_bytes().len()).sum();
+        share.ids.retain(|id| asked.contains(id));
+        let bad = take(&hosting, &work, named, then).await;
+        // A long answer may be cut, and its sender have the rest. A short one, or one with a
+        // receipt that proves nothing, is all that it has to say.
+        let is_cut = bytes >= CUT_BYTES_MIN && bad.is_empty();
+        share.ids.extend(bad);
+        if !is_cut {
+            share.asked.insert(index);
+        }
+        work.give_back(share, hosting.sources.len());
+        if is_silent {
+            break;
+        }
+    }
+}
+
+/// Receives, or keeps; returns the ids whose receipts prove nothing and are wanted from others.
+async fn take(
+    hosting: &Arc<Hosting>,
+    work: &Work,
+    named: Vec<(TransferId, Receipt)>,
+    then: Then,
+) -> Vec<TransferId> {
+    if named.is_empty() {
+        return Vec::new();
+    }
+    let (ids, receipts): (Vec<TransferId>, Vec<Receipt>) = named.into_iter().unzip();
+    if then == Then::Keep {
+        let good = hosting.verified(receipts).await;
+        let id = |receipt: &Receipt| receipt.entry.signed.transfer.id();
+        let kept: BTreeSet<TransferId> = good.iter().map(id).collect();
+        work.done.lock().receipts.extend(good);
+        return ids.into_iter().filter(|id| !kept.contains(id)).collect();
+    }
+    let outcomes = match hosting.receive(receipts).await {
+        Ok(outcomes) => outcomes,
+        Err(error) => {
+            tracing::error!(%error, "a batch was not received");
+            work.done.lock().missing.extend(ids);
+            return Vec::new();
+        }
+    };
+    let mut done = work.done.lock();
+    let mut bad = Vec::new();
+    for (id, outcome) in ids.into_iter().zip(outcomes) {
+        match outcome {
+            Outcome::New => done.received += 1,
+            Outcome::Gap(missing) => drop(done.gaps.insert(id, missing)),
+            Outcome::Refused(error) => {
+                tracing::warn!(%id, %error, "a validator gave a receipt that proves nothing");
+                bad.push(id);
+            }
+            Outcome::Duplicate | Outcome::Old | Outcome::Foreign => {}
+            Outcome::Fork | Outcome::Full => tracing::warn!(%id, ?outcome, "not received"),
+        }
+    }
+    bad
+}
+
+impl Work {
+    /// The next share that source `index` was not asked for; waits while others may give one back.
+    async fn next(&self, index: usize) -> Option<Share> {
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            {
+                let mut shares = self.shares.lock();
+                let new = shares.waiting.iter().position(|share| !share.asked.contains(&index));
+                if let Some(share) = new.and_then(|at| shares.waiting.remove(at)) {
+                    shares.in_flight += 1;
+                    return Some(share);
+                }
+                if shares.in_flight == 0 {
+                    return None;
+                }
+            }
+            changed.await;
+        }
+    }
+
+    /// What is left of a share goes to those who were not asked; nobody left: it is missing.
+    fn give_back(&self, share: Share, sources: usize) {
+        let mut shares = self.shares.lock();
+        shares.in_flight -= 1;
+        if share.ids.is_empty() {
+        } else if share.asked.len() >= sources {
+            self.done.lock().missing.extend(share.ids);
+        } else {
+            shares.waiting.push_back(share);
+        }
+        drop(shares);
+        self.changed.notify_waiters();
+    }
+}

@@ -1,0 +1,76 @@
+//! Filling gaps: a receipt that does not join on to what is known names the transfer before it, and
+//! that one's receipt the one before; they are fetched backwards, link by link, until one joins on,
+//! and received together. Each is verified like any other. Nothing is guessed.
+
+use super::Hosting;
+use super::fetch::{Then, fetch};
+use crate::receive::Outcome;
+use ledger::{Receipt, TransferId};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// Links walked back for one drain; a longer gap is filled by several.
+const ROUNDS_MAX: usize = 1_024;
+/// Receipts in memory while gaps are filled, a few KiB each; further ones wait for the next drain.
+const PENDING_MAX: usize = 4_096;
+
+/// Fetches what these receipts wait for, and them again; returns how many were received.
+pub(super) async fn fill(
+    hosting: &Arc<Hosting>,
+    gaps: BTreeMap<TransferId, Vec<TransferId>>,
+) -> usize {
+    if gaps.is_empty() {
+        return 0;
+    }
+    let mut pending: BTreeMap<TransferId, Receipt> = BTreeMap::new();
+    let mut wanted: BTreeSet<TransferId> = gaps.keys().copied().collect();
+    wanted.extend(gaps.values().flatten());
+    let mut received = 0;
+    for _ in 0..ROUNDS_MAX {
+        wanted.retain(|id| !pending.contains_key(id) && !hosting.receiver.has(id));
+        let room = PENDING_MAX.saturating_sub(pending.len());
+        let asked: Vec<TransferId> = wanted.iter().copied().take(room).collect();
+        let fetched = fetch(hosting, asked, Then::Keep).await;
+        let news: Vec<Receipt> = fetched.receipts;
+        if news.is_empty() {
+            break;
+        }
+        // The newest links tell what is still missing; when one joins on, all follow.
+        let (joined, missing) = present(hosting, &news).await;
+        let named = news.into_iter().map(|receipt| (receipt.entry.signed.transfer.id(), receipt));
+        pending.extend(named.filter(|(id, _)| !hosting.receiver.has(id)));
+        received += joined;
+        wanted = missing;
+        if joined > 0 && !pending.is_empty() {
+            let all: Vec<Receipt> = pending.values().cloned().collect();
+            let (joined, missing) = present(hosting, &all).await;
+            received += joined;
+            wanted.extend(missing);
+            pending.retain(|id, _| !hosting.receiver.has(id));
+        }
+        if pending.is_empty() || wanted.is_empty() {
+            break;
+        }
+    }
+    if !pending.is_empty() {
+        tracing::warn!(receipts = pending.len(), "links are missing; the next drain tries again");
+    }
+    received
+}
+
+/// Tries to receive these; how many were, and the ids that others of them wait for.
+async fn present(hosting: &Arc<Hosting>, receipts: &[Receipt]) -> (usize, BTreeSet<TransferId>) {
+    let outcomes = match hosting.receive(receipts.to_vec()).await {
+        Ok(outcomes) => outcomes,
+        Err(error) => {
+            tracing::error!(%error, "a batch was not received");
+            return (0, BTreeSet::new());
+        }
+    };
+    let joined = outcomes.iter().filter(|outcome| **outcome == Outcome::New).count();
+    let missing = outcomes.into_iter().filter_map(|outcome| match outcome {
+        Outcome::Gap(missing) => Some(missing),
+        _ => None,
+    });
+    (joined, missing.flatten().collect())
+}

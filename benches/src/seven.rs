@@ -115,11 +115,12 @@ impl Seven {
     }
 
     /// Starts a node that was ended, with its store, and waits until it votes. Returns how long it
-    /// took from listening until it had applied what the others have.
+    /// took from listening until a peer had said how far it is, and until it had applied what the
+    /// others have.
     ///
     /// # Panics
     /// When it does not start, or does not catch up.
-    pub fn start_member(&mut self, member: u16) -> Duration {
+    pub fn start_member(&mut self, member: u16) -> (Duration, Duration) {
         let (sender, receiver) = mpsc::sync_channel(1);
         let index = usize::from(member);
         self.threads[index] = spawn(config(self.folder.path(), member), sender);
@@ -128,6 +129,12 @@ impl Seven {
         write_peers(self.folder.path(), &self.handles);
         let shared = self.handles[index].shared.clone();
         let until = start + PATIENCE;
+        let is_told = || shared.peers.read().iter().any(|peer| peer.applied > 0);
+        while !is_told() {
+            assert!(Instant::now() < until, "nobody tells it how far they are");
+            std::thread::sleep(POLL);
+        }
+        let told = start.elapsed();
         while shared.validator.read().tips().applied() < self.applied {
             assert!(Instant::now() < until, "it does not catch up");
             std::thread::sleep(POLL);
@@ -137,7 +144,7 @@ impl Seven {
             assert!(Instant::now() < until, "it does not vote");
             std::thread::sleep(POLL);
         }
-        elapsed
+        (told, elapsed)
     }
 
     /// Ends the nodes and removes their folder.

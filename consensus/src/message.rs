@@ -4,7 +4,7 @@
 use crate::batch::{AppliedBatch, AppliedLine, Proposal};
 use crate::limits::{BATCH_ENTRIES_MAX, REFUSALS_MAX};
 use crate::verdict::Refused;
-use ledger::encoding::{canonical_struct, write_list};
+use ledger::encoding::{canonical_struct, write_count, write_list};
 use ledger::{
     BatchId, Bitmap, Canonical, Certificate, CertificateError, DecodeError, Digest, Expected,
     Network, Phase, Reader, TokenId, TransferId, Vote,
@@ -176,6 +176,14 @@ pub enum Reply {
     Batches(Vec<Proposal>),
     /// To `Locks`: `holders[i]` is for token i: the transfer, or zero for none.
     Locks(Vec<TransferId>),
+}
+
+/// [`Reply::Applied`] of batches that are encoded already.
+pub(crate) fn write_applied(items: &[Vec<u8>], out: &mut Vec<u8>) {
+    assert!(items.len() <= REQUEST_IDS_MAX);
+    out.push(1);
+    write_count(items.len(), out);
+    items.iter().for_each(|item| out.extend_from_slice(item));
 }
 
 impl Canonical for Reply {

@@ -19,11 +19,11 @@ mod upkeep;
 use crate::handle::Shared;
 use crate::journal::Durable;
 use crate::pipeline::{Admission, Done, Pipeline};
+use crate::sync::check::{self, Proven};
 use crate::sync::{Fetched, Sync};
 use crate::transport::{Inbound, Transport};
 use consensus::{
-    AppliedBatch, Batch, CheckedCertificate, Message, Outgoing, Proposal, Proposer, Step,
-    TransferReport, codec,
+    AppliedBatch, CheckedCertificate, Message, Outgoing, Proposer, Step, TransferReport, codec,
 };
 use execute::Gated;
 use held::Held;
@@ -155,6 +155,7 @@ impl Driver {
                 Some(command) = inputs.commands.recv() => {
                     self.commands(command, &mut inputs.commands);
                 }
+                () = std::future::ready(()), if self.sync.has_ready() => self.apply_ready(),
                 () = tokio::time::sleep_until(age.into()) => {}
                 _ = ticks.tick() => self.tick(),
                 () = self.transport.failed() => {
@@ -282,39 +283,19 @@ impl Driver {
         }
     }
 
-    /// A batch with its Commit certificate, from a peer who has both. Returns whether it holds.
-    fn proof(&mut self, from: u16, applied: AppliedBatch) -> bool {
-        let network = &self.shared.network;
-        let certificate = applied.certificate.clone();
-        let checked = match Batch::of(&applied.proposal) {
-            Err(error) => Err(error.to_string()),
-            Ok(_) if !self.is_signed(&applied.proposal) => {
-                Err("a batch without its proposer's signature".into())
-            }
-            Ok(batch) => CheckedCertificate::check(certificate, network, &mut self.rng)
-                .map(|checked| (Arc::new(batch), checked))
-                .map_err(|error| error.to_string()),
-        };
-        match checked {
-            Ok((batch, checked)) => {
-                let now_us = self.now_us();
-                let mut validator = self.shared.validator.write();
-                let step = validator.proven(now_us, applied, batch, checked);
-                drop(validator);
-                self.take(step);
-                true
-            }
-            Err(what) => {
-                self.blame(from, &format!("a proof: {what}"));
-                false
-            }
+    /// A batch with its Commit certificate, from a peer who has both.
+    fn proof(&mut self, from: u16, applied: AppliedBatch) {
+        match check::check(&self.shared.network, applied) {
+            Ok(proven) => self.proven(self.now_us(), proven),
+            Err(error) => self.blame(from, &format!("a proof: {error}")),
         }
     }
 
-    /// Whether a batch that somebody else hands on is signed by the proposer it names.
-    fn is_signed(&self, proposal: &Proposal) -> bool {
-        let member = self.shared.network.committee.member(proposal.proposer);
-        member.is_some_and(|m| proposal.is_signed_by(&m.key, &self.shared.network.id))
+    /// A batch with its Commit certificate, checked.
+    fn proven(&mut self, now_us: u64, proven: Proven) {
+        let Proven { applied, batch, checked, .. } = proven;
+        let step = self.shared.validator.write().proven(now_us, applied, batch, checked);
+        self.take(step);
     }
 
     fn blame(&mut self, member: u16, what: &str) {

@@ -16,6 +16,7 @@ use crate::peers_file::PeersFile;
 use crate::pipeline::{DONE_MAX, Pipeline};
 use crate::store::{self, Opened};
 use crate::store_lock::{LockError, StoreLock};
+use crate::sync::check::Checker;
 use crate::sync::{FETCHED_MAX, Sync};
 use crate::transport::{Member, Timings, Transport, TransportConfig, TransportError};
 use consensus::Proposer;
@@ -104,7 +105,8 @@ async fn run_inside(
     let pipeline = Pipeline::start(config.validation.threads, done_in)
         .map_err(|error| Failure::new(INTERNAL, format!("no threads: {error}")))?;
     let proposer = Proposer::new(network.clone(), member, keypair);
-    let sync = Sync::new(member, network.committee.members().len(), fetched_in);
+    let checker = Checker::new(pipeline.pool(), network.clone());
+    let sync = Sync::new(member, network.committee.members().len(), fetched_in, checker);
     let driver = Driver::new(shared.clone(), transport.clone(), pipeline, proposer, sync);
     let (api_stop, api_thread) = start_api(handle.clone(), listener)?;
     write_ready(&ready, &shared)?;

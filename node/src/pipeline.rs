@@ -45,7 +45,7 @@ pub enum Done {
 
 /// The pool and the way back to the driver.
 pub struct Pipeline {
-    pool: rayon::ThreadPool,
+    pool: Arc<rayon::ThreadPool>,
     done: mpsc::Sender<Done>,
     /// Where the DHT stage waits: the driver's runtime, so that strangers who keep the IPFS node's
     /// thread busy can't hold up its deadline.
@@ -71,7 +71,13 @@ impl Pipeline {
             .num_threads(threads)
             .thread_name(|index| format!("cpu-{index}"))
             .build()?;
+        let pool = Arc::new(pool);
         Ok(Self { pool, done, runtime: tokio::runtime::Handle::current() })
+    }
+
+    /// The pool, for other work of the CPU.
+    pub fn pool(&self) -> Arc<rayon::ThreadPool> {
+        self.pool.clone()
     }
 
     /// Judges a batch: at once when it is small, else in the pool, and then the result comes as

@@ -28,7 +28,7 @@ mod verify;
 use crate::index::{Checkpoint, CheckpointJob, Index, IndexError};
 use crate::journal::{Journal, JournalError, Location};
 use consensus::{Applied, AppliedBatch, AppliedLine, Batch, Evidence, Proposal, Record, Tips};
-use ledger::{BatchId, Bitmap, DecodeError, Receipt, TransferId};
+use ledger::{BatchId, Bitmap, Canonical, DecodeError, Receipt, TransferId};
 use parking_lot::{Mutex, RwLock};
 use recent::Recent;
 use row::{Line, TransferRow};
@@ -41,6 +41,8 @@ pub use verify::{StoreReport, verify};
 
 /// Kind of the journal's checkpoint records; the consensus' kinds are 1 to 5.
 const CHECKPOINT_KIND: u8 = 10;
+/// Kind of the consensus' batches.
+const BATCH_KIND: u8 = 1;
 
 /// What reading the store can lead to.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -230,14 +232,6 @@ impl Store {
         Some((row.batch_at, row.applied_at))
     }
 
-    /// The batch and certificate at a place that [`Store::place_of`] named.
-    ///
-    /// # Errors
-    /// Every [`StoreError`].
-    pub fn read_place(&self, place: (Location, Location)) -> Result<AppliedBatch, StoreError> {
-        self.read_applied(place.0, place.1)
-    }
-
     /// Whether this node has applied a transfer. An unreadable index answers no; the receipt is
     /// asked for before anything rests on it.
     pub fn is_final(&self, id: &TransferId) -> bool {
@@ -255,7 +249,7 @@ impl Store {
     ///
     /// # Errors
     /// Every [`StoreError`].
-    pub fn applied_batches(&self, id: &BatchId) -> Result<Vec<AppliedBatch>, StoreError> {
+    fn applied_batches(&self, id: &BatchId) -> Result<Vec<AppliedBatch>, StoreError> {
         let positions = self.known.read().get(id).map(|known| known.lines.clone());
         let lines: Vec<Line> = {
             let lines = self.lines.read();
@@ -263,6 +257,37 @@ impl Store {
             positions.into_iter().filter_map(|position| lines.get(position).cloned()).collect()
         };
         lines.iter().map(|line| self.read_applied(line.batch_at, line.applied_at)).collect()
+    }
+
+    /// The same as canonical bytes of [`AppliedBatch`]es, for those who only hand them on: the
+    /// journal's hashes vouch for the batch, which is not decoded.
+    ///
+    /// # Errors
+    /// Every [`StoreError`].
+    pub fn applied_bytes(&self, id: &BatchId) -> Result<Vec<Vec<u8>>, StoreError> {
+        let places: Vec<(Location, Location)> = {
+            let (known, lines) = (self.known.read(), self.lines.read());
+            let positions = known.get(id).map(|known| known.lines.as_slice()).unwrap_or_default();
+            let line = |position: &usize| lines.get(*position);
+            positions.iter().filter_map(line).map(|l| (l.batch_at, l.applied_at)).collect()
+        };
+        places.into_iter().map(|place| self.place_bytes(place)).collect()
+    }
+
+    /// The canonical bytes of the [`AppliedBatch`] at a place that [`Store::place_of`] named.
+    ///
+    /// # Errors
+    /// Every [`StoreError`].
+    pub fn place_bytes(&self, place: (Location, Location)) -> Result<Vec<u8>, StoreError> {
+        let (kind, mut bytes) = self.journal.read(place.0)?;
+        if kind != BATCH_KIND {
+            return Err(StoreError::WrongPlace);
+        }
+        match self.read(place.1)? {
+            Record::Applied(certified) => certified.certificate.write(&mut bytes),
+            _ => return Err(StoreError::WrongPlace),
+        }
+        Ok(bytes)
     }
 
     /// A batch that was applied here, with the newest Commit certificate.

@@ -5,7 +5,9 @@ use super::*;
 use ledger::Digest;
 
 fn sync() -> Sync {
-    Sync::new(0, 3, mpsc::channel(8).0)
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a thread");
+    let checker = Checker::new(Arc::new(pool), crate::store::tests_network());
+    Sync::new(0, 3, mpsc::channel(8).0, checker)
 }
 
 fn progress(applied: u64, lines: u64) -> Progress {

@@ -46,7 +46,7 @@ pub mod verdict;
 pub use batch::{AppliedBatch, AppliedLine, Batch, Proposal, WrongRoot};
 pub use evidence::Evidence;
 pub use judge::Judged;
-pub use message::{Answer, CheckedCertificate, Message, Progress, Reply, Request};
+pub use message::{Answer, CheckedCertificate, Message, Progress, Reply, Request, SnapshotOffer};
 pub use proposer::{Outcome, Proposer, Stages, Submitted, TransferReport};
 pub use record::Record;
 pub use step::{Applied, Blame, Fetch, Judge, Outgoing, Step, To};

@@ -36,6 +36,27 @@ pub fn path(leaves: &[Digest], index: usize) -> Vec<Digest> {
     siblings
 }
 
+/// [`path`] of many leaves, hashing the tree once: `paths[i]` is for `indexes[i]`.
+///
+/// # Panics
+/// When an index is not below the number of leaves.
+pub fn paths(leaves: &[Digest], indexes: &[usize]) -> Vec<Vec<Digest>> {
+    let mut levels = vec![leaves.to_vec()];
+    while let Some(level) = levels.last()
+        && level.len() > 1
+    {
+        levels.push(parents(level));
+    }
+    let path = |index: &usize| {
+        assert!(*index < leaves.len());
+        let level = |(height, level): (usize, &Vec<Digest>)| {
+            level.get((index >> height) ^ 1).filter(|_| level.len() > 1).copied()
+        };
+        levels.iter().enumerate().filter_map(level).collect()
+    };
+    indexes.iter().map(path).collect()
+}
+
 /// The batch id that `leaf` at `index` of `count` leads to by `siblings`; `None` when the path has
 /// not exactly the length that index and count demand.
 pub fn root_of_path(
@@ -95,6 +116,16 @@ mod tests {
                 let path = path(&leaves, index);
                 assert_eq!(root_of_path(*leaf, index, leaves.len(), &path), Some(root));
             }
+        }
+    }
+
+    #[test]
+    fn many_paths_are_each_path() {
+        for count in 1..40u32 {
+            let leaves = leaves(count);
+            let indexes: Vec<usize> = (0..leaves.len()).rev().collect();
+            let each: Vec<_> = indexes.iter().map(|index| path(&leaves, *index)).collect();
+            assert_eq!(paths(&leaves, &indexes), each);
         }
     }
 

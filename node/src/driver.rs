@@ -20,6 +20,7 @@ use crate::handle::Shared;
 use crate::journal::Durable;
 use crate::pipeline::{Admission, Done, Pipeline};
 use crate::sync::check::{self, Proven};
+use crate::sync::join::Join;
 use crate::sync::{Fetched, Sync};
 use crate::transport::{Inbound, Transport};
 use consensus::{
@@ -87,6 +88,8 @@ pub struct Driver {
     proposer: Proposer,
     sync: Sync,
     held: Held,
+    /// A node that has nothing yet, while it may join from a snapshot: nothing is applied then.
+    join: Option<Join>,
     durable: watch::Receiver<Durable>,
     /// Steps whose records are handed to the journal and whose other parts are still to be done.
     steps: VecDeque<Step>,
@@ -114,6 +117,7 @@ impl Driver {
         sync: Sync,
     ) -> Self {
         let durable = shared.store.journal().watch();
+        let join = Join::new(&shared);
         Self {
             shared,
             transport,
@@ -121,6 +125,7 @@ impl Driver {
             proposer,
             sync,
             held: Held::default(),
+            join,
             durable,
             steps: VecDeque::new(),
             later: Vec::new(),
@@ -249,6 +254,12 @@ impl Driver {
     fn message(&mut self, from: u16, message: Message) {
         let now_us = self.now_us();
         match message {
+            Message::Progress(progress) => {
+                let own = self.progress();
+                self.sync.progress(from, progress, &own);
+            }
+            // What is missed now comes with the logs.
+            _ if self.join.is_some() => {}
             Message::Propose(proposal) => {
                 let proposal = Arc::new(proposal);
                 let step = self.shared.validator.write().proposed(now_us, from, proposal);
@@ -275,10 +286,6 @@ impl Driver {
             }
             Message::Proof(applied) => {
                 self.proof(from, applied);
-            }
-            Message::Progress(progress) => {
-                let own = self.progress();
-                self.sync.progress(from, progress, &own);
             }
         }
     }

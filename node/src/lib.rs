@@ -41,6 +41,7 @@ pub mod multicast;
 pub mod node;
 pub mod peers_file;
 pub mod pipeline;
+pub mod snapshot;
 pub mod store;
 pub mod store_lock;
 pub mod sync;

@@ -14,6 +14,7 @@ use crate::keyfile;
 use crate::metrics::Metrics;
 use crate::peers_file::PeersFile;
 use crate::pipeline::{DONE_MAX, Pipeline};
+use crate::snapshot::offer::Offers;
 use crate::store::{self, Opened};
 use crate::store_lock::{LockError, StoreLock};
 use crate::sync::check::Checker;
@@ -304,6 +305,8 @@ fn share(
         silence: RwLock::new(opened.silence),
         queued_bytes: AtomicUsize::new(0),
         ipfs,
+        lag: RwLock::new(None),
+        offers: Offers::default(),
         applied: Arc::default(),
         foreign: ForeignReceipts::default(),
         trust: Trust::default(),

@@ -21,6 +21,7 @@
 pub mod first_start;
 mod open;
 mod recent;
+mod restore;
 mod row;
 mod silence;
 mod verify;
@@ -36,6 +37,7 @@ use std::collections::HashMap;
 use std::time::Instant;
 
 pub use open::{OpenError, Opened, open};
+pub use restore::{RestoreError, restore};
 pub use silence::{Cause, Silence};
 pub use verify::{StoreReport, verify};
 
@@ -72,6 +74,8 @@ pub struct Store {
     /// Where batches are that are not applied yet.
     open_batches: Mutex<HashMap<BatchId, Location>>,
     evidence: RwLock<Vec<Evidence>>,
+    /// Where the snapshot is that this store began with.
+    base_at: Mutex<Option<Location>>,
     recent: Recent,
 }
 
@@ -256,7 +260,8 @@ impl Store {
             let positions = positions.unwrap_or_default();
             positions.into_iter().filter_map(|position| lines.get(position).cloned()).collect()
         };
-        lines.iter().map(|line| self.read_applied(line.batch_at, line.applied_at)).collect()
+        let here = lines.iter().filter(|line| line.batch_at != restore::NOWHERE);
+        here.map(|line| self.read_applied(line.batch_at, line.applied_at)).collect()
     }
 
     /// The same as canonical bytes of [`AppliedBatch`]es, for those who only hand them on: the
@@ -269,7 +274,9 @@ impl Store {
             let (known, lines) = (self.known.read(), self.lines.read());
             let positions = known.get(id).map(|known| known.lines.as_slice()).unwrap_or_default();
             let line = |position: &usize| lines.get(*position);
-            positions.iter().filter_map(line).map(|l| (l.batch_at, l.applied_at)).collect()
+            let is_here = |line: &&Line| line.batch_at != restore::NOWHERE;
+            let here = positions.iter().filter_map(line).filter(is_here);
+            here.map(|line| (line.batch_at, line.applied_at)).collect()
         };
         places.into_iter().map(|place| self.place_bytes(place)).collect()
     }

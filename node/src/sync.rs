@@ -12,10 +12,12 @@
 //! | `sync/walk.rs` | walking a peer's log |
 //! | `sync/fetch.rs` | what certificates name, what transfers build on, who holds a lock |
 //! | `sync/check.rs` | checking in the CPU pool |
+//! | `sync/join.rs` | starting from a peer's snapshot |
 //! | `sync/lag.rs` | how far behind, for people |
 
 pub mod check;
 mod fetch;
+pub mod join;
 pub mod lag;
 mod walk;
 
@@ -25,6 +27,7 @@ use crate::transport::Transport;
 use check::{Checked, Checker};
 use consensus::proposer::VoteSplit;
 use consensus::{AppliedLine, Progress, Proposal};
+use join::Joined;
 use lag::{Lag, Pace};
 use ledger::{BatchId, Bitmap, Committee, TransferId};
 use std::collections::{BTreeMap, HashSet};
@@ -81,6 +84,8 @@ pub enum Fetched {
         /// Who holds this node's lock.
         held_by: TransferId,
     },
+    /// Joining from a snapshot has ended: with one that is in the journal, or without.
+    Joined(Option<Box<Joined>>),
     /// A task has ended, whatever came of it.
     Ended(Task),
 }
@@ -204,13 +209,22 @@ impl Sync {
         }
     }
 
-    /// How far behind this node is: `None` when it is not, as far as it knows. `is_voting` nodes
-    /// are behind only while they walk a log.
-    pub fn lag(&mut self, committee: &Committee, own: &Progress, is_voting: bool) -> Option<Lag> {
-        let told: Vec<Option<Progress>> = self.peers.iter().map(|peer| peer.progress).collect();
-        let target = lag::target(committee, &told);
+    /// What each member said of how far it is.
+    pub fn told(&self) -> Vec<Option<Progress>> {
+        self.peers.iter().map(|peer| peer.progress).collect()
+    }
+
+    /// What tasks need that bring something back: the CPU pool, and the way back.
+    pub fn tools(&self) -> (&Checker, &mpsc::Sender<Fetched>) {
+        (&self.checker, &self.fetched)
+    }
+
+    /// How far behind this node is: `None` when it is not, as far as it knows. Nodes that are not
+    /// `is_starting` are behind only while they walk a log.
+    pub fn lag(&mut self, committee: &Committee, own: &Progress, is_starting: bool) -> Option<Lag> {
+        let target = lag::target(committee, &self.told());
         let is_walking = self.peers.iter().any(|peer| peer.is_walking);
-        if target <= own.applied || (is_voting && !is_walking) {
+        if target <= own.applied || !(is_starting || is_walking) {
             self.pace.stop();
             return None;
         }

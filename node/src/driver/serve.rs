@@ -38,7 +38,7 @@ pub(super) fn answer(
 }
 
 /// The frame of the answer.
-fn answer_to(shared: &Shared, request: Request, is_gone: impl Fn() -> bool) -> Vec<u8> {
+fn answer_to(shared: &Arc<Shared>, request: Request, is_gone: impl Fn() -> bool) -> Vec<u8> {
     let store = &shared.store;
     let answer = match request {
         Request::Log { from } => {
@@ -59,6 +59,7 @@ fn answer_to(shared: &Shared, request: Request, is_gone: impl Fn() -> bool) -> V
             let bytes = |proposal: &Proposal| proposal.to_bytes().len();
             Reply::Batches(fill(&ids, is_gone, |id| batch(shared, id), bytes))
         }
+        Request::Snapshot => Reply::Snapshot(shared.offers.newest(shared)),
         Request::Locks(tokens) => {
             let validator = shared.validator.read();
             let holder = |token| {

@@ -7,6 +7,7 @@ use crate::journal::JournalError;
 use crate::store::StoreError;
 use crate::sync::Fetched;
 use crate::sync::check::is_signed;
+use crate::sync::join::{JoinState, Joined};
 use crate::transport::PeerStatus;
 use consensus::limits::RESOLVED_KEEP_US;
 use consensus::{Message, Mode, Progress};
@@ -32,9 +33,11 @@ impl Driver {
         self.take(step);
         self.look_at_held();
         self.report_peers();
+        self.catch_up();
         let own = self.progress();
-        self.sync.tick(&self.transport, &self.shared.store, &own);
-        self.look_at_mode();
+        let is_starting = self.join.is_some() || self.shared.validator.read().mode() == Mode::CatchingUp;
+        let lag = self.sync.lag(&self.shared.network.committee, &own, is_starting);
+        *self.shared.lag.write() = lag;
         if self.ticks.is_multiple_of(SLOW_TICKS) {
             let step = self.shared.validator.write().tick(now_us);
             self.take(step);
@@ -88,6 +91,7 @@ impl Driver {
             Fetched::Split { admission, split, held_by } => {
                 self.split_known(admission, split, held_by);
             }
+            Fetched::Joined(joined) => self.joined(joined),
             Fetched::Ended(task) => self.sync.ended(task),
         }
         self.catch_up();
@@ -115,7 +119,28 @@ impl Driver {
         self.catch_up();
     }
 
+    /// Joining from a snapshot is over: its tips are taken, and the logs are walked for the rest.
+    fn joined(&mut self, joined: Option<Box<Joined>>) {
+        self.join = None;
+        let Some(joined) = joined else { return };
+        let Joined { snapshot, checked } = *joined;
+        self.shared.store.load_snapshot(&snapshot, &checked);
+        let applied = checked.tips.applied();
+        tracing::info!(applied, "joined from a snapshot");
+        self.shared.validator.write().replay_tips(checked.tips);
+        self.shared.metrics.applied.set(i64::try_from(applied).unwrap_or(i64::MAX));
+        self.shared.applied.notify_one();
+    }
+
     fn catch_up(&mut self) {
+        if let Some(join) = &mut self.join {
+            let (checker, fetched) = self.sync.tools();
+            let tools = (&self.transport, checker, fetched);
+            match join.look(&self.sync.told(), &self.shared, tools) {
+                JoinState::Waiting => return,
+                JoinState::Over => self.join = None,
+            }
+        }
         let own = self.progress();
         self.sync.tick(&self.transport, &self.shared.store, &own);
         self.look_at_mode();

@@ -46,6 +46,18 @@ impl Pace {
     }
 }
 
+/// Weight among which somebody is honest.
+fn enough(committee: &Committee) -> u64 {
+    let all: u64 = committee.members().iter().map(|member| member.weight).sum();
+    all - committee.quorum() + 1
+}
+
+/// Whether so many members have said how far they are that one of them is honest.
+pub fn is_told(committee: &Committee, progress: &[Option<Progress>]) -> bool {
+    let members = (0u16..).zip(progress).filter(|(_, told)| told.is_some());
+    members.map(|(member, _)| committee.weight(member)).sum::<u64>() >= enough(committee)
+}
+
 /// The highest count that members of more weight than can be Byzantine say they have reached: one
 /// liar can't make a node look behind. `progress[i]` is member i's.
 pub fn target(committee: &Committee, progress: &[Option<Progress>]) -> u64 {
@@ -54,8 +66,7 @@ pub fn target(committee: &Committee, progress: &[Option<Progress>]) -> u64 {
         .filter_map(|(member, told)| Some((told.as_ref()?.applied, committee.weight(member))))
         .collect();
     told.sort_unstable_by(|a, b| b.cmp(a));
-    let all: u64 = committee.members().iter().map(|member| member.weight).sum();
-    let enough = all - committee.quorum() + 1;
+    let enough = enough(committee);
     let mut weight = 0u64;
     let reached = told.into_iter().find(|(_, more)| {
         weight = weight.saturating_add(*more);

@@ -409,6 +409,6 @@ impl Store {
 }
 
 #[cfg(test)]
-pub(crate) use tests::network as tests_network;
+pub(crate) use tests::{Alone, network as tests_network, open_alone};
 #[cfg(test)]
 mod tests;

@@ -7,6 +7,7 @@
 
 mod account;
 mod batch;
+mod catching_up;
 mod content;
 mod dht;
 mod network;
@@ -24,6 +25,7 @@ pub use account::{BalanceDocument, BalanceRow, TOKENS_A_LOOK_MAX};
 pub use batch::{
     BatchDocument, BatchEntry, BatchRow, BatchesDocument, EvidenceDocument, EvidenceRow,
 };
+pub use catching_up::CatchingUp;
 pub use content::ContentDocument;
 pub use dht::{BitswapRow, ContentRow, DhtDocument, RecordsRow, switched_off};
 pub use network::{

@@ -35,7 +35,8 @@ impl Driver {
         self.report_peers();
         self.catch_up();
         let own = self.progress();
-        let is_starting = self.join.is_some() || self.shared.validator.read().mode() == Mode::CatchingUp;
+        let is_starting =
+            self.join.is_some() || self.shared.validator.read().mode() == Mode::CatchingUp;
         let lag = self.sync.lag(&self.shared.network.committee, &own, is_starting);
         *self.shared.lag.write() = lag;
         if self.ticks.is_multiple_of(SLOW_TICKS) {

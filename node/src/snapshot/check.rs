@@ -5,7 +5,7 @@ use super::{Contradiction, Group, Snapshot};
 use consensus::tips::Tip;
 use consensus::{CheckedCertificate, Tips};
 use ledger::{
-    AssetId, BatchId, Bitmap, CertificateError, DecodeError, NetworkId, Network, Output, Phase,
+    AssetId, BatchId, Bitmap, CertificateError, DecodeError, Network, NetworkId, Output, Phase,
     TokenId, TransferError, merkle,
 };
 use rayon::prelude::*;
@@ -128,9 +128,9 @@ impl Snapshot {
                 }
             }
             for input in &transfer.inputs {
-                let is_moved = made.iter().any(|made| {
-                    made.state.token == input.state.token && made.state.height > 0
-                });
+                let is_moved = made
+                    .iter()
+                    .any(|made| made.state.token == input.state.token && made.state.height > 0);
                 let ended_by = (!is_moved).then_some(id);
                 if ended_by.is_some() {
                     let tip = Tip {

@@ -89,7 +89,8 @@ async fn replace(shared: &Shared, root: ContentId) -> Result<(), String> {
     let path: PathBuf = shared.config.home.join("snapshot");
     let ipfs = shared.ipfs.as_ref().ok_or("there is no IPFS node")?;
     let is_small = path.symlink_metadata().is_ok_and(|meta| meta.len() <= FILE_BYTES_MAX);
-    let text = if is_small { std::fs::read_to_string(&path).unwrap_or_default() } else { String::new() };
+    let text =
+        if is_small { std::fs::read_to_string(&path).unwrap_or_default() } else { String::new() };
     let old: Option<ContentId> = text.trim().parse().ok().filter(|old| *old != root);
     durable::replace(&path, format!("{root}\n").as_bytes()).map_err(|error| error.to_string())?;
     match old {

@@ -106,10 +106,15 @@ impl Checker {
     }
 }
 
-fn check_all(network: &Network, frame: &[u8]) -> Checked {
+pub(super) fn check_all(network: &Network, frame: &[u8]) -> Checked {
     let batches = match codec::decode::<Reply>(frame) {
         Ok(Reply::Applied(batches)) => batches,
-        Ok(_) => return Checked { bad: Some("a reply to another question".into()), ..Checked::default() },
+        Ok(_) => {
+            return Checked {
+                bad: Some("a reply to another question".into()),
+                ..Checked::default()
+            };
+        }
         Err(error) => return Checked { bad: Some(error.to_string()), ..Checked::default() },
     };
     let results: Vec<Result<Proven, BadProof>> =

@@ -98,7 +98,11 @@ impl Join {
             return JoinState::Waiting;
         }
         let is_told = lag::is_told(&shared.network.committee, told);
-        if is_told || self.since.elapsed() >= TOLD_WAIT { JoinState::Over } else { JoinState::Waiting }
+        if is_told || self.since.elapsed() >= TOLD_WAIT {
+            JoinState::Over
+        } else {
+            JoinState::Waiting
+        }
     }
 }
 

@@ -10,8 +10,8 @@
 //! ```
 
 use super::check::Proven;
-use super::{Fetched, Sync, Task};
 use super::fetch::{ask, ask_applied, send};
+use super::{Fetched, Sync, Task};
 use crate::store::Store;
 use crate::transport::Transport;
 use consensus::{AppliedLine, Progress, Reply, Request};
@@ -205,13 +205,10 @@ impl Sync {
         None
     }
 
-    /// Fetches what of a peer's chunk is missing here and not asked for yet. What is next in its
-    /// log is asked for even where its share of memory is used up.
-    fn ask_missing(&mut self, member: u16, transport: &Arc<Transport>, store: &Store) {
+    /// What of a peer's chunk is missing here and not asked for yet, as much as one question asks
+    /// for. What is next in its log is asked for even where its share of memory is used up.
+    pub(super) fn missing(&self, member: u16, store: &Store) -> Vec<BatchId> {
         let peer = &self.peers[usize::from(member)];
-        if peer.questions >= QUESTIONS_PER_PEER_MAX || self.catching.len() >= CATCHING_MAX {
-            return;
-        }
         let is_full = peer.ready_bytes >= READY_BYTES_PER_PEER;
         let window = if is_full { 1 } else { WINDOW_LINES };
         let is_missing = |line: &&AppliedLine| {
@@ -232,6 +229,16 @@ impl Sync {
                 ids.push(line.batch);
             }
         }
+        ids
+    }
+
+    /// Fetches what of a peer's chunk is missing here.
+    fn ask_missing(&mut self, member: u16, transport: &Arc<Transport>, store: &Store) {
+        let peer = &self.peers[usize::from(member)];
+        if peer.questions >= QUESTIONS_PER_PEER_MAX || self.catching.len() >= CATCHING_MAX {
+            return;
+        }
+        let ids = self.missing(member, store);
         if ids.is_empty() {
             return;
         }

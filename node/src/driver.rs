@@ -257,6 +257,7 @@ impl Driver {
             Message::Progress(progress) => {
                 let own = self.progress();
                 self.sync.progress(from, progress, &own);
+                self.catch_up();
             }
             // What is missed now comes with the logs.
             _ if self.join.is_some() => {}

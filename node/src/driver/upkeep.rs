@@ -35,10 +35,6 @@ impl Driver {
         self.report_peers();
         self.catch_up();
         let own = self.progress();
-        let is_starting =
-            self.join.is_some() || self.shared.validator.read().mode() == Mode::CatchingUp;
-        let lag = self.sync.lag(&self.shared.network.committee, &own, is_starting);
-        *self.shared.lag.write() = lag;
         if self.ticks.is_multiple_of(SLOW_TICKS) {
             let step = self.shared.validator.write().tick(now_us);
             self.take(step);
@@ -133,7 +129,9 @@ impl Driver {
         self.shared.applied.notify_one();
     }
 
-    fn catch_up(&mut self) {
+    /// Looks at what is missing and asks for it, and says how far behind this node is.
+    pub(super) fn catch_up(&mut self) {
+        self.show_lag();
         if let Some(join) = &mut self.join {
             let (checker, fetched) = self.sync.tools();
             let tools = (&self.transport, checker, fetched);
@@ -145,6 +143,16 @@ impl Driver {
         let own = self.progress();
         self.sync.tick(&self.transport, &self.shared.store, &own);
         self.look_at_mode();
+    }
+
+    fn show_lag(&mut self) {
+        let own = self.progress();
+        let mode = self.shared.validator.read().mode();
+        let is_starting = self.join.is_some() || mode == Mode::CatchingUp;
+        let lag = self.sync.lag(&self.shared.network.committee, &own, is_starting);
+        if lag.is_some() || self.shared.lag.read().is_some() {
+            *self.shared.lag.write() = lag;
+        }
     }
 
     /// A validator votes once it has what a quorum, itself included, has applied.

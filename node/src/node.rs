@@ -14,10 +14,8 @@ use crate::keyfile;
 use crate::metrics::Metrics;
 use crate::peers_file::PeersFile;
 use crate::pipeline::{DONE_MAX, Pipeline};
-use crate::snapshot::offer::Offers;
 use crate::store::{self, Opened};
 use crate::store_lock::{LockError, StoreLock};
-use crate::sync::check::Checker;
 use crate::sync::{FETCHED_MAX, Sync};
 use crate::transport::{Member, Timings, Transport, TransportConfig, TransportError};
 use consensus::Proposer;
@@ -106,8 +104,7 @@ async fn run_inside(
     let pipeline = Pipeline::start(config.validation.threads, done_in)
         .map_err(|error| Failure::new(INTERNAL, format!("no threads: {error}")))?;
     let proposer = Proposer::new(network.clone(), member, keypair);
-    let checker = Checker::new(pipeline.pool(), network.clone());
-    let sync = Sync::new(member, network.committee.members().len(), fetched_in, checker);
+    let sync = Sync::new(member, pipeline.checker(&network), fetched_in);
     let driver = Driver::new(shared.clone(), transport.clone(), pipeline, proposer, sync);
     let (api_stop, api_thread) = start_api(handle.clone(), listener)?;
     write_ready(&ready, &shared)?;
@@ -305,8 +302,8 @@ fn share(
         silence: RwLock::new(opened.silence),
         queued_bytes: AtomicUsize::new(0),
         ipfs,
-        lag: RwLock::new(None),
-        offers: Offers::default(),
+        lag: RwLock::default(),
+        offers: Default::default(),
         applied: Arc::default(),
         foreign: ForeignReceipts::default(),
         trust: Trust::default(),

@@ -21,7 +21,9 @@ pub mod pin_check;
 pub mod prefetch;
 
 use crate::handle::Shared;
+use crate::sync::check::Checker;
 use consensus::{Judge, Judged};
+use ledger::Network;
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::mpsc;
@@ -75,9 +77,9 @@ impl Pipeline {
         Ok(Self { pool, done, runtime: tokio::runtime::Handle::current() })
     }
 
-    /// The pool, for other work of the CPU.
-    pub fn pool(&self) -> Arc<rayon::ThreadPool> {
-        self.pool.clone()
+    /// Checks what peers send while this node catches up, in the same pool.
+    pub fn checker(&self, network: &Arc<Network>) -> Checker {
+        Checker::new(self.pool.clone(), network.clone())
     }
 
     /// Judges a batch: at once when it is small, else in the pool, and then the result comes as

@@ -18,6 +18,7 @@
 //! That a state is spent, and by whom, follows from the tip and the transfers (a pin needs no row
 //! of its own here). Locks are rebuilt from the journal's live records.
 
+mod bytes;
 pub mod first_start;
 mod open;
 mod recent;
@@ -29,7 +30,7 @@ mod verify;
 use crate::index::{Checkpoint, CheckpointJob, Index, IndexError};
 use crate::journal::{Journal, JournalError, Location};
 use consensus::{Applied, AppliedBatch, AppliedLine, Batch, Evidence, Proposal, Record, Tips};
-use ledger::{BatchId, Bitmap, Canonical, DecodeError, Receipt, TransferId};
+use ledger::{BatchId, Bitmap, DecodeError, Receipt, TransferId};
 use parking_lot::{Mutex, RwLock};
 use recent::Recent;
 use row::{Line, TransferRow};
@@ -43,8 +44,6 @@ pub use verify::{StoreReport, verify};
 
 /// Kind of the journal's checkpoint records; the consensus' kinds are 1 to 5.
 const CHECKPOINT_KIND: u8 = 10;
-/// Kind of the consensus' batches.
-const BATCH_KIND: u8 = 1;
 
 /// What reading the store can lead to.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -262,39 +261,6 @@ impl Store {
         };
         let here = lines.iter().filter(|line| line.batch_at != restore::NOWHERE);
         here.map(|line| self.read_applied(line.batch_at, line.applied_at)).collect()
-    }
-
-    /// The same as canonical bytes of [`AppliedBatch`]es, for those who only hand them on: the
-    /// journal's hashes vouch for the batch, which is not decoded.
-    ///
-    /// # Errors
-    /// Every [`StoreError`].
-    pub fn applied_bytes(&self, id: &BatchId) -> Result<Vec<Vec<u8>>, StoreError> {
-        let places: Vec<(Location, Location)> = {
-            let (known, lines) = (self.known.read(), self.lines.read());
-            let positions = known.get(id).map(|known| known.lines.as_slice()).unwrap_or_default();
-            let line = |position: &usize| lines.get(*position);
-            let is_here = |line: &&Line| line.batch_at != restore::NOWHERE;
-            let here = positions.iter().filter_map(line).filter(is_here);
-            here.map(|line| (line.batch_at, line.applied_at)).collect()
-        };
-        places.into_iter().map(|place| self.place_bytes(place)).collect()
-    }
-
-    /// The canonical bytes of the [`AppliedBatch`] at a place that [`Store::place_of`] named.
-    ///
-    /// # Errors
-    /// Every [`StoreError`].
-    pub fn place_bytes(&self, place: (Location, Location)) -> Result<Vec<u8>, StoreError> {
-        let (kind, mut bytes) = self.journal.read(place.0)?;
-        if kind != BATCH_KIND {
-            return Err(StoreError::WrongPlace);
-        }
-        match self.read(place.1)? {
-            Record::Applied(certified) => certified.certificate.write(&mut bytes),
-            _ => return Err(StoreError::WrongPlace),
-        }
-        Ok(bytes)
     }
 
     /// A batch that was applied here, with the newest Commit certificate.

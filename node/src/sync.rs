@@ -127,8 +127,9 @@ pub struct Sync {
 }
 
 impl Sync {
-    /// Nothing known yet of the `count` members.
-    pub fn new(own: u16, count: usize, fetched: mpsc::Sender<Fetched>, checker: Checker) -> Self {
+    /// Nothing known yet of the members of the network that `checker` checks for.
+    pub fn new(own: u16, checker: Checker, fetched: mpsc::Sender<Fetched>) -> Self {
+        let count = checker.members();
         Self {
             own,
             checker,

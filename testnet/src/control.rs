@@ -4,7 +4,7 @@ use crate::args::{DirArgs, LogsArgs, NamesArgs};
 use crate::dht;
 use crate::folder::{Folder, Listen};
 use crate::launch::{Readiness, StopSignals, dht_peer, listens, ready, validator};
-use crate::output::{Output, io_failure, tell};
+use crate::output::{Output, io_failure};
 use crate::probe;
 use crate::process::{State, kill_all, stop_all, until};
 use crate::registry::{Registry, TestnetFile};
@@ -334,15 +334,9 @@ pub async fn start(args: &NamesArgs, output: Output) -> Result<(), Failure> {
         if let Some(validator) = file.validator(name) {
             let readiness = ready(&folder, &mut nodes, &validator.api, deadline).await?;
             document["ready"] = json!(readiness == Readiness::Ready);
-            document["catching_up"] = match probe::catching_up(&validator.api).await {
-                Some((applied, target)) => json!({"applied": applied, "target": target}),
-                None => Value::Null,
-            };
-            if readiness == Readiness::Late && has_quorum {
-                tell(&format!(
-                    "{name} runs and is not ready yet, and has come no nearer for a while; nothing \
-                     was stopped: quorate status"
-                ));
+            document["catching_up"] = probe::catching_up_document(&validator.api).await;
+            if has_quorum {
+                readiness.tell_late(name);
             }
         }
         done.push(document);

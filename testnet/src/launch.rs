@@ -258,6 +258,18 @@ pub enum Readiness {
     Late,
 }
 
+impl Readiness {
+    /// Tells people when the time was over for a validator that goes on.
+    pub fn tell_late(self, name: &str) {
+        if self == Readiness::Late {
+            tell(&format!(
+                "{name} runs, is not ready yet, and has come no nearer for a while; nothing was \
+                 stopped: quorate status"
+            ));
+        }
+    }
+}
+
 /// Waits until the node at `api` is ready, or known never to be, while none of them ends; longer
 /// than `deadline` while it catches up and comes nearer.
 pub async fn ready(

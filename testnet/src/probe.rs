@@ -32,6 +32,11 @@ pub async fn catching_up(api: &str) -> Option<(u64, u64)> {
     behind["applied"].as_u64().zip(behind["target"].as_u64())
 }
 
+/// The same as a document, null for a node that is not catching up.
+pub async fn catching_up_document(api: &str) -> Value {
+    document(api, "/v1/node").await.map_or(Value::Null, |node| node["catching_up"].clone())
+}
+
 /// A node's JSON document; `None` when it does not answer with one.
 pub async fn document(api: &str, path: &str) -> Option<Value> {
     serde_json::from_slice(&body(api, path).await?).ok()

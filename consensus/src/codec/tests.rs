@@ -38,9 +38,9 @@ fn small_ones_go_as_they_are_and_large_ones_compressed() {
 
 #[test]
 fn batches_that_are_encoded_already_make_the_same_frame() {
-    let applied: Vec<AppliedBatch> = [0, 1]
+    let applied: Vec<AppliedBatch> = [0u16, 1]
         .map(|position| {
-            let (proposal, batch) = batch(position, &[pay_coin(u64::from(position), "")]);
+            let (proposal, batch) = batch(position, &[pay_coin(usize::from(position), "")]);
             let certificate = certificate(Phase::Commit, &batch, "1").certificate().clone();
             AppliedBatch { proposal: (*proposal).clone(), certificate }
         })

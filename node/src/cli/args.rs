@@ -1,6 +1,7 @@
 //! The command line of `quorate`: every command and flag, and nothing that they do.
 
 mod content;
+mod store;
 
 use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -8,6 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use content::{ContentCommand, ContentGetArgs, ContentIdArgs, ContentPutArgs};
+pub use store::{StoreArgs, StoreCommand, StoreInitArgs, StoreRestoreArgs, StoreSnapshotArgs};
 
 /// A token ledger run by a committee of validators: its node and its client.
 #[derive(Debug, Parser)]
@@ -280,65 +282,6 @@ pub struct ReceiptArgs {
     /// Genesis file [default: the testnet's]
     #[arg(long, value_name = "FILE")]
     pub genesis: Option<PathBuf>,
-}
-
-/// Commands of `store`.
-#[derive(Debug, Subcommand)]
-pub enum StoreCommand {
-    /// How large it is and how much is in it
-    Info(StoreArgs),
-    /// Read all of it and check every record and certificate
-    Verify(StoreArgs),
-    /// Write where every token stands, with proofs, to a file: a backup without promises and key
-    Snapshot(StoreSnapshotArgs),
-    /// Make a store out of a snapshot in an empty home; its node never votes
-    Restore(StoreRestoreArgs),
-    /// Permit a node's first start: without it, a node that finds no journal never votes
-    Init(StoreInitArgs),
-}
-
-/// Arguments of `store init`.
-#[derive(Debug, Args)]
-pub struct StoreInitArgs {
-    /// Genesis and key.
-    #[command(flatten)]
-    pub files: StoreArgs,
-    /// Affirm that this key has never voted in this network: if it has, a double vote is possible
-    #[arg(long, required = true)]
-    pub key_never_voted: bool,
-}
-
-/// Arguments of `store snapshot`.
-#[derive(Debug, Args)]
-pub struct StoreSnapshotArgs {
-    /// Genesis and key.
-    #[command(flatten)]
-    pub files: StoreArgs,
-    /// The file to write; it must not be there
-    #[arg(long, value_name = "FILE")]
-    pub out: PathBuf,
-}
-
-/// Arguments of `store restore`.
-#[derive(Debug, Args)]
-pub struct StoreRestoreArgs {
-    /// Genesis and key.
-    #[command(flatten)]
-    pub files: StoreArgs,
-    /// The snapshot
-    #[arg(value_name = "FILE")]
-    pub file: PathBuf,
-}
-
-/// Arguments of `store`.
-#[derive(Debug, Args)]
-pub struct StoreArgs {
-    /// Genesis file [default: the one in the node's configuration]
-    #[arg(long, value_name = "FILE")]
-    pub genesis: Option<PathBuf>,
-    /// The member's key file [default: the one in the node's configuration]
-    #[arg(long, value_name = "FILE")]
-    pub key: Option<PathBuf>,
 }
 
 /// Commands of `bench`.

@@ -88,6 +88,11 @@ impl Checker {
         Self { pool, network }
     }
 
+    /// How many members the network has.
+    pub(super) fn members(&self) -> usize {
+        self.network.committee.members().len()
+    }
+
     /// Runs CPU work in the pool; `None` when the pool has ended with the node.
     pub async fn run<T: Send + 'static>(
         &self,

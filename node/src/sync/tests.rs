@@ -9,7 +9,9 @@ use ledger::Digest;
 fn sync() -> Sync {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a thread");
     let checker = Checker::new(Arc::new(pool), crate::store::tests_network());
-    Sync::new(0, 3, mpsc::channel(8).0, checker)
+    let mut sync = Sync::new(0, checker, mpsc::channel(8).0);
+    sync.peers = vec![PeerLog::default(); 3];
+    sync
 }
 
 fn progress(applied: u64, lines: u64) -> Progress {

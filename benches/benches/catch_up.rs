@@ -1,4 +1,4 @@
-//! Catching up against the live rate of the same run (protocol §5): seven nodes in this process with
+//! Catching up against the live rate of the same run (protocol §5): seven nodes in one process with
 //! real QUIC and real stores; one is stopped, the six others make transfers final, the one is
 //! started again. Live: from the first submitted to the last durably final. Catching up: from the
 //! first peer's word how far it is until the node has applied all; how long connecting took before
@@ -43,7 +43,7 @@ fn round(missed: u32) -> f64 {
     for some in transfers.chunks(AT_ONCE) {
         live += runtime.block_on(seven.settle(some.to_vec(), &[0, 1, 2, 3, 4, 5])).0;
     }
-    let (told, all) = seven.start_member(ABSENT);
+    let (told, all) = runtime.block_on(seven.start_member(ABSENT));
     let caught_up = all.saturating_sub(told);
     let rate = |time: Duration| f64::from(missed) / time.as_secs_f64();
     let ratio = rate(caught_up) / rate(live);

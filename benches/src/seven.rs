@@ -120,7 +120,7 @@ impl Seven {
     ///
     /// # Panics
     /// When it does not start, or does not catch up.
-    pub fn start_member(&mut self, member: u16) -> (Duration, Duration) {
+    pub async fn start_member(&mut self, member: u16) -> (Duration, Duration) {
         let (sender, receiver) = mpsc::sync_channel(1);
         let index = usize::from(member);
         self.threads[index] = spawn(config(self.folder.path(), member), sender);
@@ -132,17 +132,17 @@ impl Seven {
         let is_told = || shared.peers.read().iter().any(|peer| peer.applied > 0);
         while !is_told() {
             assert!(Instant::now() < until, "nobody tells it how far they are");
-            std::thread::sleep(POLL);
+            tokio::time::sleep(POLL).await;
         }
         let told = start.elapsed();
         while shared.validator.read().tips().applied() < self.applied {
             assert!(Instant::now() < until, "it does not catch up");
-            std::thread::sleep(POLL);
+            tokio::time::sleep(POLL).await;
         }
         let elapsed = start.elapsed();
         while !shared.is_ready() {
             assert!(Instant::now() < until, "it does not vote");
-            std::thread::sleep(POLL);
+            tokio::time::sleep(POLL).await;
         }
         (told, elapsed)
     }

@@ -129,8 +129,8 @@ impl Validator {
         inputs.iter().filter(is_current).copied().collect()
     }
 
-    /// Takes tips that a verified snapshot tells, before anything is applied or promised. Who starts
-    /// from one never votes (protocol §5).
+    /// Takes tips that a verified snapshot tells, before anything is applied or promised. Who
+    /// starts from one never votes (protocol §5).
     ///
     /// # Panics
     /// When something is applied or locked already.

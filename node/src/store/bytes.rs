@@ -3,6 +3,8 @@
 
 use super::{Line, Store, StoreError, restore};
 use crate::journal::Location;
+#[cfg(doc)]
+use consensus::AppliedBatch;
 use consensus::Record;
 use ledger::{BatchId, Canonical};
 
@@ -10,9 +12,9 @@ use ledger::{BatchId, Canonical};
 const BATCH_KIND: u8 = 1;
 
 impl Store {
-    /// A batch that was applied here, once with each Commit certificate that applied something of it,
-    /// oldest first, as canonical bytes of [`AppliedBatch`]es, for those who only hand them on: the
-    /// journal's hashes vouch for the batch, which is not decoded.
+    /// A batch that was applied here, once with each Commit certificate that applied something of
+    /// it, oldest first, as canonical bytes of [`AppliedBatch`]es, for those who only hand them on:
+    /// the journal's hashes vouch for the batch, which is not decoded.
     ///
     /// # Errors
     /// Every [`StoreError`].

@@ -1,7 +1,7 @@
-//! Joining from a snapshot (protocol §5): for a node without a store, which never votes. It asks the
-//! peers for their snapshots, fetches one in chunks through the IPFS node, checks all of it, writes
-//! it to the journal; then the logs are walked for the rest. While that is under way nothing is
-//! applied here. If it does not work out, the whole logs are walked.
+//! Joining from a snapshot (protocol §5): for a node without a store, which never votes. It asks
+//! the peers for their snapshots, fetches one in chunks through the IPFS node, checks all of it,
+//! writes it to the journal; then the logs are walked for the rest. While that is under way nothing
+//! is applied here. If it does not work out, the whole logs are walked.
 //!
 //! A node that may vote never comes here: it has checked every link of its tips by itself.
 

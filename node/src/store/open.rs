@@ -321,7 +321,7 @@ fn replay_part(
     payload: &[u8],
 ) -> Result<(), OpenError> {
     let Some(bytes) = parts.take(payload)? else { return Ok(()) };
-    if store.line_count() > 0 {
+    if store.line_count() > 0 || validator.locks().count() > 0 {
         return Err(StoreError::WrongPlace.into());
     }
     let network = validator.tips().network().clone();

@@ -89,8 +89,8 @@ fn check_part(
 ) -> Result<(), String> {
     let bytes = parts.take(payload).map_err(|error| error.to_string())?;
     let Some(bytes) = bytes else { return Ok(()) };
-    if validator.tips().applied() > 0 {
-        return Err("a snapshot after something was applied".into());
+    if validator.tips().applied() > 0 || validator.locks().count() > 0 {
+        return Err("a snapshot after something was applied or locked".into());
     }
     let snapshot = Snapshot::from_bytes(&bytes).map_err(|error| error.to_string())?;
     let checked = snapshot.check(network).map_err(|error| error.to_string())?;

@@ -62,11 +62,15 @@ pub enum JoinState {
 }
 
 impl Join {
-    /// For a node that is silent, has applied nothing and has an IPFS node; `None` for others.
+    /// For a node that is silent, has applied and promised nothing as far as it knows, and has an
+    /// IPFS node; `None` for others.
     pub fn new(shared: &Shared) -> Option<Self> {
         let is_wanted = shared.config.store.snapshot_lag > 0 && shared.ipfs.is_some();
         let is_silent = shared.silence.read().is_some() && shared.failed.read().is_none();
-        let is_empty = shared.store.line_count() == 0;
+        let is_empty = {
+            let validator = shared.validator.read();
+            validator.tips().applied() == 0 && validator.locks().count() == 0
+        };
         let can_join = is_wanted && is_silent && is_empty;
         can_join.then(|| Self { since: Instant::now(), task: None })
     }

@@ -133,6 +133,18 @@ fn batches_are_applied_in_the_order_of_the_log_whatever_came_first() {
 }
 
 #[test]
+fn what_waits_is_applied_when_what_stood_before_it_was_applied_in_another_way() {
+    let mut walk = walk(2);
+    walk.comes(1);
+    assert_eq!(walk.ready(), Vec::<usize>::new());
+    let (first, _) = walk.log[0].clone();
+    walk.sync.came.insert(first.batch, first.bitmap);
+    walk.sync.pass_applied(1, &walk.store);
+    assert!(walk.sync.has_ready());
+    assert_eq!(walk.ready(), [1]);
+}
+
+#[test]
 fn a_batch_counts_only_when_it_was_asked_for_and_its_peer_is_still_walked() {
     let mut walk = walk(2);
     let generation = walk.sync.peers[1].generation;

@@ -158,7 +158,7 @@ impl Sync {
     }
 
     /// Moves a peer's cursor over the lines that are applied here.
-    fn pass_applied(&mut self, member: u16, store: &Store) {
+    pub(super) fn pass_applied(&mut self, member: u16, store: &Store) {
         let peer = &mut self.peers[usize::from(member)];
         let mut passed = Vec::new();
         while let Some(line) = peer.chunk.front() {
@@ -171,6 +171,9 @@ impl Sync {
             peer.cursor = peer.cursor.saturating_add(1);
             peer.tries = 0;
         }
+        // What was applied in other ways may have made way for what waits.
+        let head = peer.chunk.front().map(|line| line.batch);
+        self.has_ready |= head.is_some_and(|head| self.ready.contains_key(&head));
         for batch in passed {
             self.take_ready(&batch);
         }

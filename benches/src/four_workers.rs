@@ -86,7 +86,7 @@ fn work(validator: &RwLock<Validator>, job: &Job, verdicts: &SyncSender<(usize, 
     loop {
         let index = job.next.fetch_add(1, Ordering::Relaxed);
         let Some(entry) = job.proposal.entries.get(index) else { return };
-        let verdict = judge_entry(validator.read().tips(), entry);
+        let verdict = judge_entry(validator.read().tips(), entry, &mut rand::rng());
         verdicts.send((index, verdict)).expect("the baseline waits for every verdict");
     }
 }

@@ -47,23 +47,12 @@ impl Seven {
             permitted.expect("a first start");
         }
         let (sender, receiver) = mpsc::sync_channel(MEMBERS.into());
-        let run = |member| {
-            let config = config(folder.path(), member);
-            let sender = sender.clone();
-            std::thread::spawn(move || {
-                let listening = |handle| sender.send(handle).expect("the bench waits");
-                run_with(config, RunOptions::default(), listening).expect("the node runs");
-            })
-        };
+        let run = |member| spawn(config(folder.path(), member), sender.clone());
         let threads = (0..MEMBERS).map(run).collect();
         let handle = |_| receiver.recv_timeout(PATIENCE).expect("it listens");
         let mut handles: Vec<Handle> = (0..MEMBERS).map(handle).collect();
         handles.sort_by_key(|handle| handle.shared.member);
-        let line = |handle: &Handle| {
-            format!("v{} = \"{}\"\n", handle.shared.member, handle.shared.quic_address)
-        };
-        let peers: String = handles.iter().map(line).collect();
-        std::fs::write(folder.path().join("peers.toml"), peers).expect("the peers file");
+        write_peers(folder.path(), &handles);
         let until = Instant::now() + PATIENCE;
         while !handles.iter().all(|handle| handle.shared.is_ready()) {
             assert!(Instant::now() < until, "the nodes did not become ready");
@@ -111,6 +100,53 @@ impl Seven {
         }
     }
 
+    /// Ends one node; the others go on. Until it is started again its handle is another's, because
+    /// a handle keeps its store open.
+    ///
+    /// # Panics
+    /// When it ends badly.
+    pub fn stop_member(&mut self, member: u16) {
+        let index = usize::from(member);
+        self.handles[index].stop();
+        self.handles[index] = self.handles[(index + 1) % self.handles.len()].clone();
+        let idle = std::thread::spawn(|| {});
+        let thread = std::mem::replace(&mut self.threads[index], idle);
+        thread.join().expect("the node ends well");
+    }
+
+    /// Starts a node that was ended, with its store, and waits until it votes. Returns how long it
+    /// took from listening until a peer had said how far it is, and until it had applied what the
+    /// others have.
+    ///
+    /// # Panics
+    /// When it does not start, or does not catch up.
+    pub async fn start_member(&mut self, member: u16) -> (Duration, Duration) {
+        let (sender, receiver) = mpsc::sync_channel(1);
+        let index = usize::from(member);
+        self.threads[index] = spawn(config(self.folder.path(), member), sender);
+        self.handles[index] = receiver.recv_timeout(PATIENCE).expect("it listens");
+        let start = Instant::now();
+        write_peers(self.folder.path(), &self.handles);
+        let shared = self.handles[index].shared.clone();
+        let until = start + PATIENCE;
+        let is_told = || shared.peers.read().iter().any(|peer| peer.applied > 0);
+        while !is_told() {
+            assert!(Instant::now() < until, "nobody tells it how far they are");
+            tokio::time::sleep(POLL).await;
+        }
+        let told = start.elapsed();
+        while shared.validator.read().tips().applied() < self.applied {
+            assert!(Instant::now() < until, "it does not catch up");
+            tokio::time::sleep(POLL).await;
+        }
+        let elapsed = start.elapsed();
+        while !shared.is_ready() {
+            assert!(Instant::now() < until, "it does not vote");
+            tokio::time::sleep(POLL).await;
+        }
+        (told, elapsed)
+    }
+
     /// Ends the nodes and removes their folder.
     ///
     /// # Panics
@@ -124,6 +160,23 @@ impl Seven {
         }
         drop(self.folder);
     }
+}
+
+fn spawn(config: NodeConfig, sender: mpsc::SyncSender<Handle>) -> JoinHandle<()> {
+    std::thread::spawn(move || {
+        let listening = |handle| sender.send(handle).expect("the bench waits");
+        run_with(config, RunOptions::default(), listening).expect("the node runs");
+    })
+}
+
+fn write_peers(folder: &Path, handles: &[Handle]) {
+    let line = |handle: &Handle| {
+        format!("v{} = \"{}\"\n", handle.shared.member, handle.shared.quic_address)
+    };
+    let peers: String = handles.iter().map(line).collect();
+    let path = folder.join("peers.toml");
+    std::fs::write(path.with_extension("new"), peers).expect("the peers file");
+    std::fs::rename(path.with_extension("new"), path).expect("the peers file");
 }
 
 fn config(folder: &Path, member: u16) -> NodeConfig {

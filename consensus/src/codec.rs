@@ -52,6 +52,22 @@ pub enum FrameError {
 pub fn encode<M: Canonical>(message: &M) -> Vec<u8> {
     let mut out = vec![0; HEADER_BYTES];
     message.write(&mut out);
+    pack(out)
+}
+
+/// The frame of a [`crate::Reply::Applied`] whose batches are encoded already: each item is an
+/// `AppliedBatch`'s canonical bytes. What is read from the disk need not be decoded for it.
+///
+/// # Panics
+/// When the message is above its limit, or has more items than a reply.
+pub fn encode_applied(items: &[Vec<u8>]) -> Vec<u8> {
+    let mut out = vec![0; HEADER_BYTES];
+    crate::message::write_applied(items, &mut out);
+    pack(out)
+}
+
+/// Compresses what follows the header, and fills the header in.
+fn pack(mut out: Vec<u8>) -> Vec<u8> {
     let decoded = out.len() - HEADER_BYTES;
     assert!(decoded <= MESSAGE_BYTES_MAX, "limits of batches keep messages below theirs");
     if decoded >= COMPRESS_BYTES_MIN {

@@ -48,7 +48,9 @@ pub mod verdict;
 pub use batch::{AppliedBatch, AppliedLine, Batch, Proposal, WrongRoot};
 pub use evidence::Evidence;
 pub use judge::Judged;
-pub use message::{Answer, CheckedCertificate, Message, Progress, RecoverReply, Reply, Request};
+pub use message::{
+    Answer, CheckedCertificate, Message, Progress, RecoverReply, Reply, Request, SnapshotOffer,
+};
 pub use proposer::{Outcome, Proposer, Stages, Submitted, TransferReport};
 pub use record::Record;
 pub use recovery::{Collected, Collector, VerifiedEntry};

@@ -4,7 +4,7 @@
 use crate::batch::{AppliedBatch, AppliedLine, Proposal};
 use crate::limits::{BATCH_ENTRIES_MAX, RECOVER_STATES_MAX, RECOVERS_MAX, REFUSALS_MAX};
 use crate::verdict::Refused;
-use ledger::encoding::{canonical_struct, write_list};
+use ledger::encoding::{canonical_struct, write_bytes, write_count, write_list};
 use ledger::transfer::INPUTS_MAX;
 use ledger::{
     BatchId, Bitmap, Canonical, Certificate, CertificateError, DecodeError, Digest, Expected,
@@ -240,6 +240,8 @@ pub enum Request {
     Batches(Vec<BatchId>),
     /// Who holds the locks of these tokens.
     Locks(Vec<TokenId>),
+    /// Its newest snapshot.
+    Snapshot,
 }
 
 impl Canonical for Request {
@@ -250,6 +252,7 @@ impl Canonical for Request {
             Request::Transfers(ids) => listed(2, ids, out),
             Request::Batches(ids) => listed(3, ids, out),
             Request::Locks(ids) => listed(4, ids, out),
+            Request::Snapshot => out.push(5),
         }
     }
 
@@ -261,6 +264,7 @@ impl Canonical for Request {
             2 => Request::Transfers(reader.list(WHAT, REQUEST_IDS_MAX, 32)?),
             3 => Request::Batches(reader.list(WHAT, REQUEST_IDS_MAX, 32)?),
             4 => Request::Locks(reader.list(WHAT, REQUEST_IDS_MAX, 32)?),
+            5 => Request::Snapshot,
             tag => return Err(DecodeError::BadTag { what: "kind of request", tag }),
         })
     }
@@ -287,6 +291,42 @@ pub enum Reply {
     Batches(Vec<Proposal>),
     /// To `Locks`: `holders[i]` is for token i: the transfer, or zero for none.
     Locks(Vec<TransferId>),
+    /// To `Snapshot`: none yet, or none ever.
+    Snapshot(Option<SnapshotOffer>),
+}
+
+/// Where a snapshot is to be had. Nothing is proved by it: whoever fetches it checks all of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SnapshotOffer {
+    /// CID of its file, as bytes.
+    pub cid: Vec<u8>,
+    /// Size of the file.
+    pub bytes: u64,
+    /// Distinct transfers applied in it.
+    pub applied: u64,
+}
+
+/// Longest CID, bytes; ours have 36.
+const CID_BYTES_MAX: usize = 64;
+
+impl Canonical for SnapshotOffer {
+    fn write(&self, out: &mut Vec<u8>) {
+        write_bytes(&self.cid, out);
+        self.bytes.write(out);
+        self.applied.write(out);
+    }
+    fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let cid = reader.bytes("bytes of a CID", CID_BYTES_MAX)?.to_vec();
+        Ok(Self { cid, bytes: u64::read(reader)?, applied: u64::read(reader)? })
+    }
+}
+
+/// [`Reply::Applied`] of batches that are encoded already.
+pub(crate) fn write_applied(items: &[Vec<u8>], out: &mut Vec<u8>) {
+    assert!(items.len() <= REQUEST_IDS_MAX);
+    out.push(1);
+    write_count(items.len(), out);
+    items.iter().for_each(|item| out.extend_from_slice(item));
 }
 
 impl Canonical for Reply {
@@ -299,6 +339,10 @@ impl Canonical for Reply {
             Reply::Applied(batches) => listed(1, batches, out),
             Reply::Batches(batches) => listed(2, batches, out),
             Reply::Locks(holders) => listed(3, holders, out),
+            Reply::Snapshot(offer) => {
+                tagged(5, &u8::from(offer.is_some()), out);
+                offer.iter().for_each(|offer| offer.write(out));
+            }
         }
     }
 
@@ -311,6 +355,11 @@ impl Canonical for Reply {
             1 => Reply::Applied(reader.list("batches", REQUEST_IDS_MAX, 300)?),
             2 => Reply::Batches(reader.list("batches", REQUEST_IDS_MAX, 300)?),
             3 => Reply::Locks(reader.list("holders", REQUEST_IDS_MAX, 32)?),
+            5 => Reply::Snapshot(match u8::read(reader)? {
+                0 => None,
+                1 => Some(SnapshotOffer::read(reader)?),
+                tag => return Err(DecodeError::BadTag { what: "presence of a snapshot", tag }),
+            }),
             tag => return Err(DecodeError::BadTag { what: "kind of reply", tag }),
         })
     }
@@ -392,8 +441,17 @@ mod tests {
     #[test]
     fn r1_decode_unknown_kinds_and_too_many_ids_are_refused() {
         assert!(matches!(Message::from_bytes(&[7]), Err(DecodeError::BadTag { tag: 7, .. })));
-        assert!(matches!(Request::from_bytes(&[5]), Err(DecodeError::BadTag { tag: 5, .. })));
+        assert!(matches!(Request::from_bytes(&[6]), Err(DecodeError::BadTag { tag: 6, .. })));
         assert!(matches!(Reply::from_bytes(&[4]), Err(DecodeError::BadTag { tag: 4, .. })));
+        let found = Reply::from_bytes(&[5, 2]);
+        assert!(matches!(found, Err(DecodeError::BadTag { tag: 2, .. })));
+        let offer = |bytes| SnapshotOffer { cid: vec![1; bytes], bytes: 2, applied: 3 };
+        for known in [None, Some(offer(CID_BYTES_MAX))] {
+            let reply = Reply::Snapshot(known);
+            assert_eq!(Reply::from_bytes(&reply.to_bytes()), Ok(reply));
+        }
+        let reply = Reply::Snapshot(Some(offer(CID_BYTES_MAX + 1)));
+        assert!(matches!(Reply::from_bytes(&reply.to_bytes()), Err(DecodeError::TooMany { .. })));
         let ids = Request::Transfers(vec![TransferId::default(); REQUEST_IDS_MAX + 1]);
         let found = Request::from_bytes(&ids.to_bytes());
         assert!(matches!(found, Err(DecodeError::TooMany { .. })));

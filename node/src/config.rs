@@ -127,13 +127,22 @@ impl Default for ValidationConfig {
 }
 
 /// The store.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct StoreConfig {
+    /// A node without a store, so one that never votes, joins from a peer's snapshot when the peers
+    /// have applied more transfers than this; 0 for never.
+    pub snapshot_lag: u64,
     /// Vote although the store was lost, rolled back or found damaged, or a fork was found: what
     /// this member promised may be forgotten. Risks a double vote, and with it everybody's safety;
     /// see PROTOCOL.md section 5. One start with it is enough.
     pub vote_after_damage: bool,
+}
+
+impl Default for StoreConfig {
+    fn default() -> Self {
+        Self { snapshot_lag: 20_000, vote_after_damage: false }
+    }
 }
 
 /// Logging.
@@ -171,6 +180,7 @@ const KEYS: &[&str] = &[
     "validation.dht_silence",
     "validation.dht_deadline_ms",
     "store",
+    "store.snapshot_lag",
     "store.vote_after_damage",
     "ipfs",
     "ipfs.enabled",

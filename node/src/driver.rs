@@ -21,11 +21,13 @@ mod upkeep;
 use crate::handle::Shared;
 use crate::journal::Durable;
 use crate::pipeline::{Admission, Done, Pipeline};
+use crate::sync::check::{self, Proven};
+use crate::sync::join::Join;
 use crate::sync::{Fetched, Sync};
 use crate::transport::{Inbound, Transport};
 use consensus::{
-    AppliedBatch, Batch, CheckedCertificate, Collected, Message, Outgoing, Proposal, Proposer,
-    Step, TransferReport, codec,
+    AppliedBatch, CheckedCertificate, Collected, Message, Outgoing, Proposer, Step, TransferReport,
+    codec,
 };
 use execute::Gated;
 use held::Held;
@@ -98,6 +100,8 @@ pub struct Driver {
     sync: Sync,
     held: Held,
     recoveries: Recoveries,
+    /// A node that has nothing yet, while it may join from a snapshot: nothing is applied then.
+    join: Option<Join>,
     durable: watch::Receiver<Durable>,
     /// Steps whose records are handed to the journal and whose other parts are still to be done.
     steps: VecDeque<Step>,
@@ -126,6 +130,7 @@ impl Driver {
     ) -> Self {
         let durable = shared.store.journal().watch();
         let recoveries = Recoveries::new(shared.network.clone(), shared.member);
+        let join = Join::new(&shared);
         Self {
             shared,
             transport,
@@ -134,6 +139,7 @@ impl Driver {
             sync,
             held: Held::default(),
             recoveries,
+            join,
             durable,
             steps: VecDeque::new(),
             later: Vec::new(),
@@ -168,6 +174,7 @@ impl Driver {
                 Some(command) = inputs.commands.recv() => {
                     self.commands(command, &mut inputs.commands);
                 }
+                () = std::future::ready(()), if self.sync.has_ready() => self.apply_ready(),
                 () = tokio::time::sleep_until(age.into()) => {}
                 _ = ticks.tick() => self.tick(),
                 () = self.transport.failed() => {
@@ -267,6 +274,13 @@ impl Driver {
     fn message(&mut self, from: u16, message: Message) {
         let now_us = self.now_us();
         match message {
+            Message::Progress(progress) => {
+                let own = self.progress();
+                self.sync.progress(from, progress, &own);
+                self.catch_up();
+            }
+            // What is missed now comes with the logs.
+            _ if self.join.is_some() => {}
             Message::Propose(proposal) => {
                 let proposal = Arc::new(proposal);
                 let step = self.shared.validator.write().proposed(now_us, from, proposal);
@@ -294,10 +308,6 @@ impl Driver {
             Message::Proof(applied) => {
                 self.proof(from, applied);
             }
-            Message::Progress(progress) => {
-                let own = self.progress();
-                self.sync.progress(from, progress, &own);
-            }
             Message::Recover(recovers) => {
                 for signed in recovers {
                     let step = self.shared.validator.write().recover(from, &signed);
@@ -308,39 +318,19 @@ impl Driver {
         }
     }
 
-    /// A batch with its Commit certificate, from a peer who has both. Returns whether it holds.
-    fn proof(&mut self, from: u16, applied: AppliedBatch) -> bool {
-        let network = &self.shared.network;
-        let certificate = applied.certificate.clone();
-        let checked = match Batch::of(&applied.proposal) {
-            Err(error) => Err(error.to_string()),
-            Ok(_) if !self.is_signed(&applied.proposal) => {
-                Err("a batch without its proposer's signature".into())
-            }
-            Ok(batch) => CheckedCertificate::check(certificate, network, &mut self.rng)
-                .map(|checked| (Arc::new(batch), checked))
-                .map_err(|error| error.to_string()),
-        };
-        match checked {
-            Ok((batch, checked)) => {
-                let now_us = self.now_us();
-                let mut validator = self.shared.validator.write();
-                let step = validator.proven(now_us, applied, batch, checked);
-                drop(validator);
-                self.take(step);
-                true
-            }
-            Err(what) => {
-                self.blame(from, &format!("a proof: {what}"));
-                false
-            }
+    /// A batch with its Commit certificate, from a peer who has both.
+    fn proof(&mut self, from: u16, applied: AppliedBatch) {
+        match check::check(&self.shared.network, applied) {
+            Ok(proven) => self.proven(self.now_us(), proven),
+            Err(error) => self.blame(from, &format!("a proof: {error}")),
         }
     }
 
-    /// Whether a batch that somebody else hands on is signed by the proposer it names.
-    fn is_signed(&self, proposal: &Proposal) -> bool {
-        let member = self.shared.network.committee.member(proposal.proposer);
-        member.is_some_and(|m| proposal.is_signed_by(&m.key, &self.shared.network.id))
+    /// A batch with its Commit certificate, checked.
+    fn proven(&mut self, now_us: u64, proven: Proven) {
+        let Proven { applied, batch, checked, .. } = proven;
+        let step = self.shared.validator.write().proven(now_us, applied, batch, checked);
+        self.take(step);
     }
 
     fn blame(&mut self, member: u16, what: &str) {

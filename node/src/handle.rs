@@ -12,7 +12,9 @@ use crate::ipfs::IpfsNode;
 use crate::ipfs::foreign::ForeignReceipts;
 use crate::ipfs::trust::Trust;
 use crate::metrics::Metrics;
+use crate::snapshot::offer::Offers;
 use crate::store::{Silence, Store, StoreError};
+use crate::sync::lag::Lag;
 use consensus::{AppliedBatch, Collected, Evidence, Validator};
 use ledger::{
     BatchId, Canonical, Digest, Name, Network, Receipt, SignedRecover, SignedTransfer, TransferId,
@@ -69,6 +71,10 @@ pub struct Shared {
     pub queued_bytes: AtomicUsize,
     /// The embedded IPFS node; `None` where it is switched off.
     pub ipfs: Option<IpfsNode>,
+    /// How far behind it is, while it catches up.
+    pub lag: RwLock<Option<Lag>>,
+    /// The snapshot that it offers to others.
+    pub offers: Offers,
     /// Told when something was applied: the pinner waits for it.
     pub applied: Arc<tokio::sync::Notify>,
     /// Receipts that others showed for what is not applied here.

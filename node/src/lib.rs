@@ -47,6 +47,7 @@ pub mod node;
 pub mod peers_file;
 pub mod pipeline;
 pub mod receive;
+pub mod snapshot;
 pub mod store;
 pub mod store_lock;
 pub mod sync;

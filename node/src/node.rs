@@ -98,7 +98,7 @@ async fn run_inside(
     let pipeline = Pipeline::start(config.validation.threads, done_in)
         .map_err(|error| Failure::new(INTERNAL, format!("no threads: {error}")))?;
     let proposer = Proposer::new(network.clone(), member, keypair);
-    let sync = Sync::new(member, network.committee.members().len(), fetched_in);
+    let sync = Sync::new(member, pipeline.checker(&network), fetched_in);
     let driver = Driver::new(shared.clone(), transport.clone(), pipeline, proposer, sync);
     let (served, failed) = (handle.clone(), handle.clone());
     let serve = move |listener, stop| crate::api::serve(served, listener, stop);
@@ -264,6 +264,8 @@ fn share(
         silence: RwLock::new(opened.silence),
         queued_bytes: AtomicUsize::new(0),
         ipfs,
+        lag: RwLock::default(),
+        offers: Default::default(),
         applied: Arc::default(),
         foreign: ForeignReceipts::default(),
         inbox: Inbox::default(),

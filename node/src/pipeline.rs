@@ -21,7 +21,9 @@ pub mod pin_check;
 pub mod prefetch;
 
 use crate::handle::Shared;
+use crate::sync::check::Checker;
 use consensus::{Judge, Judged};
+use ledger::Network;
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::mpsc;
@@ -45,7 +47,7 @@ pub enum Done {
 
 /// The pool and the way back to the driver.
 pub struct Pipeline {
-    pool: rayon::ThreadPool,
+    pool: Arc<rayon::ThreadPool>,
     done: mpsc::Sender<Done>,
     /// Where the DHT stage waits: the driver's runtime, so that strangers who keep the IPFS node's
     /// thread busy can't hold up its deadline.
@@ -71,7 +73,13 @@ impl Pipeline {
             .num_threads(threads)
             .thread_name(|index| format!("cpu-{index}"))
             .build()?;
+        let pool = Arc::new(pool);
         Ok(Self { pool, done, runtime: tokio::runtime::Handle::current() })
+    }
+
+    /// Checks what peers send while this node catches up, in the same pool.
+    pub fn checker(&self, network: &Arc<Network>) -> Checker {
+        Checker::new(self.pool.clone(), network.clone())
     }
 
     /// Judges a batch: at once when it is small, else in the pool, and then the result comes as

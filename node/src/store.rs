@@ -18,10 +18,12 @@
 //! That a state is spent, and by whom, follows from the tip and the transfers (a pin needs no row
 //! of its own here). Locks are rebuilt from the journal's live records.
 
+mod bytes;
 pub mod first_start;
 mod open;
 mod receipts;
 mod recent;
+mod restore;
 mod row;
 mod silence;
 mod verify;
@@ -37,6 +39,7 @@ use std::collections::HashMap;
 use std::time::Instant;
 
 pub use open::{OpenError, Opened, open};
+pub use restore::{RestoreError, restore};
 pub use silence::{Cause, Silence};
 pub use verify::{StoreReport, verify};
 
@@ -71,6 +74,8 @@ pub struct Store {
     /// Where batches are that are not applied yet.
     open_batches: Mutex<HashMap<BatchId, Location>>,
     evidence: RwLock<Vec<Evidence>>,
+    /// Where the snapshot is that this store began with.
+    base_at: Mutex<Option<Location>>,
     recent: Recent,
 }
 
@@ -231,14 +236,6 @@ impl Store {
         Some((row.batch_at, row.applied_at))
     }
 
-    /// The batch and certificate at a place that [`Store::place_of`] named.
-    ///
-    /// # Errors
-    /// Every [`StoreError`].
-    pub fn read_place(&self, place: (Location, Location)) -> Result<AppliedBatch, StoreError> {
-        self.read_applied(place.0, place.1)
-    }
-
     /// Whether this node has applied a transfer. An unreadable index answers no; the receipt is
     /// asked for before anything rests on it.
     pub fn is_final(&self, id: &TransferId) -> bool {
@@ -256,14 +253,15 @@ impl Store {
     ///
     /// # Errors
     /// Every [`StoreError`].
-    pub fn applied_batches(&self, id: &BatchId) -> Result<Vec<AppliedBatch>, StoreError> {
+    fn applied_batches(&self, id: &BatchId) -> Result<Vec<AppliedBatch>, StoreError> {
         let positions = self.known.read().get(id).map(|known| known.lines.clone());
         let lines: Vec<Line> = {
             let lines = self.lines.read();
             let positions = positions.unwrap_or_default();
             positions.into_iter().filter_map(|position| lines.get(position).cloned()).collect()
         };
-        lines.iter().map(|line| self.read_applied(line.batch_at, line.applied_at)).collect()
+        let here = lines.iter().filter(|line| line.batch_at != restore::NOWHERE);
+        here.map(|line| self.read_applied(line.batch_at, line.applied_at)).collect()
     }
 
     /// A batch that was applied here, with the newest Commit certificate.
@@ -378,6 +376,6 @@ impl Store {
 }
 
 #[cfg(test)]
-pub(crate) use tests::network as tests_network;
+pub(crate) use tests::{Alone, network as tests_network, open_alone};
 #[cfg(test)]
 mod tests;

@@ -7,6 +7,7 @@
 
 mod account;
 mod batch;
+mod catching_up;
 mod content;
 mod dht;
 mod evidence;
@@ -26,6 +27,7 @@ use std::borrow::Cow;
 
 pub use account::{BalanceDocument, BalanceRow, TOKENS_A_LOOK_MAX};
 pub use batch::{BatchDocument, BatchEntry, BatchRow, BatchesDocument};
+pub use catching_up::CatchingUp;
 pub use content::ContentDocument;
 pub use dht::{BitswapRow, ContentRow, DhtDocument, RecordsRow, switched_off};
 #[cfg(test)]

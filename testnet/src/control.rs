@@ -340,6 +340,10 @@ pub async fn start(args: &NamesArgs, output: Output) -> Result<(), Failure> {
         if let Some(validator) = file.validator(name) {
             let readiness = ready(&folder, &mut nodes, &validator.api, deadline).await?;
             document["ready"] = json!(readiness == Readiness::Ready);
+            document["catching_up"] = probe::catching_up_document(&validator.api).await;
+            if has_quorum {
+                readiness.tell_late(name);
+            }
         }
         done.push(document);
     }

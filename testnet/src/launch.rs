@@ -22,6 +22,10 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
+/// A node that catches up and has come no nearer for so long has stalled.
+const STALL_TIME: Duration = Duration::from_secs(10);
+/// How often people are told how far it is.
+const TELL_TIME: Duration = Duration::from_secs(1);
 /// Longest wait until all are ready. Seven take well under five seconds; many on a small machine,
 /// or with millions of genesis tokens, take longer.
 const READY_TIME: Duration = Duration::from_secs(60);
@@ -273,7 +277,20 @@ pub enum Readiness {
     Late,
 }
 
-/// Waits until the node at `api` is ready, or known never to be, while none of them ends.
+impl Readiness {
+    /// Tells people when the time was over for a validator that goes on.
+    pub fn tell_late(self, name: &str) {
+        if self == Readiness::Late {
+            tell(&format!(
+                "{name} runs, is not ready yet, and has come no nearer for a while; nothing was \
+                 stopped: quorate status"
+            ));
+        }
+    }
+}
+
+/// Waits until the node at `api` is ready, or known never to be, while none of them ends; longer
+/// than `deadline` while it catches up and comes nearer.
 pub async fn ready(
     folder: &Folder,
     nodes: &mut [Node],
@@ -281,18 +298,42 @@ pub async fn ready(
     deadline: Instant,
 ) -> Result<Readiness, Failure> {
     let mut ticks = ticks();
+    let mut progress = Progress { deadline, applied: 0, told: Instant::now() };
     loop {
         ticks.tick().await;
         if probe::is_ready(api).await {
             return Ok(Readiness::Ready);
         }
+        progress.look(api, probe::catching_up(api).await);
         if let Some(why) = probe::silence(api).await {
             tell(&format!("the validator at {api} does not vote: {why}"));
             return Ok(Readiness::Silent);
         }
         nodes.iter_mut().try_for_each(|node| node.check(folder))?;
-        if Instant::now() >= deadline {
+        if Instant::now() >= progress.deadline {
             return Ok(Readiness::Late);
+        }
+    }
+}
+
+/// A node that catches up is waited for as long as it comes nearer.
+struct Progress {
+    deadline: Instant,
+    applied: u64,
+    told: Instant,
+}
+
+impl Progress {
+    fn look(&mut self, api: &str, behind: Option<(u64, u64)>) {
+        let Some((applied, target)) = behind else { return };
+        let now = Instant::now();
+        if applied > self.applied {
+            self.applied = applied;
+            self.deadline = self.deadline.max(now + STALL_TIME);
+        }
+        if now >= self.told + TELL_TIME {
+            self.told = now;
+            tell(&format!("the validator at {api} catches up: {applied} of {target} transfers"));
         }
     }
 }

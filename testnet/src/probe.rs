@@ -24,6 +24,19 @@ pub async fn silence(api: &str) -> Option<String> {
     (health["mode"] == "silent").then(|| health["failed"].as_str().unwrap_or_default().to_string())
 }
 
+/// How far a node has come that is catching up, and how far it has to go; `None` for one that is
+/// not, or does not answer.
+pub async fn catching_up(api: &str) -> Option<(u64, u64)> {
+    let document = document(api, "/v1/node").await?;
+    let behind = &document["catching_up"];
+    behind["applied"].as_u64().zip(behind["target"].as_u64())
+}
+
+/// The same as a document, null for a node that is not catching up.
+pub async fn catching_up_document(api: &str) -> Value {
+    document(api, "/v1/node").await.map_or(Value::Null, |node| node["catching_up"].clone())
+}
+
 /// A node's JSON document; `None` when it does not answer with one.
 pub async fn document(api: &str, path: &str) -> Option<Value> {
     serde_json::from_slice(&body(api, path).await?).ok()

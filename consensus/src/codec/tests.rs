@@ -1,9 +1,10 @@
 //! Tests of the wire form: what is not exactly one canonical message is refused, and costs little.
 
 use super::*;
+use crate::batch::AppliedBatch;
 use crate::message::{Message, Progress, Reply, Request};
 use crate::testkit::*;
-use ledger::{Digest, Output, TransferId};
+use ledger::{Digest, Output, Phase, TransferId};
 
 fn frame(compression: u8, length: usize, body: &[u8]) -> Vec<u8> {
     let mut out = vec![VERSION, compression];
@@ -32,6 +33,22 @@ fn small_ones_go_as_they_are_and_large_ones_compressed() {
         let frame = encode(&message);
         assert_eq!((frame[0], frame[1]), (VERSION, compression));
         assert_eq!(decode::<Message>(&frame), Ok(message));
+    }
+}
+
+#[test]
+fn batches_that_are_encoded_already_make_the_same_frame() {
+    let applied: Vec<AppliedBatch> = [0u16, 1]
+        .map(|position| {
+            let (proposal, batch) = batch(position, &[pay_coin(usize::from(position), "")]);
+            let certificate = certificate(Phase::Commit, &batch, "1").certificate().clone();
+            AppliedBatch { proposal: (*proposal).clone(), certificate }
+        })
+        .into();
+    for count in 0..=2 {
+        let items: Vec<Vec<u8>> = applied[..count].iter().map(Canonical::to_bytes).collect();
+        let slow = encode(&Reply::Applied(applied[..count].to_vec()));
+        assert_eq!(encode_applied(&items), slow);
     }
 }
 

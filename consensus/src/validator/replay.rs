@@ -9,7 +9,7 @@ use crate::limits::PROMISES_MAX;
 use crate::lock::Held;
 use crate::record::{Certified, Closed, Locked, Promise, Promised, Record};
 use crate::step::Applied;
-use crate::tips::{NotApplied, Place};
+use crate::tips::{NotApplied, Place, Tips};
 use crate::verdict::Refusal;
 use ledger::{BatchId, Bitmap, Input, TokenState};
 use std::collections::{BTreeMap, BTreeSet};
@@ -146,6 +146,17 @@ impl Validator {
     fn current(&self, inputs: &[Input]) -> Vec<Input> {
         let is_current = |input: &&Input| self.tips.place(&input.state) == Place::Current;
         inputs.iter().filter(is_current).copied().collect()
+    }
+
+    /// Takes tips that a verified snapshot tells, before anything is applied or promised. Who
+    /// starts from one never votes (protocol §5).
+    ///
+    /// # Panics
+    /// When something is applied or locked already.
+    pub fn replay_tips(&mut self, tips: Tips) {
+        assert_eq!(self.tips.applied(), 0, "nothing is applied before a snapshot");
+        assert_eq!(self.locks.count(), 0, "nothing is promised before a snapshot");
+        self.tips = tips;
     }
 
     /// Ends replay: forgets the resolved batches.

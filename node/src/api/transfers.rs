@@ -93,7 +93,18 @@ pub(super) async fn receipt(
 ) -> Answered {
     params.only(&[])?;
     let found = api.blocking(move |handle| handle.receipt(&id)).await??;
-    let found = found.ok_or_else(|| not_found(format!("receipt of transfer {id}")))?;
+    let has_base = api.shared().store.has_base();
+    let found = found.ok_or_else(|| {
+        let failure = not_found(format!("receipt of transfer {id}"));
+        match has_base {
+            // It may be final all the same.
+            true => failure.help(
+                "this node began with a snapshot and holds no receipts from before it: ask another \
+                 validator",
+            ),
+            false => failure,
+        }
+    })?;
     let accept = headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or("");
     let mut response = if accept.contains("application/json") {
         let file = ReceiptDocument::of(api.shared().network.id, &found);

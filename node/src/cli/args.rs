@@ -2,6 +2,7 @@
 
 mod content;
 mod evidence;
+mod store;
 mod tx;
 
 use clap::builder::FalseyValueParser;
@@ -11,6 +12,7 @@ use std::time::Duration;
 
 pub use content::{ContentCommand, ContentGetArgs, ContentIdArgs, ContentPutArgs};
 pub use evidence::{EvidenceCommand, EvidenceFileArgs};
+pub use store::{StoreArgs, StoreCommand, StoreInitArgs, StoreRestoreArgs, StoreSnapshotArgs};
 pub use tx::{TransferIdArgs, TxCommand, TxListArgs, TxRetryArgs, TxWaitArgs};
 
 /// A token ledger run by a committee of validators: its node and its client.
@@ -278,39 +280,6 @@ pub struct RecoverArgs {
     /// Key file of an owner that is no account of the testnet, repeatable
     #[arg(long, value_name = "KEYFILE")]
     pub key: Vec<PathBuf>,
-}
-
-/// Commands of `store`.
-#[derive(Debug, Subcommand)]
-pub enum StoreCommand {
-    /// How large it is and how much is in it
-    Info(StoreArgs),
-    /// Read all of it and check every record and certificate
-    Verify(StoreArgs),
-    /// Permit a node's first start: without it, a node that finds no journal never votes
-    Init(StoreInitArgs),
-}
-
-/// Arguments of `store init`.
-#[derive(Debug, Args)]
-pub struct StoreInitArgs {
-    /// Genesis and key.
-    #[command(flatten)]
-    pub files: StoreArgs,
-    /// Affirm that this key has never voted in this network: if it has, a double vote is possible
-    #[arg(long, required = true)]
-    pub key_never_voted: bool,
-}
-
-/// Arguments of `store`.
-#[derive(Debug, Args)]
-pub struct StoreArgs {
-    /// Genesis file [default: the one in the node's configuration]
-    #[arg(long, value_name = "FILE")]
-    pub genesis: Option<PathBuf>,
-    /// The member's key file [default: the one in the node's configuration]
-    #[arg(long, value_name = "FILE")]
-    pub key: Option<PathBuf>,
 }
 
 /// Commands of `bench`.

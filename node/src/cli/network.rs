@@ -2,11 +2,13 @@
 
 use super::answer::Answer;
 use super::context::{Context, NodeAddress};
+use super::progress;
 use super::table::Table;
 use crate::client::Client;
 use crate::error::{Failure, NO_QUORUM, UNREACHABLE};
-use crate::view::{NodeDocument, SupplyDocument};
+use crate::view::{CatchingUp, NodeDocument, SupplyDocument};
 use serde_json::{Value, json};
+use std::io::IsTerminal;
 use std::time::Duration;
 use tokio::task::JoinSet;
 
@@ -46,10 +48,15 @@ pub async fn status(context: &Context) -> Result<Answer, Failure> {
             "name": name, "up": node.is_some(), "ready": node.is_some_and(|node| node.ready),
             "applied": node.map(|node| node.applied), "lag": lag,
             "version": node.map(|node| &node.version), "url": address.url,
-            "mode": node.map(|node| &node.mode), "failed": node.and_then(|n| n.failed.as_ref()),
+            "mode": node.map(|node| &node.mode),
+            "catching_up": node.and_then(|node| node.catching_up),
+            "failed": node.and_then(|n| n.failed.as_ref()),
         }));
         if let Some(why) = node.and_then(|node| node.failed.as_ref()) {
             silent.push_str(&format!("{name} does not vote: {why}\n"));
+        }
+        if let Some(behind) = node.and_then(|node| node.catching_up) {
+            silent.push_str(&behind_line(&name, &behind));
         }
         let yes = |is: bool| if is { "yes" } else { "no" }.to_string();
         let number = |number: Option<u64>| number.map_or("-".into(), |number| number.to_string());
@@ -72,6 +79,17 @@ pub async fn status(context: &Context) -> Result<Answer, Failure> {
         "validators": rows, "supply": supply,
     });
     Ok(Answer::new(document, format!("{}{silent}\n{}", table.render(), sums.render())))
+}
+
+/// How far a node that is behind has come; with a bar for people who watch a terminal.
+fn behind_line(name: &str, behind: &CatchingUp) -> String {
+    let CatchingUp { applied, target, rate_per_s, eta_s, .. } = *behind;
+    let bar = match std::io::stdout().is_terminal() {
+        true => progress::bar(applied, target) + "  ",
+        false => String::new(),
+    };
+    let left = eta_s.map_or("standing still".into(), |eta_s| format!("{eta_s} s left"));
+    format!("{name} catches up: {bar}{applied} of {target}, {rate_per_s}/s, {left}\n")
 }
 
 /// `found[i]` is for `nodes[i]`; `None` for one that does not answer.

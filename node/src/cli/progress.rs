@@ -48,7 +48,8 @@ fn draw(text: &str) {
     drop(write!(out, "\r\x1b[K{text}").and_then(|()| out.flush()));
 }
 
-fn line(done: u64, total: u64) -> String {
+/// A bar and its part of a hundred, for counts as well as for bytes.
+pub fn bar(done: u64, total: u64) -> String {
     let done = done.min(total);
     let part = |whole: u64| {
         let part = u128::from(done) * u128::from(whole) / u128::from(total.max(1));
@@ -57,7 +58,12 @@ fn line(done: u64, total: u64) -> String {
     let full = usize::try_from(part(CELLS)).unwrap_or_default();
     let all = usize::try_from(CELLS).unwrap_or_default();
     let (filled, empty) = ("#".repeat(full), "·".repeat(all - full));
-    format!("[{filled}{empty}] {:>3} %  {} of {}", part(100), size(done), size(total))
+    format!("[{filled}{empty}] {:>3} %", part(100))
+}
+
+fn line(done: u64, total: u64) -> String {
+    let done = done.min(total);
+    format!("{}  {} of {}", bar(done, total), size(done), size(total))
 }
 
 /// A size for people.

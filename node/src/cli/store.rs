@@ -1,4 +1,6 @@
-//! `store info`, `store verify`, `store init`: a node's store while the node is stopped.
+//! `store info`, `verify`, `init`, `snapshot`, `restore`: a node's store while the node is stopped.
+
+mod snapshot;
 
 use super::answer::Answer;
 use super::args::{Global, StoreArgs, StoreCommand};
@@ -25,10 +27,15 @@ pub fn store(global: &Global, command: &StoreCommand) -> Result<Answer, Failure>
         StoreCommand::Info(args) => (args, false),
         StoreCommand::Verify(args) => (args, true),
         StoreCommand::Init(args) => return init(global, &args.files, home),
+        StoreCommand::Restore(args) => return snapshot::restore(global, args, home),
+        StoreCommand::Snapshot(args) => (&args.files, false),
     };
     if !home.join("journal").is_dir() {
         let what = format!("{} holds no store (no journal in it)", home.display());
         return Err(Failure::new(CONFIG, what).help("name the node's home with --home DIR"));
+    }
+    if let StoreCommand::Snapshot(args) = command {
+        return snapshot::snapshot(global, args, home);
     }
     let _held = StoreLock::acquire(home).map_err(busy)?;
     let report = read(global, args, home)?;

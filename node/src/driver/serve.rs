@@ -28,7 +28,7 @@ pub(super) fn answer(
     let shared = shared.clone();
     tasks.spawn_blocking(move || match codec::decode::<Request>(&bytes) {
         Ok(request) => {
-            let answer = codec::encode(&answer_to(&shared, request, || reply.is_gone()));
+            let answer = answer_to(&shared, request, || reply.is_gone());
             if let Err(error) = reply.send(Bytes::from(answer)) {
                 tracing::debug!(member = %shared.name_of(from), %error, "a reply was not taken");
             }
@@ -37,24 +37,29 @@ pub(super) fn answer(
     });
 }
 
-fn answer_to(shared: &Shared, request: Request, is_gone: impl Fn() -> bool) -> Reply {
-    match request {
-        Request::Log { from } => Reply::Log {
-            lines: shared.store.line_count(),
-            from: shared.store.log(from, LINES_PER_REPLY_MAX),
-        },
+/// The frame of the answer.
+fn answer_to(shared: &Arc<Shared>, request: Request, is_gone: impl Fn() -> bool) -> Vec<u8> {
+    let store = &shared.store;
+    let answer = match request {
+        Request::Log { from } => {
+            Reply::Log { lines: store.line_count(), from: store.log(from, LINES_PER_REPLY_MAX) }
+        }
         Request::Applied(ids) => {
-            let all = |id: &BatchId| shared.store.applied_batches(id).unwrap_or_default();
-            Reply::Applied(fill(&ids, is_gone, all))
+            let all = |id: &BatchId| store.applied_bytes(id).unwrap_or_default();
+            return codec::encode_applied(&fill(&ids, is_gone, all, Vec::len));
         }
         Request::Transfers(ids) => {
             // Many parents may be in one batch: each batch is read once.
-            let places: BTreeSet<_> =
-                ids.iter().filter_map(|id| shared.store.place_of(id)).collect();
+            let places: BTreeSet<_> = ids.iter().filter_map(|id| store.place_of(id)).collect();
             let places: Vec<_> = places.into_iter().collect();
-            Reply::Applied(fill(&places, is_gone, |place| shared.store.read_place(*place).ok()))
+            let one = |place: &_| store.place_bytes(*place).ok();
+            return codec::encode_applied(&fill(&places, is_gone, one, Vec::len));
         }
-        Request::Batches(ids) => Reply::Batches(fill(&ids, is_gone, |id| batch(shared, id))),
+        Request::Batches(ids) => {
+            let bytes = |proposal: &Proposal| proposal.to_bytes().len();
+            Reply::Batches(fill(&ids, is_gone, |id| batch(shared, id), bytes))
+        }
+        Request::Snapshot => Reply::Snapshot(shared.offers.newest(shared)),
         Request::Locks(tokens) => {
             let validator = shared.validator.read();
             let holder = |token| {
@@ -63,7 +68,8 @@ fn answer_to(shared: &Shared, request: Request, is_gone: impl Fn() -> bool) -> R
             };
             Reply::Locks(tokens.iter().map(holder).collect())
         }
-    }
+    };
+    codec::encode(&answer)
 }
 
 fn batch(shared: &Shared, id: &BatchId) -> Option<Proposal> {
@@ -79,10 +85,11 @@ fn batch(shared: &Shared, id: &BatchId) -> Option<Proposal> {
 
 /// Looks up one after the other until the reply is full or nobody waits for it. The first always
 /// fits a message; no other is added that would not.
-fn fill<K, V: Canonical, F: IntoIterator<Item = V>>(
+fn fill<K, V, F: IntoIterator<Item = V>>(
     keys: &[K],
     is_gone: impl Fn() -> bool,
     mut find: impl FnMut(&K) -> F,
+    bytes_of: impl Fn(&V) -> usize,
 ) -> Vec<V> {
     let mut found = Vec::new();
     let mut bytes = 0;
@@ -91,7 +98,7 @@ fn fill<K, V: Canonical, F: IntoIterator<Item = V>>(
             break;
         }
         for value in find(key) {
-            let more = value.to_bytes().len();
+            let more = bytes_of(&value);
             if !found.is_empty() && bytes + more > BATCH_BYTES_MAX {
                 return found;
             }

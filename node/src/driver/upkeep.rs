@@ -6,7 +6,10 @@ use crate::index::IndexError;
 use crate::journal::JournalError;
 use crate::store::StoreError;
 use crate::sync::Fetched;
+use crate::sync::check::is_signed;
+use crate::sync::join::{JoinState, Joined};
 use crate::transport::PeerStatus;
+use consensus::limits::RESOLVED_KEEP_US;
 use consensus::{Message, Mode, Progress};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,6 +20,8 @@ const REACHABLE_MS: u64 = 1_200;
 /// Every how many ticks the validator forgets what is resolved, progress is told, and checkpoints
 /// begin.
 const SLOW_TICKS: u64 = 10;
+/// Transfers of catching up that are applied before anything else gets its turn: some 20 ms.
+const APPLIED_PER_TURN: usize = 4_096;
 /// How long the record of a checkpoint may take to become durable.
 const CHECKPOINT_WAIT: Duration = Duration::from_secs(10);
 
@@ -29,9 +34,8 @@ impl Driver {
         self.look_at_held();
         self.look_at_recoveries();
         self.report_peers();
+        self.catch_up();
         let own = self.progress();
-        self.sync.tick(&self.transport, &self.shared.store, &own);
-        self.look_at_mode();
         if self.ticks.is_multiple_of(SLOW_TICKS) {
             let step = self.shared.validator.write().tick(now_us);
             self.take(step);
@@ -56,21 +60,23 @@ impl Driver {
     pub(super) fn fetched(&mut self, fetched: Fetched) {
         match fetched {
             Fetched::Log { from, at, lines, log } => self.sync.log_came(from, at, lines, log),
-            Fetched::Applied { from, batches } => {
-                for applied in batches {
-                    let id = applied.proposal.claimed;
-                    if self.proof(from, applied) {
-                        let resolved = self.shared.validator.read().applied_of(&id);
-                        if let Some(bits) = resolved {
-                            self.sync.batch_came(&id, bits);
+            Fetched::Proven { from, generation, checked } => {
+                if let Some(what) = checked.bad {
+                    self.blame(from, &format!("a reply: {what}"));
+                }
+                match generation {
+                    Some(generation) => self.sync.batches_came(from, generation, checked.proven),
+                    None => {
+                        for proven in checked.proven {
+                            self.proven(self.now_us(), proven);
+                            self.settle();
                         }
                     }
-                    self.settle();
                 }
             }
             Fetched::Batch(proposal) => {
                 if let Ok(batch) = consensus::Batch::of(&proposal)
-                    && self.is_signed(&proposal)
+                    && is_signed(&self.shared.network, &proposal)
                 {
                     let now_us = self.now_us();
                     let (proposal, batch) = (Arc::new(proposal), Arc::new(batch));
@@ -83,11 +89,71 @@ impl Driver {
             Fetched::Split { admission, split, held_by } => {
                 self.split_known(admission, split, held_by);
             }
+            Fetched::Joined(joined) => self.joined(joined),
             Fetched::Ended(task) => self.sync.ended(task),
+        }
+        self.catch_up();
+    }
+
+    /// Applies what has come and is checked, in the order of the peers' logs: as much as leaves
+    /// peers and clients their turn.
+    pub(super) fn apply_ready(&mut self) {
+        let mut left = APPLIED_PER_TURN;
+        while left > 0 {
+            let Some(batches) = self.sync.next_ready(&self.shared.store) else { break };
+            for proven in batches {
+                let id = proven.batch.id();
+                left = left.saturating_sub(proven.batch.count());
+                // It is old: nobody asks for its vote again, so it need not be remembered long.
+                let then_us = self.now_us().saturating_sub(RESOLVED_KEEP_US);
+                self.proven(then_us, proven);
+                let resolved = self.shared.validator.read().applied_of(&id);
+                if let Some(bits) = resolved {
+                    self.sync.batch_applied(&self.shared.store, id, bits);
+                }
+                self.settle();
+            }
+        }
+        self.catch_up();
+    }
+
+    /// Joining from a snapshot is over: its tips are taken, and the logs are walked for the rest.
+    fn joined(&mut self, joined: Option<Box<Joined>>) {
+        self.join = None;
+        let Some(joined) = joined else { return };
+        let Joined { snapshot, checked } = *joined;
+        self.shared.store.load_snapshot(&snapshot, &checked);
+        let applied = checked.tips.applied();
+        tracing::info!(applied, "joined from a snapshot");
+        self.shared.validator.write().replay_tips(checked.tips);
+        self.shared.metrics.applied.set(i64::try_from(applied).unwrap_or(i64::MAX));
+        self.shared.applied.notify_one();
+    }
+
+    /// Looks at what is missing and asks for it, and says how far behind this node is.
+    pub(super) fn catch_up(&mut self) {
+        self.show_lag();
+        if let Some(join) = &mut self.join {
+            let (checker, fetched) = self.sync.tools();
+            let tools = (&self.transport, checker, fetched);
+            match join.look(&self.sync.told(), &self.shared, tools) {
+                JoinState::Waiting => return,
+                JoinState::Over => self.join = None,
+            }
         }
         let own = self.progress();
         self.sync.tick(&self.transport, &self.shared.store, &own);
         self.look_at_mode();
+    }
+
+    fn show_lag(&mut self) {
+        let own = self.progress();
+        let mode = self.shared.validator.read().mode();
+        let is_starting = self.join.is_some() || mode == Mode::CatchingUp;
+        let lag = self.sync.lag(&self.shared.network.committee, &own, is_starting);
+        if lag.is_some() || self.shared.lag.read().is_some() {
+            *self.shared.lag.write() = lag;
+        }
     }
 
     /// A validator votes once it has what a quorum, itself included, has applied.

@@ -10,6 +10,7 @@
 //! | the mark, and the operator's override | the mark is set aside: it votes |
 
 use super::recent::Recent;
+use super::restore::{Parts, SNAPSHOT_KIND};
 use super::silence::{self, Cause, Silence};
 use super::{CHECKPOINT_KIND, Known, Line, Store, StoreError, add_known, first_start, row};
 use crate::index::{Checkpoint, Index, IndexError};
@@ -43,7 +44,7 @@ pub enum OpenError {
 }
 
 impl OpenError {
-    fn mark(home: &Path) -> impl Fn(io::Error) -> Self {
+    pub(super) fn mark(home: &Path) -> impl Fn(io::Error) -> Self {
         move |error| OpenError::Mark { home: home.to_path_buf(), kind: error.kind() }
     }
 }
@@ -84,8 +85,13 @@ pub fn open(
     let identity = Identity { network, member, keypair };
     let mut newest: Option<Checkpoint> = None;
     let mut evidence = Vec::new();
+    let mut base_at = None;
     let (journal, opened) =
-        open_journal(home, &identity, accept_amnesia, &mut |_, kind, payload| {
+        open_journal(home, &identity, accept_amnesia, &mut |location, kind, payload| {
+            if kind == SNAPSHOT_KIND && payload.starts_with(&[0; 4]) {
+                // The newest that was begun: those before it were not ended.
+                base_at = Some(location);
+            }
             if kind == CHECKPOINT_KIND {
                 newest = payload.try_into().ok().map(Checkpoint::from_bytes).or(newest);
             }
@@ -126,6 +132,8 @@ pub fn open(
         validator.accept_amnesia();
     }
     *store.evidence.write() = evidence;
+    // A snapshot that was begun and not ended gave no lines.
+    *store.base_at.lock() = base_at.filter(|_| store.has_foreign_lines());
     let damage = opened.damage.filter(|_| !accept_amnesia);
     Ok(Opened { store, validator, damage, silence, replayed: (records, is_rebuilt) })
 }
@@ -192,6 +200,7 @@ fn assemble(journal: Journal, index: Index) -> Store {
         lines: RwLock::new(Vec::new()),
         open_batches: Mutex::new(HashMap::new()),
         evidence: RwLock::new(Vec::new()),
+        base_at: Mutex::new(None),
         recent: Recent::default(),
     }
 }
@@ -282,11 +291,15 @@ fn replay(
     from: Location,
 ) -> Result<(Validator, u64), OpenError> {
     let mut failed: Option<OpenError> = None;
+    let mut parts = Parts::default();
     let mut records = 0;
     store.journal.scan_from(from, &mut |location, kind, payload| {
         if failed.is_none() {
             records += 1;
-            failed = replay_one(store, &mut validator, location, (kind, payload)).err();
+            failed = match kind {
+                SNAPSHOT_KIND => replay_part(store, &mut validator, &mut parts, payload).err(),
+                _ => replay_one(store, &mut validator, location, (kind, payload)).err(),
+            };
             if records % FORGET_RECORDS == 0 {
                 validator.replayed_all();
             }
@@ -298,6 +311,22 @@ fn replay(
     validator.replayed_all();
     store.forget_batches(|id| validator.proposal(id).is_some());
     Ok((validator, records))
+}
+
+/// A part of a snapshot; with the last the tips are where it says.
+fn replay_part(
+    store: &Store,
+    validator: &mut Validator,
+    parts: &mut Parts,
+    payload: &[u8],
+) -> Result<(), OpenError> {
+    let Some(bytes) = parts.take(payload)? else { return Ok(()) };
+    if store.line_count() > 0 || validator.locks().count() > 0 {
+        return Err(StoreError::WrongPlace.into());
+    }
+    let network = validator.tips().network().clone();
+    validator.replay_tips(store.replay_snapshot(&network, &bytes)?);
+    Ok(())
 }
 
 fn replay_one(

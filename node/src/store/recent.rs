@@ -3,6 +3,7 @@
 //!
 //! It is a shortcut and no queue: what is not here is read from the journal.
 
+use super::restore::NOWHERE;
 use super::{Store, StoreError};
 use consensus::{Applied, Record};
 use ledger::{BatchId, TokenState, TransferId};
@@ -97,6 +98,10 @@ impl Store {
             return Ok(spent);
         }
         let Some(line) = self.lines.read().get(line).cloned() else { return Ok(Vec::new()) };
+        if line.batch_at == NOWHERE {
+            // Before the snapshot that this store began with: others have announced it.
+            return Ok(Vec::new());
+        }
         let proposal = self.read_batch(line.batch_at)?;
         let applied = proposal.entries.iter().enumerate().filter(|(i, _)| line.bitmap.has(*i));
         let transfers = applied.map(|(_, entry)| &entry.signed.transfer);

@@ -21,6 +21,8 @@ const BYTES_MAX: u64 = 4_096;
 pub enum Cause {
     /// There was no journal, and no permission for a first start.
     StoreLost,
+    /// The store was made out of a snapshot.
+    Restored,
     /// The journal was damaged.
     StoreDamaged,
     /// A peer holds a vote of this member that its store knows nothing of.
@@ -32,8 +34,9 @@ pub enum Cause {
 }
 
 impl Cause {
-    const ALL: [Cause; 5] = [
+    const ALL: [Cause; 6] = [
         Cause::StoreLost,
+        Cause::Restored,
         Cause::StoreDamaged,
         Cause::VoteForgotten,
         Cause::Fork,
@@ -44,6 +47,7 @@ impl Cause {
     fn word(self) -> &'static str {
         match self {
             Cause::StoreLost => "store_lost",
+            Cause::Restored => "restored",
             Cause::StoreDamaged => "store_damaged",
             Cause::VoteForgotten => "vote_forgotten",
             Cause::Fork => "fork",
@@ -104,6 +108,10 @@ impl fmt::Display for Silence {
             Cause::StoreLost => {
                 "its store was lost: it started without a journal and without the permission for a \
                  first start, so what it has promised is forgotten"
+            }
+            Cause::Restored => {
+                "its store was made out of a snapshot, which holds no promises, so what it has \
+                 promised is forgotten"
             }
             Cause::StoreDamaged => "its store was damaged, so it may have forgotten promises",
             Cause::VoteForgotten => {

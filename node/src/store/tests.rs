@@ -16,7 +16,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-fn key(number: u8) -> Keypair {
+pub(crate) fn key(number: u8) -> Keypair {
     Keypair::from_seed([number; 32])
 }
 
@@ -42,16 +42,16 @@ pub(crate) fn network() -> Arc<Network> {
 }
 
 /// A validator, its proposer and its store, driven by hand.
-struct Alone {
-    network: Arc<Network>,
-    store: Store,
-    validator: Validator,
+pub(crate) struct Alone {
+    pub network: Arc<Network>,
+    pub store: Store,
+    pub validator: Validator,
     proposer: Proposer,
     rng: StdRng,
     now_us: u64,
 }
 
-fn open_alone(home: &Path) -> Alone {
+pub(crate) fn open_alone(home: &Path) -> Alone {
     let network = network();
     if !home.join("journal").exists() {
         first_start::permit(home, &network.id, &key(1)).expect("permitted");
@@ -67,7 +67,7 @@ fn open_alone(home: &Path) -> Alone {
 
 impl Alone {
     /// Moves genesis token `position` to key `to` and drives it to its end.
-    fn pay(&mut self, position: usize, to: u8) -> (ledger::TransferId, Option<Outcome>) {
+    pub fn pay(&mut self, position: usize, to: u8) -> (ledger::TransferId, Option<Outcome>) {
         let made = self.network.tokens().nth(position).expect("there are 100");
         let input = Input { state: made.state, asset: made.asset, amount: made.amount };
         let transfer = Transfer {
@@ -78,7 +78,12 @@ impl Alone {
             outputs: vec![Output::Move { input: 0, to: Address(key(to).public()) }],
             memo: String::new(),
         };
-        let signed = transfer.sign(&key(2));
+        self.send(transfer, 2)
+    }
+
+    /// Signs a transfer with key `owner` and drives it to its end.
+    pub fn send(&mut self, transfer: Transfer, owner: u8) -> (ledger::TransferId, Option<Outcome>) {
+        let signed = transfer.sign(&key(owner));
         let verified = VerifiedTransfer::verify(signed).expect("it is signed");
         self.proposer.submit(self.now_us, self.now_us, &verified);
         let step = self.proposer.poll(self.now_us);

@@ -1,7 +1,9 @@
 //! Checking a store offline: every record, every certificate, every transfer, and the sums.
 
+use super::restore::{Parts, SNAPSHOT_KIND};
 use super::{CHECKPOINT_KIND, Cause, Silence, StoreError};
 use crate::journal::{self, Damage};
+use crate::snapshot::Snapshot;
 use consensus::{CheckedCertificate, Record, Validator};
 use ledger::{Keypair, Network};
 use std::path::Path;
@@ -51,8 +53,13 @@ pub fn verify(
     let tips = consensus::Tips::genesis(network.clone());
     let mut validator = Validator::new(network.clone(), member, keypair.clone(), tips);
     let mut problems = Vec::new();
+    let mut parts = Parts::default();
     journal::read_all(&dir, *network.id.bytes(), &mut |location, kind, payload| {
-        if let Err(problem) = check(&mut validator, network, kind, payload) {
+        let checked = match kind {
+            SNAPSHOT_KIND => check_part(&mut validator, &mut parts, network, payload),
+            _ => check(&mut validator, network, kind, payload),
+        };
+        if let Err(problem) = checked {
             problems.push(format!("record at {location}: {problem}"));
         }
     })?;
@@ -71,6 +78,24 @@ fn silence(home: &Path) -> Option<String> {
         Ok(silence) => silence.map(|silence| silence.to_string()),
         Err(error) => Some(Silence::new(Cause::Unreadable, &error.to_string()).to_string()),
     }
+}
+
+/// A store may begin with a snapshot, which is checked whole.
+fn check_part(
+    validator: &mut Validator,
+    parts: &mut Parts,
+    network: &Arc<Network>,
+    payload: &[u8],
+) -> Result<(), String> {
+    let bytes = parts.take(payload).map_err(|error| error.to_string())?;
+    let Some(bytes) = bytes else { return Ok(()) };
+    if validator.tips().applied() > 0 || validator.locks().count() > 0 {
+        return Err("a snapshot after something was applied or locked".into());
+    }
+    let snapshot = Snapshot::from_bytes(&bytes).map_err(|error| error.to_string())?;
+    let checked = snapshot.check(network).map_err(|error| error.to_string())?;
+    validator.replay_tips(checked.tips);
+    Ok(())
 }
 
 fn check(

@@ -1,6 +1,7 @@
 //! Fetching: what certificates name, what transfers build on, and who holds a lock. Tasks ask the
 //! peers one after the other or all at once; what comes back goes to the driver.
 
+use super::check::{Checked, Checker};
 use super::{ASKS_MAX, FETCHES_MAX, Fetched, REPLY_WAIT, SPLIT_WAIT, Sync, Task};
 use crate::pipeline::Admission;
 use crate::transport::Transport;
@@ -52,6 +53,7 @@ impl Sync {
             other => other,
         };
         let (transport, fetched) = (transport.clone(), self.fetched.clone());
+        let checker = self.checker.clone();
         let others: Vec<u16> = (0u16..).take(self.peers.len()).filter(|m| *m != own).collect();
         Some(async move {
             let task = match fetch {
@@ -62,7 +64,18 @@ impl Sync {
                 Fetch::Parents { transfers, from } => {
                     let rest = others.into_iter().filter(|member| *member != from);
                     let order = std::iter::once(from).chain(rest).filter(|member| *member != own);
-                    fetch_parents(&transport, &fetched, &transfers, order.collect()).await;
+                    let request = Request::Transfers(transfers.clone());
+                    for member in order {
+                        let answer = ask_applied(&transport, &checker, member, &request).await;
+                        let Some(checked) = answer else { continue };
+                        let is_enough = !checked.proven.is_empty();
+                        let generation = None;
+                        let came = Fetched::Proven { from: member, generation, checked };
+                        send(&fetched, came).await;
+                        if is_enough {
+                            break;
+                        }
+                    }
                     Task::Parents(transfers)
                 }
             };
@@ -134,26 +147,25 @@ async fn fetch_batch(
     }
 }
 
-async fn fetch_parents(
+/// Asks for batches with certificates; they are checked in the CPU pool.
+pub(super) async fn ask_applied(
     transport: &Transport,
-    fetched: &mpsc::Sender<Fetched>,
-    transfers: &[TransferId],
-    from: Vec<u16>,
-) {
-    for member in from {
-        let reply = ask(transport, member, &Request::Transfers(transfers.to_vec())).await;
-        if let Some(Reply::Applied(batches)) = reply
-            && !batches.is_empty()
-        {
-            return send(fetched, Fetched::Applied { from: member, batches }).await;
-        }
-    }
+    checker: &Checker,
+    member: u16,
+    request: &Request,
+) -> Option<Checked> {
+    let frame = ask_frame(transport, member, request).await?;
+    Some(checker.applied(frame).await)
 }
 
 pub(super) async fn ask(transport: &Transport, member: u16, request: &Request) -> Option<Reply> {
+    codec::decode(&ask_frame(transport, member, request).await?).ok()
+}
+
+async fn ask_frame(transport: &Transport, member: u16, request: &Request) -> Option<Bytes> {
     let bytes = Bytes::from(codec::encode(request));
     match transport.request(member, bytes, REPLY_WAIT).await {
-        Ok(reply) => codec::decode(&reply).ok(),
+        Ok(reply) => Some(reply),
         Err(error) => {
             tracing::debug!(member, %error, "a peer did not answer");
             None

@@ -1,7 +1,7 @@
 //! The network and its nodes: `quorate.network/1`, `quorate.node/1`, `quorate.validators/1`,
 //! `quorate.supply/1`, `quorate.health/1`.
 
-use super::{Schema, Unit};
+use super::{CatchingUp, Schema, Unit};
 use crate::handle::{PeerView, Shared};
 use consensus::Mode;
 use ledger::{Address, AssetId, Name, Network, NetworkId};
@@ -94,6 +94,9 @@ pub struct NodeDocument {
     pub quic: SocketAddr,
     /// Why it does not vote: its store has failed, or it is silent for good.
     pub failed: Option<String>,
+    /// How far behind it is; `None` when it is not catching up.
+    #[serde(default)]
+    pub catching_up: Option<CatchingUp>,
     /// Its place in the DHT; from `GET /v1/node` only.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub dht: Option<DhtState>,
@@ -276,6 +279,7 @@ impl NodeDocument {
             api: format!("http://{}", shared.api_address),
             quic: shared.quic_address,
             failed: shared.why_silent(),
+            catching_up: shared.lag.read().map(CatchingUp::from),
             dht: None,
         }
     }

@@ -17,8 +17,6 @@ use std::sync::Arc;
 
 /// An owner that has no answer asks again in a higher round after this, µs.
 const PATIENCE_US: u64 = 1_500_000;
-/// How far an owner follows a member that names a round, at a time: a liar may name the last one.
-const STEP_MAX: u32 = 1_000;
 
 /// How an owner goes about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -183,8 +181,7 @@ impl Recoveries {
             case.inputs.retain(|state, _| !spent.contains(state));
         }
         if !collected.is_justified {
-            let named = collected.promised.min(case.round.saturating_add(STEP_MAX));
-            case.round = case.round.max(named);
+            case.round = case.round.max(collected.promised);
             case.next_us = case.next_us.min(now_us + self.rng.random_range(50_000..300_000));
             return Vec::new();
         }

@@ -6,8 +6,8 @@ use crate::limits::{COLLECT_REPEAT_US, COLLECT_US, COLLECTING_MAX, ROUND_LEAP_MA
 use crate::message::{Message, RecoverReply, Withheld, WithheldKind};
 use crate::step::{Blame, Outgoing, Step, To};
 use ledger::{
-    Accepted, Canonical, Committee, Digest, Justification, LockProof, Network, Receipt, SignedRecover,
-    SignedReport, SignedTransfer, TokenState, TransferId,
+    Accepted, Canonical, Committee, Digest, Justification, LockProof, Network, Receipt,
+    SignedRecover, SignedReport, SignedTransfer, TokenState, TransferId,
 };
 use rand_core::CryptoRng;
 use std::collections::{BTreeMap, BTreeSet};

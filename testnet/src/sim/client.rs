@@ -224,8 +224,7 @@ impl Clients {
 
     /// Honest owners' transfers; those that were sent once are apart.
     pub fn honest(&self, is_lonely: bool) -> Vec<TransferId> {
-        let is_wanted =
-            |payment: &Payment| payment.is_honest && payment.is_lonely == is_lonely;
+        let is_wanted = |payment: &Payment| payment.is_honest && payment.is_lonely == is_lonely;
         let honest = self.payments.iter().filter(|(_, payment)| is_wanted(payment));
         honest.map(|(id, _)| *id).collect()
     }

@@ -72,7 +72,8 @@ impl Traitor {
                 vec![reply(claims, recover.round, locks.into_values().collect())]
             }
             Behaviour::Replayer => {
-                let of_now = |old: &RecoverReply| RecoverReply { recover: recover.id(), ..old.clone() };
+                let of_now =
+                    |old: &RecoverReply| RecoverReply { recover: recover.id(), ..old.clone() };
                 self.replies.iter().map(of_now).collect()
             }
             Behaviour::Garbler => {

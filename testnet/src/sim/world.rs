@@ -132,7 +132,11 @@ impl World {
         let mut world = Self {
             clients: Clients::new(network.clone(), client_rng, is_patient),
             recoveries: Recoveries::new(network.clone(), owner_keys, recovery_rng),
-            traitors: plan.byzantine.iter().map(|(member, _)| (*member, Traitor::default())).collect(),
+            traitors: plan
+                .byzantine
+                .iter()
+                .map(|(member, _)| (*member, Traitor::default()))
+                .collect(),
             gone: BTreeSet::new(),
             checks: Checks::new(network.clone(), honest),
             links: Links::new(plan.clone()),

@@ -108,9 +108,6 @@ impl Reports {
     }
 }
 
-fn chosen<'a>(
-    known: &'a Known,
-    bits: &'a Bitmap,
-) -> impl Iterator<Item = &'a super::KnownEntry> {
+fn chosen<'a>(known: &'a Known, bits: &'a Bitmap) -> impl Iterator<Item = &'a super::KnownEntry> {
     known.iter().enumerate().filter(|(index, _)| bits.has(*index)).map(|(_, entry)| entry)
 }

@@ -1,5 +1,5 @@
-//! Owners that split the locks of their own tokens and want them back (protocol §4): the client side
-//! of recovery, with good manners and with bad ones. It asks members for reports, signs refreshes,
+//! Owners that split the locks of their own tokens and want them back (protocol §4): the client
+//! side of recovery, with good manners and with bad ones. It asks members for reports, signs refreshes,
 //! and hands out entries with their justifications; whether they hold is for the members.
 
 use super::node::Answered;
@@ -29,7 +29,7 @@ pub enum Manner {
     Twice,
     /// Signs what the reports allow and is not heard of again until the calm.
     Leaver,
-    /// Asks several members for one round, and puts two transfers into it, where the reports allow it.
+    /// Asks several members for one round, and puts two transfers into it where it can.
     Greedy,
 }
 
@@ -297,8 +297,8 @@ impl Recoveries {
         (self.rng.random_range(0..MEMBERS), Entry { signed, round, justification })
     }
 
-    /// A transfer is final, as an honest member says: what it spent is recovered. Returns it when it
-    /// is one that only this machine knows.
+    /// A transfer is final, as an honest member says: what it spent is recovered. Returns it when
+    /// it is one that only this machine knows.
     pub fn told(&mut self, id: TransferId) -> Option<SignedTransfer> {
         let (signed, end) = self.sent.remove(&id)?;
         match end {

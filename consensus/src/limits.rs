@@ -76,6 +76,9 @@ pub const COLLECTING_MAX: usize = 4 * RECOVERS_MAX;
 pub const COLLECT_US: u64 = 3_000_000;
 /// Who has not answered a `Recover` is asked again after this, µs.
 pub const COLLECT_REPEAT_US: u64 = 400_000;
+/// How many rounds above its own an owner follows members that may all be liars, at a time: the
+/// rounds last for four million attempts, and no honest owner leaves so many behind at once.
+pub const ROUND_LEAP_MAX: u32 = 1_024;
 /// A validator proposes a transfer again by itself whose lock it has held for this long, µs: longer
 /// than its proposer takes when all is well, shorter than a client waits.
 pub const ORPHAN_AGE_US: u64 = 4_000_000;

@@ -2,12 +2,12 @@
 //! whichever member it turned to. Nothing here decides; the reports prove themselves.
 
 use super::claims::{Highest, Proven, highest};
-use crate::limits::{COLLECT_REPEAT_US, COLLECT_US, COLLECTING_MAX};
+use crate::limits::{COLLECT_REPEAT_US, COLLECT_US, COLLECTING_MAX, ROUND_LEAP_MAX};
 use crate::message::{Message, RecoverReply, Withheld, WithheldKind};
 use crate::step::{Blame, Outgoing, Step, To};
 use ledger::{
-    Accepted, Canonical, Digest, Justification, LockProof, Network, Receipt, SignedRecover,
-    SignedReport, SignedTransfer, TokenState, TransferId,
+    Accepted, Canonical, Committee, Digest, Justification, LockProof, Network, Receipt,
+    SignedRecover, SignedReport, SignedTransfer, TokenState, TransferId,
 };
 use rand_core::CryptoRng;
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,7 +25,9 @@ pub struct Collected {
     /// States that somebody says are spent, and by which transfer (zero when it does not know). A
     /// hint: the receipt decides.
     pub spent: BTreeMap<TokenState, TransferId>,
-    /// The highest round that a member named when it refused; 0 for none.
+    /// The highest round that members named when they refused; 0 for none. Where fewer name it than
+    /// one honest member is sure to be among, at most [`ROUND_LEAP_MAX`] above what was asked: a
+    /// liar must not use up the rounds.
     pub promised: u32,
     /// Whether every state has a quorum of reports.
     pub is_justified: bool,
@@ -90,6 +92,10 @@ struct Collecting {
     collected: Collected,
     /// The states that each member has answered about, however.
     answered: BTreeSet<u16>,
+    /// Who says of a state that it is spent: a lone liar must not end what is collected.
+    said_spent: BTreeMap<TokenState, BTreeSet<u16>>,
+    /// The highest round that each member named when it refused.
+    named: BTreeMap<u16, u32>,
     until_us: u64,
     repeat_us: u64,
 }
@@ -126,6 +132,8 @@ impl Collector {
             let collecting = Collecting {
                 collected,
                 answered: BTreeSet::new(),
+                said_spent: BTreeMap::new(),
+                named: BTreeMap::new(),
                 until_us: now_us + COLLECT_US,
                 repeat_us: now_us + COLLECT_REPEAT_US,
             };
@@ -255,23 +263,39 @@ impl Collecting {
         for Withheld { state, kind, round, transfer } in reply.withheld {
             match kind {
                 WithheldKind::Spent if is_asked(&state) => {
+                    self.said_spent.entry(state).or_default().insert(from);
                     let known = self.collected.spent.entry(state).or_insert(transfer);
                     if *known == TransferId::default() {
                         *known = transfer;
                     }
                 }
                 WithheldKind::Promised => {
-                    self.collected.promised = self.collected.promised.max(round);
+                    let named = self.named.entry(from).or_default();
+                    *named = round.max(*named);
                 }
                 _ => {}
             }
         }
         self.answered.insert(from);
+        self.collected.promised = self.promised(&network.committee);
         Ok(())
     }
 
+    /// The round to go above, as far as it may be believed.
+    fn promised(&self, committee: &Committee) -> u32 {
+        let weight = |round: u32| -> u64 {
+            let naming = self.named.iter().filter(|(_, named)| **named >= round);
+            naming.map(|(member, _)| committee.weight(*member)).sum()
+        };
+        let is_sure = |round: &u32| has_honest(weight(*round), committee);
+        let sure = self.named.values().copied().filter(is_sure).max().unwrap_or(0);
+        let near = self.collected.recover.recover.round.saturating_add(ROUND_LEAP_MAX);
+        let named = self.named.values().copied().max().unwrap_or(0);
+        sure.max(named.min(near))
+    }
+
     /// Whether nothing more can come that matters: every state has its quorum or is said to be
-    /// spent, or all members have answered.
+    /// spent by one that must be honest, or all members have answered.
     fn is_complete(&mut self, network: &Network) -> bool {
         let recover = &self.collected.recover.recover;
         let weight = |state: &TokenState| -> u64 {
@@ -283,11 +307,20 @@ impl Collecting {
         };
         let is_enough = |state: &TokenState| weight(state) >= network.committee.quorum();
         self.collected.is_justified = recover.states.iter().all(is_enough);
-        let is_known =
-            |state: &TokenState| is_enough(state) || self.collected.spent.contains_key(state);
+        let is_spent = |state: &TokenState| {
+            let members = self.said_spent.get(state).into_iter().flatten();
+            let weight = members.map(|member| network.committee.weight(*member)).sum();
+            has_honest(weight, &network.committee)
+        };
+        let is_known = |state: &TokenState| is_enough(state) || is_spent(state);
         recover.states.iter().all(is_known)
             || self.answered.len() == network.committee.members().len()
     }
+}
+
+/// Whether members of this weight can't all be Byzantine.
+fn has_honest(weight: u64, committee: &Committee) -> bool {
+    weight > committee.total() - committee.quorum()
 }
 
 fn spends(lock: &LockProof, state: &TokenState) -> bool {

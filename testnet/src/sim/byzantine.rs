@@ -29,7 +29,7 @@ pub enum Behaviour {
     Stale,
     /// Answers owners with old reports.
     Replayer,
-    /// Reports accepts that nothing proves, spenders that do not exist, and the last round there is.
+    /// Reports accepts that nothing proves, spenders that do not exist, and the last round.
     Garbler,
     /// A denier that also proposes what it gets hold of, in other rounds and with reports left out.
     Forger,

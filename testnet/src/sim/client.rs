@@ -92,8 +92,8 @@ impl Clients {
         Some(sent)
     }
 
-    /// Conflicting transfers of one owner, each to be sent to a member; the owner and its tokens. One
-    /// that is `hasty` sends each once, and may sign only one.
+    /// Conflicting transfers of one owner, each to be sent to a member; the owner and its tokens.
+    /// One that is `hasty` sends each once, and may sign only one.
     pub fn conflict(&mut self, now_us: u64, is_hasty: bool) -> Option<Conflict> {
         let owner = self.rng.random_range(0..self.keys.len());
         let inputs = self.take(owner, 2)?;

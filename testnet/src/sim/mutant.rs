@@ -91,7 +91,9 @@ impl Mutant {
         plan.crashes = plan.crashes.max(6);
         plan.conflicts = plan.conflicts.max(10);
         match self {
-            Mutant::SendBeforeSync | Mutant::ReportBeforeSync => plan.sync_us_max = 40_000,
+            Mutant::SendBeforeSync | Mutant::ReportBeforeSync => {
+                (plan.sync_us_max, plan.crashes, plan.conflicts) = (40_000, 30, 30);
+            }
             Mutant::ThreeTraitors => {
                 let traitor = |member| (member, Behaviour::Eager);
                 plan.byzantine = (MEMBERS - 3..MEMBERS).map(traitor).collect();

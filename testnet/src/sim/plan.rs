@@ -41,10 +41,10 @@ pub struct Plan {
     pub payments: u32,
     /// Times that an owner signs conflicting transfers.
     pub conflicts: u32,
-    /// How many of a hundred owners that sign conflicting transfers begin to recover while there are
-    /// faults; all of them do after that.
+    /// How many of a hundred owners that sign conflicting transfers begin to recover while there
+    /// are faults; all of them do after that.
     pub recovering: u32,
-    /// How many of a hundred of those regret it at once, while votes and certificates are under way.
+    /// How many of a hundred of those regret it at once, with votes still under way.
     pub hasty: u32,
     /// How many of a thousand reports a member sends just before it crashes, for a moment.
     pub strikes: u32,
@@ -52,8 +52,8 @@ pub struct Plan {
     pub orphan_age_us: u64,
     /// Honest payments that are sent once, whatever becomes of them.
     pub lonely: u32,
-    /// Members that crash for good: with the Byzantine ones at most two. Half of the lonely payments
-    /// are sent to the one that crashes next, just before.
+    /// Members that crash for good: with the Byzantine ones at most two. Half of the lonely
+    /// payments are sent to the one that crashes next, just before.
     pub gone: Vec<u16>,
     /// Byzantine members, at most two in a run that has to hold.
     pub byzantine: Vec<(u16, Behaviour)>,
@@ -81,9 +81,9 @@ impl Plan {
             partitions: some(2, 4),
             bursts: some(2, 4),
             payments: 4 + some(20, 20),
-            conflicts: some(3, 8),
-            recovering: some(3, 100),
-            hasty: some(3, 100),
+            conflicts: some(3, 12),
+            recovering: if some(3, 1) == 0 { 0 } else { 75 },
+            hasty: if some(3, 1) == 0 { 0 } else { 75 },
             strikes: some(2, 100),
             orphan_age_us: 500_000 + u64::from(some(2, 5)) * 500_000,
             lonely: some(2, 6),

@@ -102,8 +102,9 @@ impl Traitor {
     }
 }
 
-/// What one proposes that got the reports an owner asked for: all that its owner ever signed of these
-/// states, in this round and the next, with reports of this round, with some of them, without proofs.
+/// What one proposes that got the reports an owner asked for: all that its owner ever signed of
+/// these states, in this round and the next, with reports of this round, with some of them, without
+/// proofs.
 pub fn forged(
     network: &Network,
     (member, key): (u16, &Keypair),

@@ -120,6 +120,54 @@ fn refusals_name_the_round_and_the_spender() {
     assert!(!late[0].is_justified);
 }
 
+/// An answer of a liar that reports nothing.
+fn lie(signed: &SignedRecover, kind: WithheldKind, round: u32) -> RecoverReply {
+    let transfer = TransferId::default();
+    let of = |state: &TokenState| Withheld { state: *state, kind, round, transfer };
+    let withheld = signed.recover.states.iter().map(of).collect();
+    RecoverReply { recover: signed.recover.id(), report: None, locks: Vec::new(), withheld }
+}
+
+#[test]
+fn two_liars_that_say_spent_end_nothing_and_three_members_do() {
+    let signed = recover(1, &[0]);
+    let mut collector = Collector::new(network(), 0);
+    collector.begin(0, std::slice::from_ref(&signed)).expect("there is room");
+    for liar in [5, 6] {
+        let reply = lie(&signed, WithheldKind::Spent, 0);
+        assert_eq!(collector.replied(liar, reply, &mut rng()).1, None);
+    }
+    let mut collected = None;
+    for member in 0..5 {
+        let reply = reply_of(&mut validator(member), &signed);
+        collected = collector.replied(member, reply, &mut rng()).1;
+    }
+    assert!(collected.expect("a quorum").is_justified);
+    collector.begin(0, std::slice::from_ref(&signed)).expect("there is room");
+    for member in [0, 1] {
+        let reply = lie(&signed, WithheldKind::Spent, 0);
+        assert_eq!(collector.replied(member, reply, &mut rng()).1, None);
+    }
+    let reply = lie(&signed, WithheldKind::Spent, 0);
+    assert!(collector.replied(2, reply, &mut rng()).1.is_some());
+}
+
+#[test]
+fn two_liars_that_name_the_last_round_do_not_use_up_the_rounds() {
+    let promised = |liars: &[u16]| {
+        let signed = recover(1, &[0]);
+        let mut collector = Collector::new(network(), 0);
+        collector.begin(0, std::slice::from_ref(&signed)).expect("there is room");
+        for liar in liars {
+            let reply = lie(&signed, WithheldKind::Promised, u32::MAX);
+            assert_eq!(collector.replied(*liar, reply, &mut rng()).1, None);
+        }
+        collector.tick(COLLECT_US).1[0].promised
+    };
+    assert_eq!(promised(&[5, 6]), 1 + ROUND_LEAP_MAX);
+    assert_eq!(promised(&[4, 5, 6]), u32::MAX, "one of three is honest");
+}
+
 #[test]
 fn who_is_silent_is_asked_again_and_the_room_is_bounded() {
     let signed = recover(1, &[0]);

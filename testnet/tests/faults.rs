@@ -2,6 +2,8 @@
 
 #[path = "processes/agreement.rs"]
 mod agreement;
+#[path = "faults/evidence.rs"]
+mod evidence;
 #[path = "faults/payers.rs"]
 mod payers;
 #[expect(dead_code, reason = "the other process tests use the rest of it")]

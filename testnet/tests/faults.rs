@@ -9,6 +9,8 @@ mod payers;
 #[expect(dead_code, reason = "the other process tests use the rest of it")]
 #[path = "processes/running.rs"]
 mod running;
+#[path = "faults/second_device.rs"]
+mod second_device;
 
 use agreement::{check_supply, wait_until_even};
 use payers::{Payers, check_no_lock_is_left, check_states_are_equal, settle_all};

@@ -150,8 +150,8 @@ impl<'a> Promises<'a> {
         !self.held.contains_key(&input.state.token) && !self.is_spent(input)
     }
 
-    /// Whether a transfer that is final has spent this very state: one of this wallet, or, as a node
-    /// said lately, another one.
+    /// Whether a transfer that is final has spent this very state: one of this wallet, or, as a
+    /// node said lately, another one.
     pub fn is_spent(&self, input: &Input) -> bool {
         self.spent.contains(&(input.state.token, input.state.height))
     }
@@ -206,7 +206,7 @@ impl<'a> Promises<'a> {
         self.write(durable::replace_soon)
     }
 
-    /// Notes that a state was spent by a transfer of another wallet: for ten minutes it is not free.
+    /// Notes that a state was spent by another wallet's transfer: for ten minutes it is not free.
     ///
     /// # Errors
     /// `config` when the folder can't be written.

@@ -236,8 +236,8 @@ impl Folder {
         write_whole(&self.config(name), &config.to_toml())
     }
 
-    /// Writes where the validators are and where each of them dials the others: `dialled(who, whom)`
-    /// where that is not the same. The nodes read it again by themselves.
+    /// Writes where the validators are, and where each of them dials the others: `dialled(who,
+    /// whom)` where that is not the same. The nodes read it again by themselves.
     ///
     /// # Errors
     /// A file can't be written.

@@ -2,11 +2,15 @@
 
 #[path = "processes/agreement.rs"]
 mod agreement;
+#[path = "faults/evidence.rs"]
+mod evidence;
 #[path = "faults/payers.rs"]
 mod payers;
 #[expect(dead_code, reason = "the other process tests use the rest of it")]
 #[path = "processes/running.rs"]
 mod running;
+#[path = "faults/second_device.rs"]
+mod second_device;
 
 use agreement::{check_supply, wait_until_even};
 use payers::{Payers, check_no_lock_is_left, check_states_are_equal, settle_all};

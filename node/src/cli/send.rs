@@ -4,7 +4,7 @@
 use super::answer::Answer;
 use super::args::Until;
 use super::context::Context;
-use super::tracker::{outcome, unknown, with_transfer};
+use super::tracker::{Tracker, outcome, unknown, with_transfer};
 use crate::client::{Client, SubmitOutcome, Wait};
 use crate::durable;
 use crate::error::{CONFIG, Failure};
@@ -63,6 +63,9 @@ impl Sender<'_> {
             Err(failure) => return Err(self.failed(id, failure)?),
         };
         let status = Progress::of_word(&sent.transfer.status).unwrap_or(Progress::Submitted);
+        if let Some(error) = &sent.transfer.error {
+            Tracker { wallet: self.wallet }.note_spent(&error.code, &error.details)?;
+        }
         self.wallet.settle(&id, status)?;
         if until == Until::Submitted && receipt.is_none() && status == Progress::Submitted {
             return Ok(self.answer(&sent.transfer));
@@ -96,6 +99,7 @@ impl Sender<'_> {
 
     /// Notes a failure in the wallet and adds what to run next.
     fn failed(&self, id: TransferId, failure: Failure) -> Result<Failure, Failure> {
+        Tracker { wallet: self.wallet }.note_spent(failure.code.slug, &failure.details)?;
         match failure.code.exit {
             // Nothing was sent, or nothing was proposed.
             3 | 4 | 8 | 10 => self.wallet.release(&id)?,

@@ -6,7 +6,7 @@ use crate::error::{Failure, NOT_FOUND, OUTCOME_UNKNOWN, UNREACHABLE};
 use crate::view::TransferDocument;
 use crate::wallet::{Open, Progress, Wallet};
 use ledger::TransferId;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::panic::resume_unwind;
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -99,9 +99,27 @@ impl Tracker<'_> {
     /// # Errors
     /// What the wallet says.
     pub fn note(&self, found: &TransferDocument) -> Result<(), Failure> {
+        if let Some(error) = &found.error {
+            self.note_spent(&error.code, &error.details)?;
+        }
         match Progress::of_word(&found.status) {
             Some(status) => self.wallet.settle(&found.id, status),
             None => Ok(()),
+        }
+    }
+
+    /// Notes the state that a rejection names as spent by somebody else: the next choice would take
+    /// it again, for a node that lags still shows it.
+    ///
+    /// # Errors
+    /// What the wallet says.
+    pub fn note_spent(&self, slug: &str, details: &Value) -> Result<(), Failure> {
+        let token = details["token"].as_str().and_then(|token| token.parse().ok());
+        match (slug, token, details["height"].as_u64()) {
+            ("already_spent", Some(token), Some(height)) => {
+                self.wallet.promises()?.spent_elsewhere(token, height)
+            }
+            _ => Ok(()),
         }
     }
 
@@ -188,7 +206,7 @@ pub fn not_found(id: TransferId) -> Failure {
 }
 
 /// Adds the transfer to a failure's details.
-pub fn with_transfer(mut failure: Failure, id: TransferId, document: serde_json::Value) -> Failure {
+pub fn with_transfer(mut failure: Failure, id: TransferId, document: Value) -> Failure {
     if !failure.details.is_object() {
         failure.details = json!({});
     }

@@ -3,7 +3,8 @@
 //! Nothing is asked of a node while it is held.
 //!
 //! `ledger.json` names transfers; which tokens they spend is read from their signed bytes. A
-//! transfer that became final is remembered a while: a node that lags still shows what it spent.
+//! transfer that became final is remembered a while: a node that lags still shows what it spent. So
+//! is a state of which a node said that it was spent elsewhere, by another device of the owner.
 
 use super::process::Process;
 use super::record::Progress;
@@ -17,12 +18,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io;
 use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Inputs of final transfers that are remembered, summed over transfers: the largest transfer
 /// twice. The newest final transfer is always among them.
 const SPENT_INPUTS_MAX: usize = 2 * INPUTS_MAX;
 /// Final transfers that are remembered; each costs a file to read.
 const SPENT_MAX: usize = 128;
+/// States that are remembered as spent elsewhere; the oldest goes when there are more.
+const ELSEWHERE_MAX: usize = 1_024;
+/// How long they are: a node that lags longer is broken, and a node that lied hides a token no
+/// longer. Seconds.
+const ELSEWHERE_S: u64 = 600;
 /// The schema of `ledger.json`.
 const SCHEMA: &str = "quorate.wallet/1";
 
@@ -35,6 +42,9 @@ struct Document {
     open: Vec<Open>,
     /// Final ones, oldest first, with how many inputs they have.
     spent: Vec<Spent>,
+    /// States that others have spent, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    elsewhere: Vec<Elsewhere>,
 }
 
 /// A transfer that has not ended.
@@ -56,6 +66,16 @@ struct Spent {
     inputs: usize,
 }
 
+/// A state that was spent by a transfer of another wallet, as a node has said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Elsewhere {
+    token: TokenId,
+    height: u64,
+    /// Until when that is remembered, seconds since 1970.
+    until_s: u64,
+}
+
 /// A token is promised to another transfer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("token {token} is promised to transfer {held_by}, which has not ended")]
@@ -72,7 +92,7 @@ pub struct Promises<'a> {
     file: Document,
     /// Which open transfer has which token. Written by `load`, `promise`, `settle`.
     held: BTreeMap<TokenId, TransferId>,
-    /// States that final transfers have spent.
+    /// States that final transfers have spent, here or elsewhere.
     spent: BTreeSet<(TokenId, u64)>,
     /// Closing it releases the lock.
     _lock: File,
@@ -108,6 +128,9 @@ impl<'a> Promises<'a> {
                 self.spent.insert((input.state.token, input.state.height));
             }
         }
+        let now_s = now_s();
+        self.file.elsewhere.retain(|state| state.until_s > now_s);
+        self.spent.extend(self.file.elsewhere.iter().map(|state| (state.token, state.height)));
         Ok(())
     }
 
@@ -127,7 +150,8 @@ impl<'a> Promises<'a> {
         !self.held.contains_key(&input.state.token) && !self.is_spent(input)
     }
 
-    /// Whether a transfer of this wallet that is final has spent this very state.
+    /// Whether a transfer that is final has spent this very state: one of this wallet, or, as a
+    /// node said lately, another one.
     pub fn is_spent(&self, input: &Input) -> bool {
         self.spent.contains(&(input.state.token, input.state.height))
     }
@@ -182,6 +206,20 @@ impl<'a> Promises<'a> {
         self.write(durable::replace_soon)
     }
 
+    /// Notes that a state was spent by another wallet's transfer: for ten minutes it is not free.
+    ///
+    /// # Errors
+    /// `config` when the folder can't be written.
+    pub fn spent_elsewhere(&mut self, token: TokenId, height: u64) -> Result<(), Failure> {
+        let elsewhere = &mut self.file.elsewhere;
+        elsewhere.retain(|state| (state.token, state.height) != (token, height));
+        elsewhere.push(Elsewhere { token, height, until_s: now_s().saturating_add(ELSEWHERE_S) });
+        let surplus = elsewhere.len().saturating_sub(ELSEWHERE_MAX);
+        elsewhere.drain(..surplus);
+        self.spent.insert((token, height));
+        self.write(durable::replace_soon)
+    }
+
     /// Gives the tokens of a transfer back that was never sent. Its bytes stay.
     ///
     /// # Errors
@@ -216,6 +254,10 @@ impl<'a> Promises<'a> {
     }
 }
 
+fn now_s() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
 /// Reads `ledger.json`; without one, every transfer whose record says so is open.
 fn read(wallet: &Wallet) -> Result<Document, Failure> {
     let path = wallet.folder.join("ledger.json");
@@ -227,7 +269,8 @@ fn read(wallet: &Wallet) -> Result<Document, Failure> {
             let open = records.filter(|record| !record.status.is_ended());
             let open = open.map(|record| Open { id: record.id, status: record.status, holder });
             let open = open.collect();
-            return Ok(Document { schema: SCHEMA.into(), open, spent: Vec::new() });
+            let (spent, elsewhere) = (Vec::new(), Vec::new());
+            return Ok(Document { schema: SCHEMA.into(), open, spent, elsewhere });
         }
         Err(error) => return Err(damaged(&path, &error.to_string())),
     };

@@ -229,6 +229,43 @@ fn final_transfers_are_remembered_up_to_the_bound() {
 }
 
 #[test]
+fn a_state_spent_elsewhere_is_not_free_and_no_more_than_the_bound_are_remembered() {
+    let home = tempfile::tempdir().expect("a folder");
+    let wallet = open(home.path());
+    let all = tokens();
+    let state = all[0].state;
+    let note = |token, height| {
+        wallet.promises().expect("held").spent_elsewhere(token, height).expect("written");
+    };
+    note(state.token, state.height);
+    note(state.token, state.height);
+    let promises = wallet.promises().expect("held");
+    assert!(!promises.is_free(&all[0]) && promises.is_free(&all[1]));
+    let mut later = all[0];
+    later.state.height += 1;
+    assert!(promises.is_free(&later), "it came back since");
+    drop(promises);
+    for height in 1..=1_024 {
+        note(all[1].state.token, height);
+    }
+    let promises = wallet.promises().expect("held");
+    assert!(promises.is_free(&all[0]), "the oldest is forgotten");
+    let path = wallet.folder().join("ledger.json");
+    let text = std::fs::read_to_string(&path).expect("there");
+    let mut file: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!(file["elsewhere"].as_array().map(Vec::len), Some(1_024));
+    drop(promises);
+    // Ten minutes later.
+    file["elsewhere"][1_023]["until_s"] = 1.into();
+    std::fs::write(&path, file.to_string()).expect("written");
+    let mut newest = all[1];
+    newest.state.height = 1_024;
+    assert!(wallet.promises().expect("held").is_free(&newest));
+    newest.state.height -= 1;
+    assert!(!wallet.promises().expect("held").is_free(&newest));
+}
+
+#[test]
 fn damage_is_told() {
     let home = tempfile::tempdir().expect("a folder");
     let wallet = open(home.path());

@@ -93,23 +93,4 @@ fn two_conflicting_transfers_are_never_both_final() {
         assert!(ended.iter().all(|ended| is_told(ended.exit)), "round {round}: {ended:?}");
     }
     check_supply(&place);
-    check_evidence(&place);
-}
-
-/// Whoever saw both transfers keeps the proof, and anybody can check it offline.
-fn check_evidence(place: &Place) {
-    let kept = (0..7).find_map(|index| {
-        let list = place.quorate(&format!("--node v{index} evidence list")).ok();
-        list["evidence"].as_array().is_some_and(|kept| !kept.is_empty()).then_some(list)
-    });
-    let kept = kept.expect("alice signed two transfers of one token");
-    let file = place.path("evidence.json");
-    std::fs::write(&file, kept.to_string()).expect("written");
-    let genesis = place.dir().join("genesis.json");
-    let check = format!("evidence verify {} --genesis {}", file.display(), genesis.display());
-    let checked = place.quorate(&check).ok();
-    assert_eq!((&checked["verified"], &checked["kind"]), (&true.into(), &"owner".into()));
-    let one = kept["evidence"][0].to_string();
-    std::fs::write(&file, one.replacen("owner", "votes", 1)).expect("written");
-    assert_eq!(place.quorate(&check).failed(9), "verification_failed");
 }

@@ -73,6 +73,9 @@ struct Forks {
 /// A state, and the transfer that has spent it.
 type Spent = (TokenState, TransferId);
 
+/// Receipts by their index in the batch, with what becomes of them.
+type Decided = Vec<(usize, Outcome)>;
+
 /// What of a batch is in the journal, whether its heads have moved or not.
 #[derive(Default)]
 struct Written {
@@ -200,7 +203,7 @@ impl Receiver {
         plan: &mut Plan<'_>,
         verified: &BTreeMap<usize, VerifiedReceipt>,
         order: &[usize],
-    ) -> (Vec<(usize, Outcome)>, Vec<(usize, Spent)>) {
+    ) -> (Decided, Vec<(usize, Spent)>) {
         let mut decided = Vec::with_capacity(order.len());
         let mut forks = Vec::new();
         let mut waiting = order.to_vec();

@@ -32,7 +32,7 @@ use crate::journal::{Journal, JournalError};
 use book::{Book, ReceiptPlace};
 use guard::{Guards, Held};
 use heads::{Heads, MOVES_MAX};
-use ledger::{Address, Network, Receipt, TokenId, TransferId, VerifiedReceipt};
+use ledger::{Address, Network, Receipt, TokenId, TokenState, TransferId, VerifiedReceipt};
 use parking_lot::RwLock;
 use plan::{Decision, Plan};
 use record::{FORK_KIND, Fork, RECEIPTS_MAX, RECEIVED_KIND};
@@ -69,6 +69,12 @@ struct Forks {
     /// Transfers that were refused for a fork.
     refused: BTreeSet<TransferId>,
 }
+
+/// A state, and the transfer that has spent it.
+type Spent = (TokenState, TransferId);
+
+/// Receipts by their index in the batch, with what becomes of them.
+type Decided = Vec<(usize, Outcome)>;
 
 /// What of a batch is in the journal, whether its heads have moved or not.
 #[derive(Default)]
@@ -168,16 +174,7 @@ impl Receiver {
                 held = Some(self.guard(verified)?);
             }
             let mut plan = Plan::new(&self.heads, &self.hosted);
-            let mut decided = Vec::with_capacity(order.len());
-            let mut forks = Vec::new();
-            for index in order {
-                let one = &verified[index];
-                let outcome = self.decide(&mut plan, one);
-                if let (Outcome::Fork, Some(fork)) = (&outcome.0, outcome.1) {
-                    forks.push((*index, fork));
-                }
-                decided.push((*index, outcome.0));
-            }
+            let (decided, forks) = self.decide_all(&mut plan, verified, order);
             self.write(verified, &decided, &mut written)?;
             let (tokens, moves) = plan.moves();
             if !self.heads.move_all(&moves) {
@@ -199,12 +196,39 @@ impl Receiver {
         unreachable!("with guards, only {MOVES_MAX} moves of each other batch come between")
     }
 
-    /// One receipt against the plan; of a fork, the state and the other spender.
-    fn decide(
+    /// All receipts against the plan: what waits for another of the batch comes after it. In the
+    /// order in which they were decided, which is the order of the record.
+    fn decide_all(
         &self,
         plan: &mut Plan<'_>,
-        one: &VerifiedReceipt,
-    ) -> (Outcome, Option<(ledger::TokenState, TransferId)>) {
+        verified: &BTreeMap<usize, VerifiedReceipt>,
+        order: &[usize],
+    ) -> (Decided, Vec<(usize, Spent)>) {
+        let mut decided = Vec::with_capacity(order.len());
+        let mut forks = Vec::new();
+        let mut waiting = order.to_vec();
+        loop {
+            let before = waiting.len();
+            let mut gaps = Vec::new();
+            for index in waiting {
+                match self.decide(plan, &verified[&index]) {
+                    (gap @ Outcome::Gap(_), _) => gaps.push((index, gap)),
+                    (outcome, fork) => {
+                        forks.extend(fork.map(|fork| (index, fork)));
+                        decided.push((index, outcome));
+                    }
+                }
+            }
+            if gaps.len() == before || gaps.is_empty() {
+                decided.extend(gaps);
+                return (decided, forks);
+            }
+            waiting = gaps.into_iter().map(|(index, _)| index).collect();
+        }
+    }
+
+    /// One receipt against the plan; of a fork, the state and the other spender.
+    fn decide(&self, plan: &mut Plan<'_>, one: &VerifiedReceipt) -> (Outcome, Option<Spent>) {
         let id = one.id();
         if self.has(&id) {
             return (Outcome::Duplicate, None);
@@ -257,7 +281,7 @@ impl Receiver {
     /// Keeps the evidence of a fork, durably; repeats and what is beyond the bound are not.
     fn keep_fork(
         &self,
-        state: ledger::TokenState,
+        state: TokenState,
         other: TransferId,
         second: &VerifiedReceipt,
     ) -> Result<(), ReceiveError> {

@@ -5,7 +5,7 @@
 use super::Hosting;
 use super::fetch::{Then, fetch};
 use crate::receive::Outcome;
-use ledger::{Receipt, TransferId};
+use ledger::{Canonical, Receipt, TransferId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -13,6 +13,10 @@ use std::sync::Arc;
 const ROUNDS_MAX: usize = 1_024;
 /// Receipts in memory while gaps are filled, a few KiB each; further ones wait for the next drain.
 const PENDING_MAX: usize = 4_096;
+
+/// Bytes of receipts that are received at once, half of a journal's record, unless one alone is
+/// longer.
+const PIECE_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// Fetches what these receipts wait for, and them again; returns how many were received.
 pub(super) async fn fill(
@@ -60,17 +64,46 @@ pub(super) async fn fill(
 
 /// Tries to receive these; how many were, and the ids that others of them wait for.
 async fn present(hosting: &Arc<Hosting>, receipts: &[Receipt]) -> (usize, BTreeSet<TransferId>) {
-    let outcomes = match hosting.receive(receipts.to_vec()).await {
-        Ok(outcomes) => outcomes,
-        Err(error) => {
-            tracing::error!(%error, "a batch was not received");
-            return (0, BTreeSet::new());
+    let mut sorted: Vec<&Receipt> = receipts.iter().collect();
+    sorted.sort_by_key(|receipt| highest(receipt));
+    let (mut joined, mut missing) = (0, BTreeSet::new());
+    for piece in pieces(&sorted) {
+        match hosting.receive(piece).await {
+            Ok(outcomes) => {
+                for outcome in outcomes {
+                    match outcome {
+                        Outcome::New => joined += 1,
+                        Outcome::Gap(ids) => missing.extend(ids),
+                        _ => {}
+                    }
+                }
+            }
+            Err(error) => tracing::error!(%error, "a batch was not received"),
         }
-    };
-    let joined = outcomes.iter().filter(|outcome| **outcome == Outcome::New).count();
-    let missing = outcomes.into_iter().filter_map(|outcome| match outcome {
-        Outcome::Gap(missing) => Some(missing),
-        _ => None,
-    });
-    (joined, missing.flatten().collect())
+    }
+    (joined, missing)
+}
+
+/// The highest state that a receipt's transfer spends.
+fn highest(receipt: &Receipt) -> u64 {
+    let inputs = receipt.entry.signed.transfer.inputs.iter();
+    inputs.map(|input| input.state.height).max().unwrap_or_default()
+}
+
+/// In this order, cut so that each piece fits a record of the journal.
+fn pieces(receipts: &[&Receipt]) -> Vec<Vec<Receipt>> {
+    let mut pieces: Vec<Vec<Receipt>> = Vec::new();
+    let mut bytes = PIECE_BYTES_MAX;
+    for receipt in receipts {
+        let size = receipt.to_bytes().len();
+        bytes += size;
+        match pieces.last_mut() {
+            Some(piece) if bytes <= PIECE_BYTES_MAX => piece.push((*receipt).clone()),
+            _ => {
+                bytes = size;
+                pieces.push(vec![(*receipt).clone()]);
+            }
+        }
+    }
+    pieces
 }

@@ -125,6 +125,20 @@ fn a_gap_waits_for_what_is_missing() {
 }
 
 #[test]
+fn a_batch_is_received_whatever_the_order_of_its_heights() {
+    let mut world = World::new();
+    // The second link spends another token, too, which makes its lowest height that one's.
+    let chain = world.crossing();
+    let receiver = world.open();
+    assert_eq!(receiver.receive(chain[..1].to_vec(), Guards).expect("received"), [Outcome::New]);
+    let rest = receiver.receive(chain[1..].to_vec(), Guards).expect("received");
+    assert_eq!(rest, vec![Outcome::New; 2]);
+    assert_eq!(world.balance(&receiver), (2_000, 2));
+    drop(receiver);
+    assert_eq!(world.balance(&world.open()), (2_000, 2), "and the record has their order");
+}
+
+#[test]
 fn a_fork_is_refused_and_both_receipts_are_evidence() {
     for exclusion in BOTH {
         let mut world = World::new();

@@ -190,6 +190,19 @@ impl World {
         route.iter().map(link).collect()
     }
 
+    /// One token to the wallet, on to the sender, and back together with a fresh one.
+    pub fn crossing(&mut self) -> Vec<Receipt> {
+        let (mut coin, fresh) = (self.coin(), self.coin());
+        let mut all = Vec::new();
+        for (from, to) in [(SENDER, WALLET), (WALLET, SENDER), (SENDER, WALLET)] {
+            let inputs = if all.len() < 2 { vec![coin] } else { vec![coin, fresh] };
+            let signed = self.moves(from, inputs, to);
+            coin.state = signed.transfer.made(signed.transfer.id())[0].state;
+            all.push(self.finals(vec![signed]).remove(0));
+        }
+        all
+    }
+
     /// Two final transfers of one state. One brings it to the wallet, the other to a stranger, with
     /// another token for the wallet.
     pub fn fork(&mut self) -> (Receipt, Receipt) {

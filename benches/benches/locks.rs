@@ -93,7 +93,7 @@ fn steps(criterion: &mut Criterion) {
     let mut fresh = fixture.validator();
     let step = fresh.proposed(0, 0, proposal.clone());
     assert_eq!(step.judge.len(), 1);
-    let judged = judge(fresh.tips(), proposal, None);
+    let judged = judge(fresh.tips(), proposal, None, &mut rand::rng());
     let mut locked = fresh.clone();
     assert_eq!(locked.judged(0, judged.clone()).persist.len(), 2);
     let mut accepted = locked.clone();

@@ -170,7 +170,7 @@ fn stages(criterion: &mut Criterion, bench: &Bench, transfers: u32) {
 
 fn slow(criterion: &mut Criterion, bench: &Bench, transfers: u32) {
     let tips = bench.opened.validator.tips();
-    let sequential = || judge(tips, bench.job.proposal.clone(), None);
+    let sequential = || judge(tips, bench.job.proposal.clone(), None, &mut rand::rng());
     bench.check(&sequential());
     group(criterion, "validate::sequential", transfers).bench_function(
         format!("batch={transfers}"),

@@ -67,6 +67,7 @@ impl VerifiedEntry {
     ///
     /// # Errors
     /// [`Refusal::Transfer`], [`Refusal::NotJustified`].
+    #[allow(clippy::result_large_err, reason = "a refusal carries its evidence, and is rare")]
     pub fn verify(
         entry: Entry,
         network: &Network,

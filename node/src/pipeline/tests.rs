@@ -80,7 +80,12 @@ fn the_pipeline_equals_the_reference() {
             _ => {}
         }
         let proposal = Arc::new(proposal);
-        let expected = consensus::judge::judge(opened.validator.tips(), proposal.clone(), None);
+        let expected = consensus::judge::judge(
+            opened.validator.tips(),
+            proposal.clone(),
+            None,
+            &mut rand::rng(),
+        );
         let job = Judge { proposal, only: None };
         let found = pool.install(|| staged(&opened.validator, &opened.store, &network, job));
         assert_eq!(found.verdicts, expected.verdicts, "seed {seed}");

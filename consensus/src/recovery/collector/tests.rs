@@ -46,7 +46,7 @@ fn a_quorum_of_reports_justifies_a_refresh() {
 #[test]
 fn what_one_has_accepted_is_to_be_proposed_again() {
     let pair = pay(0, &[coin(0), coin(1)], 1, "pair");
-    let (proposal, batch) = batch(0, &[pair.clone()]);
+    let (proposal, batch) = batch(0, std::slice::from_ref(&pair));
     let mut accepted = validator(2);
     propose(&mut accepted, 0, &proposal);
     certify(&mut accepted, 1, certificate(Phase::Lock, &batch, "1"));
@@ -105,7 +105,7 @@ fn refusals_name_the_round_and_the_spender() {
     let mut later = validator(6);
     reply_of(&mut later, &recover(3, &[0]));
     let spent = pay_coin(1, "");
-    let (proposal, batch) = batch(0, &[spent.clone()]);
+    let (proposal, batch) = batch(0, std::slice::from_ref(&spent));
     propose(&mut later, 0, &proposal);
     certify(&mut later, 1, certificate(Phase::Commit, &batch, "1"));
     let signed = recover(1, &[0, 1, 2]);

@@ -34,7 +34,7 @@ fn lock(signed: &SignedTransfer, round: u32) -> (Accepted, LockProof) {
 }
 
 fn receipt(signed: &SignedTransfer) -> Receipt {
-    let (_, batch) = batch(0, &[signed.clone()]);
+    let (_, batch) = batch(0, std::slice::from_ref(signed));
     batch.receipt(0, certificate(Phase::Commit, &batch, "1").certificate())
 }
 

@@ -64,7 +64,7 @@ impl Rounds<'_> {
         let mut attempt: u32 = 0;
         while !open.is_empty() {
             attempt += 1;
-            let proposals = self.ask(&mut open, &mut ended).await?;
+            let proposals = self.ask(&mut open).await?;
             is_proposed |= !proposals.is_empty();
             for group in groups(proposals) {
                 self.propose(&mut open, &mut ended, group).await?;
@@ -83,11 +83,7 @@ impl Rounds<'_> {
     }
 
     /// Asks for each token's round, then for all states of what has to be proposed again.
-    async fn ask(
-        &self,
-        open: &mut BTreeMap<TokenId, Token>,
-        ended: &mut BTreeMap<TokenId, Ended>,
-    ) -> Result<Vec<Proposal>, Failure> {
+    async fn ask(&self, open: &mut BTreeMap<TokenId, Token>) -> Result<Vec<Proposal>, Failure> {
         let asked: Vec<Token> = open.values().cloned().collect();
         let recovers: Vec<SignedRecover> = asked
             .iter()
@@ -102,10 +98,6 @@ impl Rounds<'_> {
             let known = open.get_mut(&id).expect("it was asked for");
             known.round = next_round(row);
             match outcome(state, row)? {
-                Found::Spent(transfer) => {
-                    open.remove(&id);
-                    ended.insert(id, Ended::Spent { transfer });
-                }
                 Found::NotJustified => {}
                 Found::Refresh => proposals.push(self.refresh(token, row)?),
                 Found::Again(signed) => {
@@ -309,8 +301,9 @@ fn next_round(row: &RecoveryRow) -> u32 {
     named.max(row.round).saturating_add(1)
 }
 
+/// That a state is spent is somebody's word here, and ends nothing: the next look at the token
+/// tells, which rests on a certificate.
 enum Found {
-    Spent(Option<TransferId>),
     NotJustified,
     Refresh,
     Again(Box<SignedTransfer>),
@@ -323,9 +316,6 @@ impl Found {
 }
 
 fn outcome(state: &RecoveredState, row: &RecoveryRow) -> Result<Found, Failure> {
-    if state.spent {
-        return Ok(Found::Spent(state.spent_by));
-    }
     if state.torn {
         let what = "two transfers of one token were accepted in one round: more validators lie \
                     than the network can bear; nothing was proposed";

@@ -27,7 +27,7 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// Notes how far the node is; returns transfers a second since one to two [`RATE_TIME`]s.
+    /// Notes how far the node is; returns transfers a second over the last 2 to 4 s.
     pub fn note(&mut self, now: Instant, applied: u64) -> u64 {
         let newer = *self.newer.get_or_insert((now, applied));
         let older = *self.older.get_or_insert(newer);

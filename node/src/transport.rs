@@ -54,7 +54,7 @@ pub use link::LinkError;
 pub use request::{ReplyError, ReplyHandle, RequestError};
 pub use settings::{Member, Timings, TransportConfig};
 
-/// The version of what nodes say to each other; it is in the handshake (ALPN `quorate/1`).
+/// The version of what nodes say to each other; it is in the handshake (ALPN `quorate/2`).
 pub const PROTOCOL_VERSION: u16 = 2;
 
 /// What comes in. For each member the order is: `Up`, its frames, `Down`, and again; a request may

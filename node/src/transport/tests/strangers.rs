@@ -201,9 +201,10 @@ async fn an_older_peer_that_dials_is_refused_and_named() {
     let node = Node::start(config(1, 2));
     let older = Fake::new(0, 2);
     node.transport.set_address(0, older.endpoint.local_addr().expect("bound"));
-    let error = older.dial_as(1, node.address(), b"quorate/0").await.expect_err("refused");
+    let error = older.dial_as(1, node.address(), b"quorate/1").await.expect_err("refused");
     assert_eq!(LinkError::from(error), LinkError::version_mismatch());
-    let is_named = || node.peer(0).error == Some(LinkError::VersionMismatch { ours: 1 });
+    let is_named =
+        || node.peer(0).error == Some(LinkError::VersionMismatch { ours: PROTOCOL_VERSION });
     until("the link's state says so", is_named).await;
     close([node]).await;
 }
@@ -212,7 +213,7 @@ async fn an_older_peer_that_dials_is_refused_and_named() {
 async fn an_older_peer_that_is_dialled_is_refused_and_named() {
     let older = Identity::new(&shown(1), &keypair(1)).expect("an identity");
     let (settings, _) =
-        tls::server_speaking(&older, Arc::new(shown(1)), &Timings::default(), b"quorate/0")
+        tls::server_speaking(&older, Arc::new(shown(1)), &Timings::default(), b"quorate/1")
             .expect("good settings");
     let server = Endpoint::server(settings, loopback()).expect("an endpoint");
     let node = Node::start(config(0, 4));
@@ -222,7 +223,8 @@ async fn an_older_peer_that_is_dialled_is_refused_and_named() {
             assert!(incoming.await.is_err());
         }
     };
-    let is_named = || node.peer(1).error == Some(LinkError::VersionMismatch { ours: 1 });
+    let is_named =
+        || node.peer(1).error == Some(LinkError::VersionMismatch { ours: PROTOCOL_VERSION });
     tokio::select! {
         () = accept => {}
         () = until("the link's state says so", is_named) => {}

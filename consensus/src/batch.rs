@@ -182,8 +182,13 @@ impl Batch {
     /// # Panics
     /// When `index` is not below the count.
     pub fn lock_proof(&self, index: usize, certificate: &Certificate) -> LockProof {
-        let leaves = leaves(&self.entries, &self.ids);
-        LockProof::of(&self.entries[index], index, &leaves, certificate)
+        let path = merkle::path(&self.leaves(), index);
+        LockProof::of(&self.entries[index], (index, self.count()), path, certificate)
+    }
+
+    /// The leaves of its Merkle tree, in the order of the entries. Hashes every entry.
+    pub fn leaves(&self) -> Vec<Digest> {
+        leaves(&self.entries, &self.ids)
     }
 
     /// For many receipts of this batch.

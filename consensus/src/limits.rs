@@ -72,6 +72,13 @@ pub const RECOVER_STATES_MAX: usize = 2 * ledger::transfer::INPUTS_MAX;
 pub const PROMISES_MAX: usize = ledger::transfer::INPUTS_MAX;
 /// `Recover`s that one member collects reports for at one time; more are refused as "overloaded".
 pub const COLLECTING_MAX: usize = 4 * RECOVERS_MAX;
+/// States of all `Recover`s that one member collects reports for; more are refused.
+pub const COLLECTING_STATES_MAX: usize = 4 * RECOVER_STATES_MAX;
+/// Bytes of the lock proofs in one answer to a `Recover`. States whose proofs would go beyond are
+/// not promised; the largest transfer fits.
+pub const REPORT_PROOFS_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Receipts in one justification.
+pub const JUSTIFICATION_RECEIPTS_MAX: usize = 64;
 /// How long reports are waited for, µs.
 pub const COLLECT_US: u64 = 3_000_000;
 /// Who has not answered a `Recover` is asked again after this, µs.
@@ -87,8 +94,9 @@ pub const ORPHAN_TURN_US: u64 = 400_000;
 /// The pause before an orphan is proposed again doubles up to this, µs: whoever splits the locks of
 /// its own tokens must not keep seven validators busy.
 pub const ORPHAN_PAUSE_US_MAX: u64 = 600_000_000;
-/// Orphaned batches that one tick proposes.
-pub const ORPHANS_PER_TICK_MAX: usize = 4;
+/// Pause between two orphaned batches of one validator, µs: who refuses all of them keeps each for
+/// a while, and must not run out of room for this validator's ordinary batches.
+pub const ORPHAN_EVERY_US: u64 = 400_000;
 /// A batch that was taken over is kept in flight this long, µs; then its next turn comes, or none.
 pub const ADOPTED_US: u64 = 2_000_000;
 
@@ -96,6 +104,9 @@ const _: () = assert!(COLLECT_REPEAT_US < COLLECT_US);
 const _: () = assert!(RECOVER_STATES_MAX >= ledger::transfer::INPUTS_MAX);
 const _: () = assert!(ADOPTED_US < ORPHAN_AGE_US && ORPHAN_AGE_US < ORPHAN_PAUSE_US_MAX);
 const _: () = assert!(ORPHAN_AGE_US < DEADLINE_US);
+const _: () = assert!(USELESS_BATCHES_PER_PROPOSER_MAX >= 32);
+const _: () = assert!(2 * RESOLVED_KEEP_US < 32 * ORPHAN_EVERY_US);
+const _: () = assert!(REPORT_PROOFS_BYTES_MAX + 2 * 4_096 * 109 < MESSAGE_BYTES_MAX);
 const _: () = assert!(BATCH_BYTES_MAX < MESSAGE_BYTES_MAX);
 const _: () = assert!(MESSAGE_BYTES_MAX < 1 << (ZSTD_WINDOW_LOG_MAX + 2));
 const _: () = assert!(QUEUE_MAX >= BATCH_ENTRIES_MAX && QUEUE_BYTES_MAX >= BATCH_BYTES_MAX);

@@ -5,7 +5,7 @@
 //! | `promised` | no lock or accept below this round | `lock`, `accept`, `promise` (only upwards) |
 //! | `locked` | in this round the state goes to it | `lock`: one a round, never a lower round |
 //! | `accepted` | whose Lock certificate was stored last | `accept`, never to a lower round |
-//! | `reported` | what was said when the round was promised | `promise`; gone when `promised` rises |
+//! | `reported` | what was said when the round was promised | `promise`; goes when that rises |
 //! | the whole row | goes when the state is spent | `release`, from apply |
 
 use crate::verdict::Refusal;
@@ -135,6 +135,20 @@ impl Locks {
             }
         }
         Ok(is_new)
+    }
+
+    /// What [`Locks::promise`] would report.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn would_report(&self, state: &TokenState, round: u32) -> Result<Option<Held>, u32> {
+        let Some(row) = self.rows.get(&state.token) else { return Ok(None) };
+        assert_eq!(row.state, *state, "a row lives as long as its state is the tip");
+        match row.reported {
+            _ if round > row.promised => Ok(row.accepted),
+            Some(reported) if round == row.promised => Ok(reported.accepted),
+            _ => Err(row.promised),
+        }
     }
 
     /// Promises `round` for a state, and says what is accepted of it (protocol §4). The same round

@@ -108,6 +108,8 @@ pub struct Validator {
     convicted: HashSet<ledger::TokenState>,
     /// How long a lock is held before its transfer counts as an orphan, µs.
     orphan_age_us: u64,
+    /// When the next orphan may go, µs.
+    orphan_ready_us: u64,
 }
 
 /// Certificates that wait for their batch or for a parent.
@@ -141,6 +143,7 @@ impl Validator {
             closed: closed::Closed::default(),
             convicted: HashSet::new(),
             orphan_age_us: ORPHAN_AGE_US,
+            orphan_ready_us: 0,
         }
     }
 

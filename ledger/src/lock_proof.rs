@@ -17,7 +17,7 @@ use rand_core::CryptoRng;
 /// A transfer's place in a batch and the batch's Lock certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LockProof {
-    /// The transfer. Above round 0 its owner's signature is not part of what is proven.
+    /// The transfer, signed by its owner.
     pub signed: SignedTransfer,
     /// The round of its entry.
     pub round: u32,
@@ -66,6 +66,10 @@ pub enum LockProofError {
         /// The position claimed.
         index: u32,
     },
+    /// The owner's signature is not valid: above round 0 the leaf does not tell, and whoever
+    /// proposes the transfer again needs it.
+    #[error("the transfer's signature is not its owner's")]
+    BadSignature,
     /// The certificate proves nothing.
     #[error("the certificate is not valid: {0}")]
     Certificate(#[from] CertificateError),
@@ -75,25 +79,27 @@ pub enum LockProofError {
 }
 
 impl LockProof {
-    /// The proof for entry `index` of a batch with these leaves.
-    ///
-    /// # Panics
-    /// When `index` is not below the number of leaves.
-    pub fn of(entry: &Entry, index: usize, leaves: &[Digest], certificate: &Certificate) -> Self {
+    /// The proof for an entry at `index` of `count`, with its Merkle path.
+    pub fn of(
+        entry: &Entry,
+        (index, count): (usize, usize),
+        path: Vec<Digest>,
+        certificate: &Certificate,
+    ) -> Self {
         let small = |number: usize| u32::try_from(number).expect("at most 4,096");
         Self {
             signed: entry.signed.clone(),
             round: entry.round,
             proof: entry.proof(),
             index: small(index),
-            count: small(leaves.len()),
-            path: merkle::path(leaves, index),
+            count: small(count),
+            path,
             certificate: certificate.clone(),
         }
     }
 
-    /// Checks path, every vote, and the quorum for this transfer; returns what it proves accepted.
-    /// Cost: one signature batch.
+    /// Checks the owner's signature, path, every vote, and the quorum for this transfer; returns
+    /// what it proves accepted. Cost: one signature and one batch of them.
     ///
     /// # Errors
     /// Every [`LockProofError`].
@@ -125,6 +131,10 @@ impl LockProof {
             phase: Phase::Lock,
             count,
         };
+        let statement = self.signed.transfer.statement(transfer);
+        if !self.signed.transfer.owner.0.verifies(&self.signed.signature, &statement) {
+            return Err(LockProofError::BadSignature);
+        }
         let certified = self.certificate.verify(expected, rng)?;
         if !certified.has(index) {
             return Err(LockProofError::NotCertified);

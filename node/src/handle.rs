@@ -161,15 +161,36 @@ impl Handle {
     pub async fn recover(&self, recovers: Vec<SignedRecover>) -> Result<Vec<Collected>, Failure> {
         self.can_propose()?;
         let ids: Vec<Digest> = recovers.iter().map(|signed| signed.recover.id()).collect();
+        // Whoever owns nothing can't make the validators work.
+        let (recovers, strange): (Vec<_>, Vec<_>) =
+            recovers.into_iter().partition(|signed| self.owns_any(signed));
+        let mut found: HashMap<Digest, Collected> = strange
+            .into_iter()
+            .map(|signed| (signed.recover.id(), Collected::nothing(signed)))
+            .collect();
         let permit = self.commands.try_reserve().map_err(|_| overloaded())?;
         let (collected_in, mut collected) = tokio::sync::mpsc::channel(ids.len().max(1));
-        permit.send(Command::Recover { recovers, collected: collected_in });
-        let mut found = HashMap::new();
+        if recovers.is_empty() {
+            drop(collected_in);
+        } else {
+            permit.send(Command::Recover { recovers, collected: collected_in });
+        }
         while let Some(one) = collected.recv().await {
             found.insert(one.recover.recover.id(), one);
         }
         let rows: Option<Vec<Collected>> = ids.iter().map(|id| found.get(id).cloned()).collect();
         rows.ok_or_else(overloaded)
+    }
+
+    /// Whether one of the states is its signer's and unspent, as far as this node knows.
+    fn owns_any(&self, signed: &SignedRecover) -> bool {
+        let validator = self.shared.validator.read();
+        let tips = validator.tips();
+        signed.recover.states.iter().any(|state| {
+            let is_owner =
+                tips.tip(&state.token).is_some_and(|tip| tip.owner == signed.recover.owner);
+            is_owner && tips.place(state) == consensus::Place::Current
+        })
     }
 
     /// Whether a proposal could become final now.

@@ -87,7 +87,9 @@ impl Pipeline {
     pub fn judge(&self, shared: &Arc<Shared>, job: Judge) -> Option<Judged> {
         let inputs: usize =
             job.proposal.entries.iter().map(|e| e.signed.transfer.inputs.len()).sum();
-        if job.proposal.entries.len() <= INLINE_ENTRIES_MAX && inputs <= 64 {
+        // A justification may cost as much as a hundred signatures: never on the driver's thread.
+        let is_plain = job.proposal.entries.iter().all(|entry| entry.round == 0);
+        if job.proposal.entries.len() <= INLINE_ENTRIES_MAX && inputs <= 64 && is_plain {
             return match run(shared, job) {
                 Ok(judged) => Some(judged),
                 Err(open) => {
@@ -108,7 +110,8 @@ impl Pipeline {
 
     /// Judges clients' transfers: at once when they are few, else in the pool.
     pub fn admit(&self, shared: &Arc<Shared>, group: Vec<Admission>) -> Option<Vec<Admitted>> {
-        if group.len() < INLINE_ENTRIES_MAX {
+        let is_plain = group.iter().all(|admission| admission.entry.round == 0);
+        if group.len() < INLINE_ENTRIES_MAX && is_plain {
             let (admitted, question) = admit::admit(shared, group);
             let Some(question) = question else { return Some(admitted) };
             let done = self.done.clone();

@@ -2,11 +2,14 @@
 //! whichever member it turned to. Nothing here decides; the reports prove themselves.
 
 use super::claims::{Highest, Proven, highest};
-use crate::limits::{COLLECT_REPEAT_US, COLLECT_US, COLLECTING_MAX, ROUND_LEAP_MAX};
+use crate::limits::{
+    COLLECT_REPEAT_US, COLLECT_US, COLLECTING_MAX, COLLECTING_STATES_MAX, RECOVER_STATES_MAX,
+    RECOVERS_MAX, ROUND_LEAP_MAX,
+};
 use crate::message::{Message, RecoverReply, Withheld, WithheldKind};
 use crate::step::{Blame, Outgoing, Step, To};
 use ledger::{
-    Accepted, Canonical, Committee, Digest, Justification, LockProof, Network, Receipt,
+    Accepted, Canonical, Committee, Digest, Justification, LockProof, Network, Receipt, Report,
     SignedRecover, SignedReport, SignedTransfer, TokenState, TransferId,
 };
 use rand_core::CryptoRng;
@@ -45,6 +48,18 @@ pub enum Advice {
 }
 
 impl Collected {
+    /// Nothing has come of it.
+    pub fn nothing(recover: SignedRecover) -> Self {
+        Self {
+            recover,
+            reports: Vec::new(),
+            locks: BTreeMap::new(),
+            spent: BTreeMap::new(),
+            promised: 0,
+            is_justified: false,
+        }
+    }
+
     fn proven(&self, receipts: &[Receipt]) -> Proven {
         let mut proven = Proven::default();
         for (accepted, lock) in &self.locks {
@@ -117,18 +132,15 @@ impl Collector {
     /// Asks all members. The caller has checked the owner's signature. `None` when too much is
     /// collected already.
     pub fn begin(&mut self, now_us: u64, recovers: &[SignedRecover]) -> Option<Step> {
-        if self.open.len() + recovers.len() > COLLECTING_MAX {
+        let states = |signed: &SignedRecover| signed.recover.states.len();
+        let open: usize = self.open.values().map(|one| states(&one.collected.recover)).sum();
+        let more: usize = recovers.iter().map(states).sum();
+        let is_full = self.open.len() + recovers.len() > COLLECTING_MAX;
+        if is_full || open + more > COLLECTING_STATES_MAX {
             return None;
         }
         for signed in recovers {
-            let collected = Collected {
-                recover: signed.clone(),
-                reports: Vec::new(),
-                locks: BTreeMap::new(),
-                spent: BTreeMap::new(),
-                promised: 0,
-                is_justified: false,
-            };
+            let collected = Collected::nothing(signed.clone());
             let collecting = Collecting {
                 collected,
                 answered: BTreeSet::new(),
@@ -142,7 +154,7 @@ impl Collector {
         let members = 0..u16::try_from(self.network.committee.members().len()).expect("few");
         let mut step = Step::default();
         for member in members {
-            step.now.push(ask(member, recovers.to_vec()));
+            step.now.extend(asks(member, recovers.to_vec()));
         }
         Some(step)
     }
@@ -157,7 +169,8 @@ impl Collector {
         let mut step = Step::default();
         let id = reply.recover;
         let Some(collecting) = self.open.get_mut(&id) else { return (step, None) };
-        if collecting.answered.contains(&from) && reply.report.is_none() {
+        // One answer a member: who has given it is not listened to again.
+        if collecting.answered.contains(&from) {
             return (step, None);
         }
         if let Err(what) = collecting.take(from, reply, &self.network, rng) {
@@ -185,9 +198,7 @@ impl Collector {
                 .filter(|one| one.repeat_us <= now_us && !one.answered.contains(&member));
             let recovers: Vec<SignedRecover> =
                 missing.map(|one| one.collected.recover.clone()).collect();
-            if !recovers.is_empty() {
-                step.now.push(ask(member, recovers));
-            }
+            step.now.extend(asks(member, recovers));
         }
         for one in self.open.values_mut().filter(|one| one.repeat_us <= now_us) {
             one.repeat_us = now_us + COLLECT_REPEAT_US;
@@ -206,8 +217,22 @@ impl Collector {
     }
 }
 
-fn ask(member: u16, recovers: Vec<SignedRecover>) -> Outgoing {
-    Outgoing { to: To::Member(member), message: Message::Recover(recovers) }
+/// Messages of the size that members take.
+fn asks(member: u16, recovers: Vec<SignedRecover>) -> Vec<Outgoing> {
+    let mut groups: Vec<Vec<SignedRecover>> = Vec::new();
+    let mut states = 0;
+    for signed in recovers {
+        let more = signed.recover.states.len();
+        let is_full = groups.last().is_none_or(|group| group.len() >= RECOVERS_MAX);
+        if is_full || states + more > RECOVER_STATES_MAX {
+            groups.push(Vec::new());
+            states = 0;
+        }
+        states += more;
+        groups.last_mut().expect("one was pushed").push(signed);
+    }
+    let message = |group| Outgoing { to: To::Member(member), message: Message::Recover(group) };
+    groups.into_iter().map(message).collect()
 }
 
 impl Collecting {
@@ -228,6 +253,7 @@ impl Collecting {
                 && report.round == recover.round
                 && report.epoch == network.epoch
                 && report.claims.iter().all(|claim| is_asked(&claim.state))
+                && are_claimed(report, &reply.locks)
                 && key.is_some_and(|key| {
                     key.verifies(&signed.signature, &report.statement(&network.id))
                 });
@@ -312,7 +338,14 @@ impl Collecting {
             let weight = members.map(|member| network.committee.weight(*member)).sum();
             has_honest(weight, &network.committee)
         };
-        let is_known = |state: &TokenState| is_enough(state) || is_spent(state);
+        // Who has answered and not reported of a state does not do it any more.
+        let is_hopeless = |state: &TokenState| {
+            let answered: u64 = self.answered.iter().map(|m| network.committee.weight(*m)).sum();
+            let against = answered.saturating_sub(weight(state));
+            network.committee.total() - against < network.committee.quorum()
+        };
+        let is_known =
+            |state: &TokenState| is_enough(state) || is_spent(state) || is_hopeless(state);
         recover.states.iter().all(is_known)
             || self.answered.len() == network.committee.members().len()
     }
@@ -321,6 +354,18 @@ impl Collecting {
 /// Whether members of this weight can't all be Byzantine.
 fn has_honest(weight: u64, committee: &Committee) -> bool {
     weight > committee.total() - committee.quorum()
+}
+
+/// Whether the proofs are exactly those of what is claimed, each once: nobody is made to check more,
+/// and justifications don't grow by what nobody asked for.
+fn are_claimed(report: &Report, locks: &[LockProof]) -> bool {
+    let claimed: BTreeSet<Accepted> =
+        report.claims.iter().filter_map(|claim| claim.accepted).collect();
+    if locks.len() != claimed.len() {
+        return false;
+    }
+    let shown = locks.iter().map(|lock| Accepted { round: lock.round, transfer: lock.id() });
+    shown.collect::<BTreeSet<_>>() == claimed
 }
 
 fn spends(lock: &LockProof, state: &TokenState) -> bool {

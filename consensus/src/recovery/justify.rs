@@ -6,6 +6,7 @@
 
 use super::claims::{Highest, Proven, highest};
 use super::is_refresh;
+use crate::limits::JUSTIFICATION_RECEIPTS_MAX;
 use ledger::key::{Signed, verify_batch};
 use ledger::{
     Accepted, Canonical, DecodeError, Entry, Justification, Network, SignedReport, TokenState,
@@ -20,11 +21,11 @@ pub enum Unjustified {
     /// Its bytes are none.
     #[error("the justification can't be read: {0}")]
     Decode(#[from] DecodeError),
-    /// A report that is not a member's, or of another round or epoch.
+    /// A report that is not a member's, of another round or epoch, or of other states.
     #[error("a report of member {0} is not valid for this round")]
     BadReport(u16),
-    /// A member that says two things of one state in one round.
-    #[error("member {0} reports twice of one state, and not the same")]
+    /// A member that reports of one state more than once.
+    #[error("member {0} reports twice of one state")]
     TwoReports(u16),
     /// A Lock certificate or a receipt that proves nothing.
     #[error("a proof in the justification does not hold")]
@@ -60,11 +61,15 @@ pub fn check(
 ) -> Result<(), Unjustified> {
     assert!(entry.round > 0);
     let found = Justification::from_bytes(&entry.justification)?;
-    check_reports(&found.reports, entry.round, network, rng)?;
-    let proven = check_proofs(&found, network, rng)?;
     let states: BTreeSet<TokenState> =
         entry.signed.transfer.inputs.iter().map(|input| input.state).collect();
-    let claims = claims_of(&found.reports, &states, &proven, network)?;
+    // First all that costs no signature: nobody is made to check what could not count.
+    let said = said_of(&found.reports, &states)?;
+    check_quorums(&said, &states, network)?;
+    check_shape(&found)?;
+    check_reports(&found.reports, entry.round, network, rng)?;
+    let proven = check_proofs(&found, network, rng)?;
+    let claims = claims_of(&said, entry.round, &proven)?;
     match highest(&claims, &proven, Some(id)) {
         Highest::None if is_refresh(&entry.signed.transfer) => Ok(()),
         Highest::None => Err(Unjustified::NoRefresh),
@@ -118,30 +123,35 @@ fn check_proofs(
     Ok(proven)
 }
 
-/// All that is claimed of these states, when a quorum has reported of each. A member counts once a
-/// state.
-fn claims_of(
-    reports: &[SignedReport],
-    states: &BTreeSet<TokenState>,
-    proven: &Proven,
-    network: &Network,
-) -> Result<BTreeSet<Accepted>, Unjustified> {
-    let mut said: BTreeMap<TokenState, BTreeMap<u16, Option<Accepted>>> = BTreeMap::new();
+/// Who said what of each state.
+type Said = BTreeMap<TokenState, BTreeMap<u16, Option<Accepted>>>;
+
+/// What is said of these states. Every report has to say something of one of them.
+fn said_of(reports: &[SignedReport], states: &BTreeSet<TokenState>) -> Result<Said, Unjustified> {
+    let mut said = Said::new();
     for signed in reports {
         let member = signed.member;
+        let mut is_about = false;
         for claim in signed.report.claims.iter().filter(|claim| states.contains(&claim.state)) {
-            if let Some(accepted) = &claim.accepted {
-                let is_before = accepted.round < signed.report.round;
-                if !is_before || !proven.has_locked(accepted, &claim.state) {
-                    return Err(Unjustified::NoProof(member));
-                }
-            }
+            is_about = true;
             let known = said.entry(claim.state).or_default().insert(member, claim.accepted);
-            if known.is_some_and(|known| known != claim.accepted) {
+            if known.is_some() {
                 return Err(Unjustified::TwoReports(member));
             }
         }
+        if !is_about {
+            return Err(Unjustified::BadReport(member));
+        }
     }
+    Ok(said)
+}
+
+/// Whether a quorum has reported of each state; a member counts once a state.
+fn check_quorums(
+    said: &Said,
+    states: &BTreeSet<TokenState>,
+    network: &Network,
+) -> Result<(), Unjustified> {
     for state in states {
         let members = said.get(state).into_iter().flat_map(BTreeMap::keys);
         let weight: u64 = members.map(|member| network.committee.weight(*member)).sum();
@@ -149,7 +159,41 @@ fn claims_of(
             return Err(Unjustified::NoQuorum(*state));
         }
     }
-    Ok(said.into_values().flat_map(BTreeMap::into_values).flatten().collect())
+    Ok(())
+}
+
+/// Whether there are only proofs of what the reports claim, each once, and few receipts.
+fn check_shape(found: &Justification) -> Result<(), Unjustified> {
+    let claims = found.reports.iter().flat_map(|signed| &signed.report.claims);
+    let claimed: BTreeSet<Accepted> = claims.filter_map(|claim| claim.accepted).collect();
+    let mut shown = BTreeSet::new();
+    for lock in &found.locks {
+        let accepted = Accepted { round: lock.round, transfer: lock.id() };
+        if !claimed.contains(&accepted) || !shown.insert(accepted) {
+            return Err(Unjustified::BadProof);
+        }
+    }
+    let finals = found.receipts.iter().map(|receipt| receipt.entry.signed.transfer.id());
+    let is_each_once = finals.collect::<BTreeSet<_>>().len() == found.receipts.len();
+    if !is_each_once || found.receipts.len() > JUSTIFICATION_RECEIPTS_MAX {
+        return Err(Unjustified::BadProof);
+    }
+    Ok(())
+}
+
+/// All that is claimed of the states, when each claim is proven and of a lower round.
+fn claims_of(said: &Said, round: u32, proven: &Proven) -> Result<BTreeSet<Accepted>, Unjustified> {
+    let mut claims = BTreeSet::new();
+    for (state, said) in said {
+        for (member, accepted) in said {
+            let Some(accepted) = accepted else { continue };
+            if accepted.round >= round || !proven.has_locked(accepted, state) {
+                return Err(Unjustified::NoProof(*member));
+            }
+            claims.insert(*accepted);
+        }
+    }
+    Ok(claims)
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@
 
 use super::{Mode, Open, Validator};
 use crate::batch::Batch;
-use crate::limits::{ORPHAN_PAUSE_US_MAX, ORPHAN_TURN_US, ORPHANS_PER_TICK_MAX};
+use crate::limits::{ORPHAN_EVERY_US, ORPHAN_PAUSE_US_MAX, ORPHAN_TURN_US};
 use crate::step::Step;
 use ledger::BatchId;
 use std::sync::Arc;
@@ -39,8 +39,14 @@ impl Validator {
             }
         }
         due.sort_unstable();
-        for (_, id) in due.into_iter().take(ORPHANS_PER_TICK_MAX) {
+        for (_, id) in due {
             let orphan = self.orphan_of(&self.open[&id]);
+            if orphan.is_some() {
+                if now_us < self.orphan_ready_us {
+                    continue;
+                }
+                self.orphan_ready_us = now_us + ORPHAN_EVERY_US;
+            }
             let open = self.open.get_mut(&id).expect("it was just found");
             let turn = open.orphan.as_mut().expect("set above");
             turn.pause_us = turn.pause_us.saturating_mul(2).min(ORPHAN_PAUSE_US_MAX);
@@ -52,6 +58,9 @@ impl Validator {
     /// What of a batch is to be proposed again: all of it, if all of it stands here, else its
     /// locked entries alone.
     fn orphan_of(&self, open: &Open) -> Option<Arc<Batch>> {
+        if open.applied.covers(&open.locked) {
+            return None;
+        }
         let is_waiting = |index: &usize| !open.applied.has(*index) && self.is_held(open, *index);
         let waiting: Vec<usize> = open.locked.indexes().filter(is_waiting).collect();
         if waiting.is_empty() {
@@ -67,7 +76,9 @@ impl Validator {
         Some(Arc::new(Batch::with_ids(Arc::new(entries), ids)))
     }
 
-    /// Whether entry `index` holds the lock of each of its states, and no higher round is promised.
+    /// Whether entry `index` holds the lock of each of its states, out of this very batch (only the
+    /// first one of a transfer is proposed again, or each proposal would breed others), and no
+    /// higher round is promised.
     fn is_held(&self, open: &Open, index: usize) -> bool {
         let entry = &open.batch.entries()[index];
         let id = open.batch.ids()[index];
@@ -75,9 +86,10 @@ impl Validator {
             self.locks.get(&input.state.token).is_some_and(|row| {
                 row.state == input.state
                     && row.promised <= entry.round
-                    && row
-                        .locked
-                        .is_some_and(|held| (held.round, held.transfer) == (entry.round, id))
+                    && row.locked.is_some_and(|held| {
+                        (held.round, held.transfer) == (entry.round, id)
+                            && held.batch == open.batch.id()
+                    })
             })
         })
     }

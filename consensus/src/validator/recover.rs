@@ -2,15 +2,18 @@
 //! its unspent states and says what it has accepted of them. The promise is durable before the
 //! report leaves. Whoever passes the owner's `Recover` on gets the answer.
 
-use super::{Mode, Validator, blame};
-use crate::limits::PROMISES_MAX;
+use super::{Mode, Open, Validator, blame};
+use crate::limits::{PROMISES_MAX, REPORT_PROOFS_BYTES_MAX};
 use crate::lock::Held;
 use crate::message::{Message, RecoverReply, Withheld, WithheldKind};
 use crate::record::{Promise, Promised, Record};
 use crate::step::{Outgoing, Step, To};
 use crate::tips::Place;
-use ledger::{Accepted, Claim, LockProof, Recover, Report, SignedRecover, TokenState, TransferId};
-use std::collections::BTreeMap;
+use ledger::{
+    Accepted, BatchId, Canonical, Claim, LockProof, Recover, Report, SignedRecover, TokenState,
+    TransferId, merkle,
+};
+use std::collections::{BTreeMap, HashMap};
 
 /// What is found about one `Recover` before anything is promised.
 struct Found {
@@ -30,23 +33,28 @@ impl Validator {
         }
         let Found { open, mut withheld } = self.look_at(recover);
         let mut claims = Vec::new();
-        let mut locks: BTreeMap<Accepted, LockProof> = BTreeMap::new();
         let mut promises = Vec::new();
+        let mut proofs = Proofs::default();
         for state in open {
-            let (reported, is_new) = match self.locks.promise(state, recover.round) {
-                Ok(promised) => promised,
+            let accepted = match self.locks.would_report(&state, recover.round) {
+                Ok(accepted) => accepted,
                 Err(round) => {
                     withheld.push(of(state, WithheldKind::Promised, round));
                     continue;
                 }
             };
+            // What can't be proven in this answer is not promised by it.
+            let Some(claim) = proofs.claim(&self.open, state, accepted) else {
+                withheld.push(of(state, WithheldKind::Unknown, 0));
+                continue;
+            };
+            let promised = self.locks.promise(state, recover.round);
+            let (reported, is_new) = promised.expect("it was looked at above");
+            assert_eq!(reported.accepted, accepted);
             if is_new {
-                promises.push(Promise { state, accepted: reported.accepted });
+                promises.push(Promise { state, accepted });
             }
-            match self.claim(state, reported.accepted, &mut locks) {
-                Some(claim) => claims.push(claim),
-                None => withheld.push(of(state, WithheldKind::Promised, recover.round)),
-            }
+            claims.push(claim);
         }
         for promises in promises.chunks(PROMISES_MAX) {
             let promises = promises.to_vec();
@@ -56,7 +64,7 @@ impl Validator {
         let report = Report { epoch: recover.epoch, round: recover.round, claims };
         let report = (!report.claims.is_empty())
             .then(|| report.sign(&self.network.id, self.member, &self.keypair));
-        let locks = locks.into_values().collect();
+        let locks = proofs.found.into_values().collect();
         let reply = RecoverReply { recover: recover.id(), report, locks, withheld };
         step.after.push(Outgoing { to: To::Member(from), message: Message::Report(reply) });
         step
@@ -90,29 +98,56 @@ impl Validator {
     fn is_owner(&self, recover: &Recover, state: &TokenState) -> bool {
         self.tips.tip(&state.token).is_some_and(|tip| tip.owner == recover.owner)
     }
+}
 
-    /// What is said of a state, with its proof; `None` when the proof is not here any more.
+/// The Lock certificates behind what one answer claims.
+#[derive(Default)]
+struct Proofs {
+    found: BTreeMap<Accepted, LockProof>,
+    bytes: usize,
+    /// The batches that they are out of: hashed once, and looked through once.
+    batches: HashMap<BatchId, Indexed>,
+}
+
+struct Indexed {
+    tree: merkle::Tree,
+    indexes: HashMap<TransferId, usize>,
+}
+
+impl Proofs {
+    /// What is said of a state; `None` when its proof is not here, or does not fit any more.
     fn claim(
-        &self,
+        &mut self,
+        open: &HashMap<BatchId, Open>,
         state: TokenState,
         accepted: Option<Held>,
-        locks: &mut BTreeMap<Accepted, LockProof>,
     ) -> Option<Claim> {
         let Some(held) = accepted else { return Some(Claim { state, accepted: None }) };
         let accepted = Accepted { round: held.round, transfer: held.transfer };
-        if let std::collections::btree_map::Entry::Vacant(e) = locks.entry(accepted) {
-            e.insert(self.lock_proof(held)?);
+        if !self.found.contains_key(&accepted) {
+            let proof = self.proof(open.get(&held.batch)?, held)?;
+            let bytes = proof.to_bytes().len();
+            if self.bytes + bytes > REPORT_PROOFS_BYTES_MAX {
+                return None;
+            }
+            self.bytes += bytes;
+            self.found.insert(accepted, proof);
         }
         Some(Claim { state, accepted: Some(accepted) })
     }
 
     /// The Lock certificate behind an accept: kept as long as the row that names it.
-    fn lock_proof(&self, held: Held) -> Option<LockProof> {
-        let open = self.open.get(&held.batch)?;
-        let index = open.batch.index_of(&held.transfer)?;
+    fn proof(&mut self, open: &Open, held: Held) -> Option<LockProof> {
+        let indexed = self.batches.entry(held.batch).or_insert_with(|| Indexed {
+            tree: merkle::Tree::new(open.batch.leaves()),
+            indexes: open.batch.ids().iter().enumerate().map(|(i, id)| (*id, i)).collect(),
+        });
+        let index = *indexed.indexes.get(&held.transfer)?;
         let mut certified = open.lock_certificates.iter();
         let certified = certified.find(|certified| certified.bitmap.has(index))?;
-        Some(open.batch.lock_proof(index, &certified.certificate))
+        let entry = &open.batch.entries()[index];
+        let path = indexed.tree.path(index);
+        Some(LockProof::of(entry, (index, open.batch.count()), path, &certified.certificate))
     }
 }
 

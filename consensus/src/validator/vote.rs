@@ -59,11 +59,10 @@ impl Validator {
         self.judged(now_us, Judged { proposal, batch: Ok(batch), is_signed: true, verdicts })
     }
 
-    /// Locks what is valid (above round 0 the pipeline has checked the justification) and returns the entries that the vote has gained. They are recorded even
-    /// where
-    /// the lock itself was there before, from another batch: a vote, once sent, is never taken back
-    /// (R10),
-    /// also not after a restart.
+    /// Locks what is valid (above round 0 the pipeline has checked the justification) and returns
+    /// the entries that the vote has gained. They are recorded even where the lock itself was there
+    /// before, from another batch: a vote, once sent, is never taken back (R10), also not after a
+    /// restart.
     fn lock_valid(
         &mut self,
         step: &mut Step,

@@ -72,6 +72,10 @@ impl Driver {
         let (id, came) = (admission.id, admission.admitted);
         match (verdict, verified) {
             (Verdict::Valid, Some(entry)) => self.submit(entry, came),
+            // What is recovered is unspent at a quorum: its owner asks again, elsewhere or later.
+            (Verdict::Unknown(_), _) if admission.entry.round > 0 => {
+                self.end_unproposed(id, came, Outcome::Unknown);
+            }
             (Verdict::Unknown(Cause::ParentMissing { state }), _) => {
                 // The pipeline skips the signature of what it can't judge; nothing is held without.
                 match VerifiedEntry::verify(admission.entry, &self.shared.network, &mut self.rng) {

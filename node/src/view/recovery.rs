@@ -4,14 +4,17 @@
 use super::Schema;
 use crate::handle::Shared;
 use crate::store::StoreError;
+use consensus::limits::JUSTIFICATION_RECEIPTS_MAX;
 use consensus::recovery::collector::Advice;
 use consensus::{Collected, Place};
-use ledger::{Canonical, Receipt, TokenId, TransferId};
+use ledger::{Canonical, Receipt, TokenId, TokenState, TransferId};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
-/// Receipts that one justification carries at most: a claimed transfer is ended by one of them.
-const RECEIPTS_MAX: usize = 64;
+/// Spent inputs of one claimed transfer that are looked into: the first almost always decides.
+const LOOKED_AT_MAX: usize = 8;
+/// Links of a token's chain that are walked back; each reads a batch from disk.
+const LINKS_MAX: usize = 64;
 
 /// The answer to `POST /v1/recoveries`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -95,25 +98,51 @@ impl RecoveryRow {
     }
 }
 
-/// Receipts of final transfers that spent inputs of claimed ones: those can no longer live.
+/// For each claimed transfer the receipt of one that spent an input of it, if there is one here:
+/// then it can no longer live.
 fn receipts(shared: &Shared, collected: &Collected) -> Result<Vec<Receipt>, StoreError> {
-    let mut spenders: BTreeSet<TransferId> = BTreeSet::new();
-    {
-        let validator = shared.validator.read();
-        for lock in collected.accepted() {
-            let id = lock.id();
-            for input in &lock.signed.transfer.inputs {
-                if let Place::Spent { by: Some(by) } = validator.tips().place(&input.state)
-                    && by != id
-                {
-                    spenders.insert(by);
-                }
+    let mut found: BTreeMap<TransferId, Receipt> = BTreeMap::new();
+    for lock in collected.accepted() {
+        let id = lock.id();
+        let inputs = &lock.signed.transfer.inputs;
+        let spent: Vec<TokenState> = {
+            let validator = shared.validator.read();
+            let is_spent = |state: &TokenState| matches!(validator.tips().place(state), Place::Spent { by } if by != Some(id));
+            inputs.iter().map(|input| input.state).filter(is_spent).collect()
+        };
+        for state in spent.into_iter().take(LOOKED_AT_MAX) {
+            let receipt = spender(shared, &state)?;
+            if let Some((by, receipt)) = receipt.filter(|(by, _)| *by != id) {
+                found.insert(by, receipt);
+                break;
             }
         }
+        if found.len() >= JUSTIFICATION_RECEIPTS_MAX {
+            break;
+        }
     }
-    let mut found = Vec::new();
-    for id in spenders.into_iter().take(RECEIPTS_MAX) {
-        found.extend(shared.store.receipt(&id)?);
+    Ok(found.into_values().collect())
+}
+
+/// Who spent a state, looked for from the token's newest transfer backwards.
+fn spender(
+    shared: &Shared,
+    state: &TokenState,
+) -> Result<Option<(TransferId, Receipt)>, StoreError> {
+    let mut at = {
+        let validator = shared.validator.read();
+        validator.tips().tip(&state.token).map(|tip| tip.ended_by.unwrap_or(tip.made_by))
+    };
+    for _ in 0..LINKS_MAX {
+        let Some(id) = at else { return Ok(None) };
+        let Some(receipt) = shared.store.receipt(&id)? else { return Ok(None) };
+        let inputs = &receipt.entry.signed.transfer.inputs;
+        let input = inputs.iter().find(|input| input.state.token == state.token);
+        match input.map(|input| input.state) {
+            Some(spent) if spent == *state => return Ok(Some((id, receipt))),
+            Some(spent) if spent.height > state.height => at = Some(spent.made_by),
+            _ => return Ok(None),
+        }
     }
-    Ok(found)
+    Ok(None)
 }

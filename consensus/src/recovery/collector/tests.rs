@@ -158,11 +158,14 @@ fn two_liars_that_name_the_last_round_do_not_use_up_the_rounds() {
         let signed = recover(1, &[0]);
         let mut collector = Collector::new(network(), 0);
         collector.begin(0, std::slice::from_ref(&signed)).expect("there is room");
+        let mut ended = None;
         for liar in liars {
             let reply = lie(&signed, WithheldKind::Promised, u32::MAX);
-            assert_eq!(collector.replied(*liar, reply, &mut rng()).1, None);
+            ended = ended.or(collector.replied(*liar, reply, &mut rng()).1);
         }
-        collector.tick(COLLECT_US).1[0].promised
+        // Three that refuse leave no quorum: that is told at once.
+        assert_eq!(ended.is_some(), liars.len() > 2);
+        ended.unwrap_or_else(|| collector.tick(COLLECT_US).1.remove(0)).promised
     };
     assert_eq!(promised(&[5, 6]), 1 + ROUND_LEAP_MAX);
     assert_eq!(promised(&[4, 5, 6]), u32::MAX, "one of three is honest");
@@ -180,4 +183,38 @@ fn who_is_silent_is_asked_again_and_the_room_is_bounded() {
     assert_eq!(collector.tick(COLLECT_REPEAT_US + 1).0.now.len(), 0);
     let many: Vec<SignedRecover> = vec![signed; COLLECTING_MAX];
     assert!(collector.begin(0, &many).is_none());
+    let large =
+        Recover { epoch: 3, owner: address(0), round: 1, states: vec![coin(0).state; 4_096] };
+    let large = large.sign(&network().id, &owner_key(0));
+    assert!(collector.begin(0, &vec![large; 9]).is_none(), "states are counted, too");
+}
+
+#[test]
+fn what_is_asked_again_is_cut_to_what_members_take() {
+    let mut collector = Collector::new(network(), 0);
+    let many: Vec<SignedRecover> = (1..=600).map(|round| recover(round, &[0])).collect();
+    for part in many.chunks(RECOVERS_MAX) {
+        collector.begin(0, part).expect("there is room");
+    }
+    let (step, _) = collector.tick(COLLECT_REPEAT_US);
+    let counts = step.now.iter().map(|outgoing| match &outgoing.message {
+        Message::Recover(recovers) => recovers.len(),
+        _ => 0,
+    });
+    let counts: Vec<usize> = counts.collect();
+    assert_eq!(counts.iter().sum::<usize>(), 600 * usize::from(MEMBERS));
+    assert!(counts.iter().all(|count| *count <= RECOVERS_MAX));
+}
+
+#[test]
+fn proofs_that_nobody_asked_for_are_refused_unchecked() {
+    let signed = recover(1, &[0]);
+    let mut collector = Collector::new(network(), 0);
+    collector.begin(0, std::slice::from_ref(&signed)).expect("there is room");
+    let (_, batch) = batch(0, &[pay_coin(1, "elsewhere")]);
+    let lock = batch.lock_proof(0, certificate(Phase::Lock, &batch, "1").certificate());
+    let mut reply = reply_of(&mut validator(1), &signed);
+    reply.locks = vec![lock];
+    let (step, collected) = collector.replied(1, reply, &mut rng());
+    assert_eq!((step.blame.len(), collected), (1, None));
 }

@@ -72,7 +72,8 @@ fn every_state_needs_a_quorum_of_distinct_members() {
     let short = Err(Unjustified::NoQuorum(state));
     assert_eq!(found(&refreshed(0), &with(four.clone(), &[])), short);
     four.push(four[0].clone());
-    assert_eq!(found(&refreshed(0), &with(four, &[])), short, "one member twice");
+    let twice = Err(Unjustified::TwoReports(0));
+    assert_eq!(found(&refreshed(0), &with(four, &[])), twice);
     let (accepted, proof) = lock(&pay(0, &[coin(0), coin(1)], 1, ""), 0);
     let one_state = with(reports(&[(0, Some(accepted))]), &[&proof]);
     let again = Err(Unjustified::NoQuorum(coin(1).state));
@@ -130,15 +131,20 @@ fn lies_are_refused() {
     assert_eq!(check(reports(&claim), &[&proof]), Ok(()));
     assert_eq!(check(reports(&claim), &[]), Err(Unjustified::NoProof(0)));
     let (_, elsewhere) = lock(&pay_coin(1, "one"), 0);
-    assert_eq!(check(reports(&claim), &[&elsewhere]), Err(Unjustified::NoProof(0)));
+    let nowhere = check(reports(&claim), &[&elsewhere]);
+    assert_eq!(nowhere, Err(Unjustified::BadProof), "a proof of nothing that is claimed");
+    let repeated = check(reports(&claim), &[&proof, &proof]);
+    assert_eq!(repeated, Err(Unjustified::BadProof));
     let changed = |change: fn(&mut SignedReport)| {
         let mut list = reports(&claim);
         change(&mut list[2]);
         check(list, &[&proof])
     };
     assert_eq!(changed(|r| r.signature.0[0] ^= 1), Err(Unjustified::BadReport(2)));
-    assert_eq!(changed(|r| r.member = 3), Err(Unjustified::BadReport(3)));
-    assert_eq!(changed(|r| r.member = 7), Err(Unjustified::BadReport(7)));
+    assert_eq!(changed(|r| r.member = 3), Err(Unjustified::TwoReports(3)));
+    assert_eq!(changed(|r| r.member = 5), Err(Unjustified::BadReport(5)), "another one's");
+    let stranger = Err(Unjustified::NoQuorum(coin(0).state));
+    assert_eq!(changed(|r| r.member = 7), stranger);
     assert_eq!(changed(|r| r.report.epoch += 1), Err(Unjustified::BadReport(2)));
     let mut other_round = reports(&claim);
     other_round[4] = report(4, 3, &claim);

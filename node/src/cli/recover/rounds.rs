@@ -2,11 +2,12 @@
 //! with what has not ended. Every refresh is stored before it is sent.
 
 use super::Ended;
+use super::advice::{Found, check_row, entry, is_final, next_round, nonsense, outcome};
 use crate::cli::context::{Context, NetworkFacts};
 use crate::cli::transfer::summary;
 use crate::client::Client;
-use crate::error::{Failure, INTERNAL, NO_QUORUM, OUTCOME_UNKNOWN};
-use crate::view::{OutcomeRow, RecoveredState, RecoveryRow};
+use crate::error::{Failure, NO_QUORUM, OUTCOME_UNKNOWN};
+use crate::view::{RecoveryRow, verify_bytes};
 use crate::wallet::{Progress, Wallet};
 use consensus::limits::{BATCH_BYTES_MAX, RECOVER_STATES_MAX, RECOVERS_MAX};
 use ledger::{
@@ -18,9 +19,6 @@ use std::time::Duration;
 
 /// Pause before the next round, when others may be at it, too: grows with the round.
 const PAUSE: Duration = Duration::from_millis(50);
-
-/// How far above the round asked for a validator's word is followed at a time.
-const STEP_MAX: u32 = 1_000;
 
 /// A token that is not free yet.
 #[derive(Clone, Debug)]
@@ -101,6 +99,12 @@ impl Rounds<'_> {
                 Found::NotJustified => {}
                 Found::Refresh => proposals.push(self.refresh(token, row)?),
                 Found::Again(signed) => {
+                    let spends = |input: &Input| input.state == token.input.state;
+                    let is_own = signed.transfer.owner == token.owner
+                        && signed.transfer.inputs.iter().any(spends);
+                    if !is_own {
+                        return Err(nonsense());
+                    }
                     let transfer = signed.transfer.id();
                     let round = again.get(&transfer).map_or(0, |(_, round)| *round);
                     let round = round.max(known.round);
@@ -177,6 +181,9 @@ impl Rounds<'_> {
             if found.recoveries.len() != now.len() {
                 return Err(nonsense());
             }
+            for (signed, row) in now.iter().zip(&found.recoveries) {
+                check_row(&signed.recover, row)?;
+            }
             rows.extend(found.recoveries);
             rest = later;
         }
@@ -216,10 +223,14 @@ impl Rounds<'_> {
             Err(failure) if failure.code.is_retryable => return Ok(()),
             Err(failure) => return Err(failure),
         };
+        if outcomes.len() != proposals.len() {
+            return Err(nonsense());
+        }
         for (proposal, outcome) in proposals.into_iter().zip(outcomes) {
-            if !is_final(&outcome) {
+            if !is_final(&outcome) || outcome.id != Some(proposal.id) {
                 continue;
             }
+            self.check_final(proposal.id).await?;
             let (transfer, round) = (proposal.id, proposal.entry.round);
             let end = match proposal.is_refresh {
                 true => Ended::Freed { transfer, round },
@@ -232,6 +243,14 @@ impl Rounds<'_> {
             self.settle(&proposal.entry.signed)?;
         }
         Ok(())
+    }
+
+    /// The receipt decides, not the node's word: what it replaces is let go of afterwards. Without
+    /// a genesis file nothing can be checked, and the word has to do.
+    async fn check_final(&self, id: TransferId) -> Result<(), Failure> {
+        let Ok(network) = self.context.genesis(None) else { return Ok(()) };
+        let verified = verify_bytes(&self.client.receipt(id).await?, &network)?;
+        if verified.id() == id { Ok(()) } else { Err(nonsense()) }
     }
 
     /// The winner is final; what else the wallet had promised these tokens to can't become final.
@@ -294,56 +313,6 @@ impl Rounds<'_> {
     }
 }
 
-/// One above what was asked for or named. A validator that lies may name the last round there is,
-/// behind which nothing could ever be recovered: so it is followed by steps only.
-fn next_round(row: &RecoveryRow) -> u32 {
-    let named = row.promised.min(row.round.saturating_add(STEP_MAX));
-    named.max(row.round).saturating_add(1)
-}
-
-/// That a state is spent is somebody's word here, and ends nothing: the next look at the token
-/// tells, which rests on a certificate.
-enum Found {
-    NotJustified,
-    Refresh,
-    Again(Box<SignedTransfer>),
-}
-
-impl Found {
-    fn is_refresh(&self) -> bool {
-        matches!(self, Found::Refresh)
-    }
-}
-
-fn outcome(state: &RecoveredState, row: &RecoveryRow) -> Result<Found, Failure> {
-    if state.torn {
-        let what = "two transfers of one token were accepted in one round: more validators lie \
-                    than the network can bear; nothing was proposed";
-        return Err(Failure::new(INTERNAL, what).help("quorate status"));
-    }
-    if !row.justified {
-        return Ok(Found::NotJustified);
-    }
-    let Some(text) = &state.again else { return Ok(Found::Refresh) };
-    let bytes = hex::decode(text).map_err(|_| nonsense())?;
-    let signed = SignedTransfer::from_bytes(&bytes).map_err(|_| nonsense())?;
-    Ok(Found::Again(Box::new(signed)))
-}
-
-fn entry(signed: SignedTransfer, row: &RecoveryRow) -> Result<Entry, Failure> {
-    let justification = hex::decode(&row.justification).map_err(|_| nonsense())?;
-    Ok(Entry { signed, round: row.round, justification })
-}
-
-fn is_final(outcome: &OutcomeRow) -> bool {
-    outcome.status == "final"
-}
-
-fn nonsense() -> Failure {
-    Failure::new(INTERNAL, "the node's answer about the recovery makes no sense; nothing was sent")
-        .help("ask another node: --node URL")
-}
-
 /// Proposals that fit one body.
 fn groups(proposals: Vec<Proposal>) -> Vec<Vec<Proposal>> {
     let mut groups: Vec<Vec<Proposal>> = Vec::new();
@@ -358,25 +327,4 @@ fn groups(proposals: Vec<Proposal>) -> Vec<Vec<Proposal>> {
         groups.last_mut().expect("one was pushed").push(proposal);
     }
     groups
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_liar_does_not_lead_to_the_last_round() {
-        let row = |round, promised| RecoveryRow {
-            round,
-            justified: false,
-            promised,
-            states: Vec::new(),
-            justification: String::new(),
-        };
-        assert_eq!(next_round(&row(1, 0)), 2);
-        assert_eq!(next_round(&row(1, 7)), 8);
-        assert_eq!(next_round(&row(5, 3)), 6);
-        assert_eq!(next_round(&row(1, u32::MAX)), 2 + STEP_MAX);
-        assert_eq!(next_round(&row(u32::MAX, u32::MAX)), u32::MAX);
-    }
 }

@@ -1,6 +1,6 @@
 //! No token stays locked for ever: after the calm, when all owners that split their own locks have
-//! recovered and what is orphaned has ended, no honest node holds a lock, an accept or a promise any
-//! more. Every token is free or spent, everywhere.
+//! recovered and what is orphaned has ended, no honest node holds a lock, an accept or a promise
+//! any more. Every token is free or spent, everywhere.
 
 use super::Broken;
 use crate::sim::node::Node;

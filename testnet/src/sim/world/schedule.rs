@@ -1,5 +1,5 @@
-//! What is set up before a run: the genesis of the simulated network, and all faults and payments of
-//! the plan, each at its time.
+//! What is set up before a run: the genesis of the simulated network, and all faults and payments
+//! of the plan, each at its time.
 
 use super::{DOWN_US_MAX, Event, MEMBERS, TICK_US, World};
 use crate::sim::client::{AMOUNT, OWNERS, TOKENS, owner_key};

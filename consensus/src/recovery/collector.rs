@@ -356,8 +356,8 @@ fn has_honest(weight: u64, committee: &Committee) -> bool {
     weight > committee.total() - committee.quorum()
 }
 
-/// Whether the proofs are exactly those of what is claimed, each once: nobody is made to check more,
-/// and justifications don't grow by what nobody asked for.
+/// Whether the proofs are exactly those of what is claimed, each once: nobody is made to check
+/// more, and justifications don't grow by what nobody asked for.
 fn are_claimed(report: &Report, locks: &[LockProof]) -> bool {
     let claimed: BTreeSet<Accepted> =
         report.claims.iter().filter_map(|claim| claim.accepted).collect();

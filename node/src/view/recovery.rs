@@ -107,7 +107,10 @@ fn receipts(shared: &Shared, collected: &Collected) -> Result<Vec<Receipt>, Stor
         let inputs = &lock.signed.transfer.inputs;
         let spent: Vec<TokenState> = {
             let validator = shared.validator.read();
-            let is_spent = |state: &TokenState| matches!(validator.tips().place(state), Place::Spent { by } if by != Some(id));
+            let is_spent = |state: &TokenState| {
+                let place = validator.tips().place(state);
+                matches!(place, Place::Spent { by } if by != Some(id))
+            };
             inputs.iter().map(|input| input.state).filter(is_spent).collect()
         };
         for state in spent.into_iter().take(LOOKED_AT_MAX) {

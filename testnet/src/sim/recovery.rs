@@ -1,6 +1,7 @@
 //! Owners that split the locks of their own tokens and want them back (protocol §4): the client
 //! side of recovery, with good manners and with bad ones. It asks members for reports, signs
-//! refreshes, and hands out entries with their justifications; whether they hold is for the members.
+//! refreshes, and hands out entries with their justifications; whether they hold is for the
+//! members.
 
 use super::node::Answered;
 use super::plan::MEMBERS;

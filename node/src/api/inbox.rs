@@ -5,7 +5,7 @@
 //! (`{"schema":"quorate.delivery/1","ok":true,"id":HEX,"sequence":N}`), `gap` (drain again). It
 //! reads from the deliveries that are kept, at its reader's pace.
 
-use super::answer::{bytes, ok};
+use super::answer::{bytes, held, held_document};
 use super::body::{self, malformed};
 use super::events::{EventBody, Writer};
 use super::input::{In, Params};
@@ -43,9 +43,10 @@ pub(super) async fn page(
     let page = api.blocking(read).await?;
     let accept = headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or("");
     if accept.contains("application/octet-stream") {
-        return Ok(bytes(StatusCode::OK, "application/octet-stream", page.to_bytes()));
+        let page = held(&api.answer_kib, page.to_bytes())?;
+        return Ok(bytes(StatusCode::OK, "application/octet-stream", page));
     }
-    Ok(ok(&InboxDocument::of(address, &page)))
+    Ok(held_document(&api.answer_kib, &InboxDocument::of(address, &page))?)
 }
 
 /// `POST /v1/receipts/fetch`: a canonical list of transfer ids; the answer is the canonical list of
@@ -56,7 +57,7 @@ pub(super) async fn fetch(State(api): State<Api>, params: Params, request: Reque
     let ids = list::<TransferId>(&body.bytes, "transfer ids", FETCH_MAX, 32)?;
     let read = move |handle: &Handle| handle.shared.store.receipts(&ids, FETCH_BYTES_MAX);
     let found = api.blocking(read).await??;
-    let text = canonical_bytes_of_list(&found);
+    let text = held(&api.answer_kib, canonical_bytes_of_list(&found))?;
     Ok(bytes(StatusCode::OK, "application/octet-stream", text))
 }
 

@@ -251,3 +251,17 @@ fn receipts_in_bulk_stop_after_so_much_was_read_and_never_before_one_batch_was()
     assert_eq!(came(&ids, receipts::Bounds { time: Duration::ZERO, ..all }), 1);
     assert_eq!(came(&ids[3..], receipts::Bounds { time: Duration::ZERO, ..all }), 1);
 }
+
+#[test]
+fn a_snapshot_behind_other_records_is_refused_with_what_to_do() {
+    let home = tempfile::tempdir().expect("a folder");
+    let mut alone = open_alone(home.path());
+    alone.pay(0, 3);
+    alone.store.append_snapshot(b"whatever").expect("the disk is well");
+    let network = alone.network.clone();
+    drop(alone);
+    let opened = open(home.path(), &network, 0, &key(1), false);
+    let error = opened.err().expect("it makes no sense");
+    assert_eq!(error, OpenError::SnapshotPlace);
+    assert!(error.to_string().contains("remove the folders journal and index"));
+}

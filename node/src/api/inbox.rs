@@ -146,8 +146,14 @@ impl Writer for Follower {
         }
         loop {
             self.newest.borrow_and_update();
-            if let Some(text) = self.text() {
+            let (text, is_behind) = self.text();
+            if let Some(text) = text {
                 return Some((self, text.into()));
+            }
+            if is_behind {
+                // Others get their turn between two looks.
+                tokio::task::yield_now().await;
+                continue;
             }
             let is_quiet = tokio::select! {
                 changed = self.newest.changed() => changed.map(|()| false).ok()?,
@@ -162,8 +168,8 @@ impl Writer for Follower {
 }
 
 impl Follower {
-    /// What there is to write now.
-    fn text(&mut self) -> Option<String> {
+    /// What there is to write now, and whether there is more to look at.
+    fn text(&mut self) -> (Option<String>, bool) {
         let inbox = &self.handle.shared.inbox;
         let look = inbox.after(self.at, &self.addresses, EVENTS_AT_ONCE_MAX);
         self.at = look.at;
@@ -178,6 +184,6 @@ impl Follower {
             write!(text, "id: {sequence}\nevent: delivery\ndata: {data}\n\n")
                 .expect("writing to a string");
         }
-        (!text.is_empty()).then_some(text)
+        ((!text.is_empty()).then_some(text), look.at < look.newest)
     }
 }

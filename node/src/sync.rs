@@ -268,6 +268,14 @@ impl Sync {
         }
     }
 
+    /// A peer is asked for these batches.
+    fn note_asked(&mut self, member: u16, ids: &[BatchId]) {
+        for id in ids {
+            let new = || Asked { since: Instant::now(), of: Vec::new() };
+            self.asked.entry(*id).or_insert_with(new).of.push(member);
+        }
+    }
+
     /// A task has ended; what it did not bring is asked for again, of whoever is looked at next.
     pub fn ended(&mut self, task: Task) {
         match task {

@@ -90,9 +90,9 @@ pub(super) struct PeerLog {
 
 /// A batch that is asked for and not yet come.
 pub(super) struct Asked {
-    since: Instant,
+    pub since: Instant,
     /// Who is asked.
-    of: Vec<u16>,
+    pub of: Vec<u16>,
 }
 
 impl Asked {
@@ -300,13 +300,6 @@ impl Sync {
             }
             send(&fetched, Fetched::Ended(Task::Batches(member, generation, ids))).await;
         });
-    }
-
-    pub(super) fn note_asked(&mut self, member: u16, ids: &[BatchId]) {
-        for id in ids {
-            let new = || Asked { since: Instant::now(), of: Vec::new() };
-            self.asked.entry(*id).or_insert_with(new).of.push(member);
-        }
     }
 
     fn ask_log(&mut self, transport: &Arc<Transport>, member: u16) {

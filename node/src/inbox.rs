@@ -178,7 +178,8 @@ impl Inbox {
     }
 
     /// What after number `at` concerns one of these addresses, at most `count` deliveries, of 1,024
-    /// at most. The lock, for which whoever applies waits, is held to take these, not to match them.
+    /// at most. The lock, for which whoever applies waits, is held to take these, and not while
+    /// they are matched.
     pub fn after(&self, at: u64, addresses: &BTreeSet<Address>, count: usize) -> Look {
         let (first, newest, deliveries) = {
             let ring = self.ring.lock();

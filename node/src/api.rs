@@ -33,7 +33,9 @@ use answer::Problem;
 use axum::Router;
 use axum::routing::{get, post, put};
 use gate::Gate;
-use limits::{BODIES_KIB_MAX, EVENT_STREAMS_MAX, INBOX_STREAMS_MAX, STORE_READS_MAX};
+use limits::{
+    ANSWERS_KIB_MAX, BODIES_KIB_MAX, EVENT_STREAMS_MAX, INBOX_STREAMS_MAX, STORE_READS_MAX,
+};
 use std::sync::Arc;
 use tokio::sync::{Semaphore, watch};
 
@@ -48,6 +50,8 @@ struct Api {
     gate: Gate,
     /// KiB of bodies in memory; a body beyond is refused as overloaded.
     body_kib: Arc<Semaphore>,
+    /// KiB of long answers not yet written; one beyond is refused as overloaded.
+    answer_kib: Arc<Semaphore>,
     /// Streams of events; one beyond is refused as overloaded.
     event_streams: Arc<Semaphore>,
     /// Streams of deliveries; one beyond is refused as overloaded.
@@ -65,6 +69,7 @@ impl Api {
             handle,
             gate,
             body_kib: Arc::new(Semaphore::new(BODIES_KIB_MAX)),
+            answer_kib: Arc::new(Semaphore::new(ANSWERS_KIB_MAX)),
             event_streams: Arc::new(Semaphore::new(EVENT_STREAMS_MAX)),
             inbox_streams: Arc::new(Semaphore::new(INBOX_STREAMS_MAX)),
             store_reads: Arc::new(Semaphore::new(STORE_READS_MAX)),

@@ -16,6 +16,7 @@ use ledger::encoding::{canonical_struct, write_list};
 use ledger::{Address, Canonical, DecodeError, Input, Reader, TokenId, TransferId};
 use parking_lot::Mutex;
 use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::watch;
 
@@ -23,6 +24,8 @@ use tokio::sync::watch;
 pub const DELIVERIES_MAX: usize = 65_536;
 /// Addresses over all deliveries kept, 32 bytes each: 16 MiB.
 pub const ADDRESSES_KEPT_MAX: usize = 524_288;
+/// Deliveries that one look passes at most; a reader that is further behind looks again.
+pub const LOOK_MAX: usize = 1_024;
 /// Most addresses that one wallet hosts, and one stream follows.
 pub const HOSTED_MAX: usize = 1_024;
 /// Tokens on a page: what is given without `limit`, and the most; 120 bytes each.
@@ -108,11 +111,13 @@ pub struct Look {
     pub news: Vec<News>,
     /// Up to where it has seen all.
     pub at: u64,
+    /// The number of the newest: there is more to look at when it is above `at`.
+    pub newest: u64,
 }
 
 #[derive(Default)]
 struct Ring {
-    deliveries: VecDeque<Delivery>,
+    deliveries: VecDeque<Arc<Delivery>>,
     addresses: usize,
 }
 
@@ -154,7 +159,8 @@ impl Inbox {
             addresses.sort_unstable();
             addresses.dedup();
             ring.addresses += addresses.len();
-            ring.deliveries.push_back(Delivery { sequence, id: one.change.id, addresses });
+            let delivery = Delivery { sequence, id: one.change.id, addresses };
+            ring.deliveries.push_back(Arc::new(delivery));
         }
         while (ring.deliveries.len() > self.deliveries_max || ring.addresses > self.addresses_max)
             && let Some(oldest) = ring.deliveries.pop_front()
@@ -171,15 +177,21 @@ impl Inbox {
         self.newest.subscribe()
     }
 
-    /// What after number `at` concerns one of these addresses, at most `count` deliveries.
+    /// What after number `at` concerns one of these addresses, at most `count` deliveries, of 1,024
+    /// at most. The lock, for which whoever applies waits, is held to take these, and not while
+    /// they are matched.
     pub fn after(&self, at: u64, addresses: &BTreeSet<Address>, count: usize) -> Look {
-        let ring = self.ring.lock();
-        let newest = *self.newest.borrow();
-        let first = ring.deliveries.front().map_or(newest + 1, |delivery| delivery.sequence);
-        let mut look =
-            Look { missed: first.saturating_sub(at + 1), news: Vec::new(), at: at.max(first - 1) };
-        let skip = usize::try_from(look.at + 1 - first).unwrap_or(usize::MAX);
-        for delivery in ring.deliveries.iter().skip(skip) {
+        let (first, newest, deliveries) = {
+            let ring = self.ring.lock();
+            let newest = *self.newest.borrow();
+            let first = ring.deliveries.front().map_or(newest + 1, |delivery| delivery.sequence);
+            let skip = usize::try_from((at + 1).saturating_sub(first)).unwrap_or(usize::MAX);
+            let after = ring.deliveries.iter().skip(skip).take(LOOK_MAX);
+            (first, newest, after.cloned().collect::<Vec<Arc<Delivery>>>())
+        };
+        let (missed, at) = (first.saturating_sub(at + 1), at.max(first - 1));
+        let mut look = Look { missed, news: Vec::new(), at, newest };
+        for delivery in deliveries {
             if look.news.len() >= count {
                 break;
             }

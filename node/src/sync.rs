@@ -27,15 +27,15 @@ use crate::transport::Transport;
 use check::{Checked, Checker};
 use consensus::proposer::VoteSplit;
 use consensus::{AppliedLine, Progress, Proposal};
-use join::Joined;
-use lag::{Lag, Pace};
+use join::{HalfWritten, Joined};
+use lag::{Behind, Lag, Pace};
 use ledger::{BatchId, Bitmap, Committee, TransferId};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use walk::{PeerLog, Ready};
+use walk::{Asked, PeerLog, Ready};
 
 /// Tasks that fetch what the validator asks for; when full, it asks again later.
 const FETCHES_MAX: usize = 64;
@@ -84,8 +84,8 @@ pub enum Fetched {
         /// Who holds this node's lock.
         held_by: TransferId,
     },
-    /// Joining from a snapshot has ended: with one that is in the journal, or without.
-    Joined(Option<Box<Joined>>),
+    /// Joining from a snapshot has ended: with one that is in the journal, without, or for good.
+    Joined(Result<Option<Box<Joined>>, HalfWritten>),
     /// A task has ended, whatever came of it.
     Ended(Task),
 }
@@ -113,7 +113,7 @@ pub struct Sync {
     /// Whether something of `ready` may be applied now.
     has_ready: bool,
     /// Batches asked for and not yet come.
-    asked: HashSet<BatchId>,
+    asked: HashMap<BatchId, Asked>,
     /// Transfers of batches that came and are applied here in other batches than these.
     came: BTreeMap<BatchId, Bitmap>,
     /// Transfers whose batches are asked for.
@@ -124,6 +124,9 @@ pub struct Sync {
     fetched: mpsc::Sender<Fetched>,
     told: Option<Progress>,
     pace: Pace,
+    behind: Behind,
+    /// Who is looked at first: each in its turn, so that a slow one does not take every question.
+    first: u16,
 }
 
 impl Sync {
@@ -136,7 +139,7 @@ impl Sync {
             peers: vec![PeerLog::default(); count],
             ready: BTreeMap::new(),
             has_ready: false,
-            asked: HashSet::new(),
+            asked: HashMap::new(),
             came: BTreeMap::new(),
             parents: HashSet::new(),
             catching: JoinSet::new(),
@@ -145,13 +148,21 @@ impl Sync {
             fetched,
             told: None,
             pace: Pace::default(),
+            behind: Behind::default(),
+            first: 0,
         }
     }
 
     /// A peer says how far it is.
     pub fn progress(&mut self, from: u16, progress: Progress, own: &Progress) {
-        let Some(peer) = self.peers.get_mut(usize::from(from)) else { return };
+        let Some(peer) = self.peers.get(usize::from(from)) else { return };
+        if progress.lines < peer.told_lines {
+            self.forget_log(from);
+        }
+        let peer = &mut self.peers[usize::from(from)];
         peer.progress = Some(progress);
+        peer.is_linked = true;
+        peer.told_lines = progress.lines;
         if progress.digest == own.digest && progress.applied == own.applied {
             self.restart(from);
             let peer = &mut self.peers[usize::from(from)];
@@ -163,11 +174,24 @@ impl Sync {
         }
     }
 
-    /// The link to a peer is down.
+    /// The link to a peer is down; who comes back may have another log.
     pub fn down(&mut self, member: u16) {
         if usize::from(member) < self.peers.len() {
-            self.restart(member);
+            self.forget_log(member);
         }
+    }
+
+    /// Whether a node that votes has long been far behind what others had applied. Then nobody
+    /// counts as caught up with any more: it has to reach the ends of a quorum's logs again.
+    pub fn fell_behind(&mut self, committee: &Committee, own: &Progress) -> bool {
+        let target = lag::target(committee, &self.told());
+        let fell_behind = self.behind.note(Instant::now(), own.applied, target);
+        if fell_behind {
+            for peer in &mut self.peers {
+                peer.is_caught_up = false;
+            }
+        }
+        fell_behind
     }
 
     /// Whether there is something new to tell the peers; then it counts as told.
@@ -200,7 +224,9 @@ impl Sync {
     /// reached.
     pub fn tick(&mut self, transport: &Arc<Transport>, store: &Store, own: &Progress) {
         while self.catching.try_join_next().is_some() {}
-        for member in 0..u16::try_from(self.peers.len()).expect("at most 256 members") {
+        let count = u16::try_from(self.peers.len()).expect("at most 256 members");
+        self.first = (self.first + 1) % count.max(1);
+        for member in (self.first..count).chain(0..self.first) {
             if member != self.own {
                 self.look_at(member, transport, store, own);
             }
@@ -239,6 +265,14 @@ impl Sync {
         let line = AppliedLine { batch, bitmap };
         if !store.has_applied(&line) && self.peers.iter().any(|peer| peer.is_walking) {
             self.came.insert(batch, line.bitmap);
+        }
+    }
+
+    /// A peer is asked for these batches.
+    fn note_asked(&mut self, member: u16, ids: &[BatchId]) {
+        for id in ids {
+            let new = || Asked { since: Instant::now(), of: Vec::new() };
+            self.asked.entry(*id).or_insert_with(new).of.push(member);
         }
     }
 

@@ -1,11 +1,14 @@
 //! Answers: documents, and failures as problem documents (RFC 9457).
 
-use crate::error::{Code, Failure, NOT_FOUND, STORE_FAILED, USAGE};
+use crate::error::{Code, Failure, NOT_FOUND, OVERLOADED, STORE_FAILED, USAGE};
 use crate::store::StoreError;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use serde::Serialize;
+use std::sync::Arc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// A failure as an answer.
 pub(super) struct Problem(pub(super) Failure);
@@ -54,6 +57,42 @@ pub(super) fn document(status: StatusCode, document: &impl Serialize) -> Respons
     bytes(status, "application/json", text)
 }
 
+/// Bytes of an answer with their share of the budget for all such.
+struct Held {
+    bytes: Vec<u8>,
+    /// Only held.
+    _share: OwnedSemaphorePermit,
+}
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// A long answer, counted in `kib` until its last byte is handed to the system or dropped: who asks
+/// and does not read can't fill the memory.
+///
+/// # Errors
+/// `overloaded`: too much waits to be written.
+pub(super) fn held(kib: &Arc<Semaphore>, bytes: Vec<u8>) -> Result<Bytes, Failure> {
+    let share = u32::try_from(bytes.len() / 1024 + 1).unwrap_or(u32::MAX);
+    let share = kib.clone().try_acquire_many_owned(share).map_err(|_| {
+        let what = "the node has too many answers that nobody reads; nothing was changed";
+        Failure::new(OVERLOADED, what).help("send the same request again in a second")
+    })?;
+    Ok(Bytes::from_owner(Held { bytes, _share: share }))
+}
+
+/// A long document of a success, counted like [`held`].
+pub(super) fn held_document(
+    kib: &Arc<Semaphore>,
+    found: &impl Serialize,
+) -> Result<Response, Failure> {
+    let text = serde_json::to_vec(found).expect("documents have a JSON form");
+    Ok(bytes(StatusCode::OK, "application/json", held(kib, text)?))
+}
+
 /// A document of a success.
 pub(super) fn ok(found: &impl Serialize) -> Response {
     document(StatusCode::OK, found)
@@ -78,4 +117,26 @@ pub(super) async fn no_such_method(method: Method, uri: Uri) -> Problem {
     let code = Code { http: 405, ..USAGE };
     let failure = Failure::new(code, format!("the route {path} takes no {method}"));
     Problem(failure.help("GET /openapi.json lists the routes"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::limits::ANSWERS_KIB_MAX;
+
+    #[test]
+    fn answers_that_nobody_reads_are_bounded_in_bytes() {
+        let kib = Arc::new(Semaphore::new(ANSWERS_KIB_MAX));
+        let answer = || held(&kib, vec![7; 4 * 1024 * 1024]);
+        let mut waiting: Vec<Bytes> = std::iter::from_fn(|| answer().ok()).collect();
+        assert_eq!(waiting.len(), ANSWERS_KIB_MAX / 4097);
+        assert_eq!(answer().expect_err("full").code.slug, "overloaded");
+        // A part of an answer holds all of it, as it does the memory.
+        let part = waiting.pop().map(|answer| answer.slice(9..10)).expect("one");
+        assert!(answer().is_err());
+        drop(part);
+        assert!(answer().is_ok());
+        drop(waiting);
+        assert_eq!(kib.available_permits(), ANSWERS_KIB_MAX);
+    }
 }

@@ -2,14 +2,14 @@
 //! hand it receipts directly. Same documents as a validator's where there are such; same gate,
 //! limits and server.
 
-use super::answer::{bytes, document, not_found, ok};
+use super::answer::{bytes, document, held_document, not_found, ok};
 use super::body::{self, malformed};
 use super::gate::{self, Gate};
 use super::inbox::list;
 use super::input::{In, Params};
 use super::limits::{
-    BATCH_BODY_BYTES_MAX, BODIES_KIB_MAX, EVIDENCE_PAGE, EVIDENCE_PAGE_BYTES_MAX, STORE_READS_MAX,
-    TOKENS_PAGE,
+    ANSWERS_KIB_MAX, BATCH_BODY_BYTES_MAX, BODIES_KIB_MAX, EVIDENCE_PAGE, EVIDENCE_PAGE_BYTES_MAX,
+    STORE_READS_MAX, TOKENS_PAGE,
 };
 use super::{Answered, answer, serve};
 use crate::error::{Failure, INTERNAL, STORE_FAILED};
@@ -38,6 +38,8 @@ struct WalletApi {
     hosting: Arc<Hosting>,
     /// KiB of bodies in memory; a body beyond is refused as overloaded.
     body_kib: Arc<Semaphore>,
+    /// KiB of long answers not yet written; one beyond is refused as overloaded.
+    answer_kib: Arc<Semaphore>,
     /// Blocking reads; one beyond waits for its turn.
     store_reads: Arc<Semaphore>,
 }
@@ -52,6 +54,7 @@ pub async fn serve_wallet(
     let api = WalletApi {
         hosting,
         body_kib: Arc::new(Semaphore::new(BODIES_KIB_MAX)),
+        answer_kib: Arc::new(Semaphore::new(ANSWERS_KIB_MAX)),
         store_reads: Arc::new(Semaphore::new(STORE_READS_MAX)),
     };
     serve::serve_router(listener, stop, |_stopping| api.router()).await;
@@ -186,7 +189,7 @@ async fn evidence(State(api): State<WalletApi>, params: Params) -> Answered {
     let (after, limit) = (params.after()?, params.limit(EVIDENCE_PAGE)?);
     let read =
         move |hosting: &Hosting| view::evidence(hosting, after, limit, EVIDENCE_PAGE_BYTES_MAX);
-    Ok(ok(&api.blocking(read).await?))
+    Ok(held_document(&api.answer_kib, &api.blocking(read).await?)?)
 }
 
 /// `POST /v1/receipts`: a canonical list of receipts; one outcome each, in order.

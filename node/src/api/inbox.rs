@@ -5,7 +5,7 @@
 //! (`{"schema":"quorate.delivery/1","ok":true,"id":HEX,"sequence":N}`), `gap` (drain again). It
 //! reads from the deliveries that are kept, at its reader's pace.
 
-use super::answer::{bytes, ok};
+use super::answer::{bytes, held, held_document};
 use super::body::{self, malformed};
 use super::events::{EventBody, Writer};
 use super::input::{In, Params};
@@ -43,9 +43,10 @@ pub(super) async fn page(
     let page = api.blocking(read).await?;
     let accept = headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or("");
     if accept.contains("application/octet-stream") {
-        return Ok(bytes(StatusCode::OK, "application/octet-stream", page.to_bytes()));
+        let page = held(&api.answer_kib, page.to_bytes())?;
+        return Ok(bytes(StatusCode::OK, "application/octet-stream", page));
     }
-    Ok(ok(&InboxDocument::of(address, &page)))
+    Ok(held_document(&api.answer_kib, &InboxDocument::of(address, &page))?)
 }
 
 /// `POST /v1/receipts/fetch`: a canonical list of transfer ids; the answer is the canonical list of
@@ -56,7 +57,7 @@ pub(super) async fn fetch(State(api): State<Api>, params: Params, request: Reque
     let ids = list::<TransferId>(&body.bytes, "transfer ids", FETCH_MAX, 32)?;
     let read = move |handle: &Handle| handle.shared.store.receipts(&ids, FETCH_BYTES_MAX);
     let found = api.blocking(read).await??;
-    let text = canonical_bytes_of_list(&found);
+    let text = held(&api.answer_kib, canonical_bytes_of_list(&found))?;
     Ok(bytes(StatusCode::OK, "application/octet-stream", text))
 }
 
@@ -145,8 +146,14 @@ impl Writer for Follower {
         }
         loop {
             self.newest.borrow_and_update();
-            if let Some(text) = self.text() {
+            let (text, is_behind) = self.text();
+            if let Some(text) = text {
                 return Some((self, text.into()));
+            }
+            if is_behind {
+                // Others get their turn between two looks.
+                tokio::task::yield_now().await;
+                continue;
             }
             let is_quiet = tokio::select! {
                 changed = self.newest.changed() => changed.map(|()| false).ok()?,
@@ -161,8 +168,8 @@ impl Writer for Follower {
 }
 
 impl Follower {
-    /// What there is to write now.
-    fn text(&mut self) -> Option<String> {
+    /// What there is to write now, and whether there is more to look at.
+    fn text(&mut self) -> (Option<String>, bool) {
         let inbox = &self.handle.shared.inbox;
         let look = inbox.after(self.at, &self.addresses, EVENTS_AT_ONCE_MAX);
         self.at = look.at;
@@ -177,6 +184,6 @@ impl Follower {
             write!(text, "id: {sequence}\nevent: delivery\ndata: {data}\n\n")
                 .expect("writing to a string");
         }
-        (!text.is_empty()).then_some(text)
+        ((!text.is_empty()).then_some(text), look.at < look.newest)
     }
 }

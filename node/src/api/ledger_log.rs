@@ -1,6 +1,6 @@
 //! The applied log: batches, and the evidence beside it.
 
-use super::answer::{not_found, ok};
+use super::answer::{held_document, not_found, ok};
 use super::input::{In, Params};
 use super::limits::{BATCHES_PAGE, EVIDENCE_PAGE, EVIDENCE_PAGE_BYTES_MAX};
 use super::{Answered, Api};
@@ -33,5 +33,5 @@ pub(super) async fn evidence(State(api): State<Api>, params: Params) -> Answered
     let read = move |handle: &crate::Handle| {
         EvidenceDocument::of(&handle.shared, after, limit, EVIDENCE_PAGE_BYTES_MAX)
     };
-    Ok(ok(&api.blocking(read).await?))
+    Ok(held_document(&api.answer_kib, &api.blocking(read).await?)?)
 }

@@ -1,5 +1,6 @@
 //! Every bound of the API, with its unit and reason.
 
+use crate::inbox::FETCH_BYTES_MAX;
 use consensus::limits::{BATCH_BYTES_MAX, BATCH_ENTRIES_MAX};
 use std::time::Duration;
 
@@ -18,6 +19,9 @@ pub const DISCARD_BYTES_MAX: usize = 2 * BATCH_BODY_BYTES_MAX;
 
 /// KiB of bodies that are in memory at a time; a body beyond is refused as overloaded.
 pub const BODIES_KIB_MAX: usize = 128 * 1024;
+/// KiB of long answers that are made and not yet written, whoever reads them or does not; an answer
+/// beyond is refused as overloaded.
+pub const ANSWERS_KIB_MAX: usize = 128 * 1024;
 /// Requests in flight, waiting ones included; one beyond is refused as overloaded.
 pub const IN_FLIGHT_MAX: usize = 1_024;
 /// Connections open; the next waits in the system's queue until one ends.
@@ -35,6 +39,9 @@ pub const HEADER_TIME_MAX: Duration = Duration::from_secs(30);
 pub const BODY_TIME_MAX: Duration = Duration::from_secs(10);
 /// Longest wait for a transfer's end.
 pub const WAIT_TIME_MAX: Duration = Duration::from_secs(30);
+/// Longest time in which a client takes nothing of what is written to it; then its connection is
+/// closed.
+pub const WRITE_IDLE_MAX: Duration = Duration::from_secs(30);
 /// Time for a request: its body, its wait, and the reads around them.
 pub const REQUEST_TIME_MAX: Duration = Duration::from_secs(50);
 /// How long somebody who has a file is looked for, unless the request says otherwise.
@@ -70,6 +77,7 @@ pub const EVIDENCE_PAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
 const _: () = assert!(4_096 * (112 + 114) + 1024 < TRANSFER_BYTES_MAX);
 const _: () = assert!(TRANSFER_BODY_BYTES_MAX < BATCH_BODY_BYTES_MAX);
 const _: () = assert!(BATCH_BODY_BYTES_MAX < BODIES_KIB_MAX * 1024);
+const _: () = assert!(FETCH_BYTES_MAX + EVIDENCE_PAGE_BYTES_MAX < ANSWERS_KIB_MAX * 1024);
 const _: () = assert!(IN_FLIGHT_MAX + EVENT_STREAMS_MAX + INBOX_STREAMS_MAX <= CONNECTIONS_MAX);
 const _: () =
     assert!(WAIT_TIME_MAX.as_millis() + BODY_TIME_MAX.as_millis() < REQUEST_TIME_MAX.as_millis());

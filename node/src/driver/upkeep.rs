@@ -7,7 +7,7 @@ use crate::journal::JournalError;
 use crate::store::StoreError;
 use crate::sync::Fetched;
 use crate::sync::check::is_signed;
-use crate::sync::join::{JoinState, Joined};
+use crate::sync::join::{HalfWritten, JoinState, Joined};
 use crate::transport::PeerStatus;
 use consensus::limits::RESOLVED_KEEP_US;
 use consensus::{Message, Mode, Progress};
@@ -118,7 +118,12 @@ impl Driver {
     }
 
     /// Joining from a snapshot is over: its tips are taken, and the logs are walked for the rest.
-    fn joined(&mut self, joined: Option<Box<Joined>>) {
+    fn joined(&mut self, joined: Result<Option<Box<Joined>>, HalfWritten>) {
+        let joined = match joined {
+            Ok(joined) => joined,
+            // The join stays: nothing is applied behind a snapshot that may be there in part.
+            Err(error) => return self.fail(&error.to_string()),
+        };
         self.join = None;
         let Some(joined) = joined else { return };
         let Joined { snapshot, checked } = *joined;
@@ -156,13 +161,20 @@ impl Driver {
         }
     }
 
-    /// A validator votes once it has what a quorum, itself included, has applied.
+    /// A validator votes once it has what a quorum, itself included, has applied, and stops voting
+    /// while it is left behind: never from a guess (protocol §5).
     fn look_at_mode(&mut self) {
         let mode = self.shared.validator.read().mode();
+        let committee = &self.shared.network.committee;
+        let own = self.progress();
+        if mode == Mode::Voting && self.sync.fell_behind(committee, &own) {
+            tracing::warn!("left behind; not voting until caught up with a quorum again");
+            self.shared.validator.write().set_mode(Mode::CatchingUp);
+            self.shared.metrics.voting.set(0);
+        }
         if mode != Mode::CatchingUp {
             return;
         }
-        let committee = &self.shared.network.committee;
         let weight: u64 = self.sync.caught_up().map(|member| committee.weight(member)).sum();
         if weight + committee.weight(self.shared.member) >= committee.quorum() {
             let applied = self.shared.validator.read().tips().applied();

@@ -77,6 +77,21 @@ fn addresses_are_bounded_too() {
 }
 
 #[test]
+fn one_look_passes_a_bounded_number_and_the_next_goes_on() {
+    let inbox = Inbox::default();
+    let _newest = inbox.follow();
+    let others = vec![applied(1, 1, &[2]); LOOK_MAX + 2];
+    inbox.note(&others);
+    inbox.note(&[applied(2, 3, &[])]);
+    let bound = u64::try_from(LOOK_MAX).expect("small");
+    let look = inbox.after(0, &of(&[3]), 10);
+    assert_eq!((look.at, look.newest, look.news.len()), (bound, bound + 3, 0));
+    let look = inbox.after(look.at, &of(&[3]), 10);
+    assert_eq!((look.at, look.newest), (bound + 3, bound + 3));
+    assert_eq!(seen(&look), [(bound + 3, id(2))]);
+}
+
+#[test]
 fn a_page_reads_back_and_is_bounded() {
     let state = TokenState { token: TokenId::default(), height: 3, made_by: id(1) };
     let input = Input { state, asset: Default::default(), amount: 7 };

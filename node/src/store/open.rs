@@ -33,6 +33,13 @@ pub enum OpenError {
     /// The records make no sense together.
     #[error("the journal can't be replayed: {0}")]
     Replay(#[from] ReplayError),
+    /// A join was broken off in a way that left more than it can mean.
+    #[error(
+        "the journal holds two snapshots, or one behind other records; nothing was changed; \
+         remove the folders journal and index of the home: the node then catches up with the \
+         others and never votes"
+    )]
+    SnapshotPlace,
     /// The permission for a first start or the mark of silence can't be read or written.
     #[error("the files `first-start` and `silent` in {}: {kind}", .home.display())]
     Mark {
@@ -321,8 +328,9 @@ fn replay_part(
     payload: &[u8],
 ) -> Result<(), OpenError> {
     let Some(bytes) = parts.take(payload)? else { return Ok(()) };
-    if store.line_count() > 0 || validator.locks().count() > 0 {
-        return Err(StoreError::WrongPlace.into());
+    let has_applied = store.line_count() > 0 || validator.tips().applied() > 0;
+    if has_applied || validator.locks().count() > 0 {
+        return Err(OpenError::SnapshotPlace);
     }
     let network = validator.tips().network().clone();
     validator.replay_tips(store.replay_snapshot(&network, &bytes)?);

@@ -75,18 +75,15 @@ pub enum RestoreError {
     /// The snapshot does not hold.
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),
-    /// There is a store.
-    #[error("there is a store already")]
+    /// There is a store, or an empty folder of one.
+    #[error("there is a `journal` or an `index` already")]
     NotEmpty,
-    /// It can't be written.
+    /// The marks beside the journal can't be written.
     #[error(transparent)]
-    Open(#[from] OpenError),
-}
-
-impl From<JournalError> for RestoreError {
-    fn from(error: JournalError) -> Self {
-        RestoreError::Open(error.into())
-    }
+    Mark(#[from] OpenError),
+    /// The journal can't be written; what there is of it is not complete.
+    #[error("the journal: {0}")]
+    Journal(#[from] JournalError),
 }
 
 /// Makes a store out of a snapshot in a home that holds none. Everything is checked before anything

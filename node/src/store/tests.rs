@@ -233,3 +233,35 @@ fn verify_finds_nothing_wrong_with_a_good_store_and_any_flipped_byte_in_records(
         assert!(opened.damage.is_some(), "flipped byte {at}");
     }
 }
+
+#[test]
+fn receipts_in_bulk_stop_after_so_much_was_read_and_never_before_one_batch_was() {
+    let home = tempfile::tempdir().expect("a folder");
+    let mut alone = open_alone(home.path());
+    let ids: Vec<_> = (0..4).map(|position| alone.pay(position, 3).0).collect();
+    let (answered, read, time) = (usize::MAX, usize::MAX, Duration::from_secs(60));
+    let all = receipts::Bounds { answered, read, time };
+    let came =
+        |ids: &[_], bounds| alone.store.receipts_within(ids, bounds).expect("readable").len();
+    assert_eq!(came(&ids, all), 4);
+    let batch = alone.store.batch_of(&ids[0]).expect("readable").expect("it is there");
+    let bytes = ledger::Canonical::to_bytes(&batch).len();
+    assert_eq!(came(&ids, receipts::Bounds { read: bytes + 1, ..all }), 2);
+    assert_eq!(came(&ids, receipts::Bounds { read: 0, ..all }), 1);
+    assert_eq!(came(&ids, receipts::Bounds { time: Duration::ZERO, ..all }), 1);
+    assert_eq!(came(&ids[3..], receipts::Bounds { time: Duration::ZERO, ..all }), 1);
+}
+
+#[test]
+fn a_snapshot_behind_other_records_is_refused_with_what_to_do() {
+    let home = tempfile::tempdir().expect("a folder");
+    let mut alone = open_alone(home.path());
+    alone.pay(0, 3);
+    alone.store.append_snapshot(b"whatever").expect("the disk is well");
+    let network = alone.network.clone();
+    drop(alone);
+    let opened = open(home.path(), &network, 0, &key(1), false);
+    let error = opened.err().expect("it makes no sense");
+    assert_eq!(error, OpenError::SnapshotPlace);
+    assert!(error.to_string().contains("remove the folders journal and index"));
+}

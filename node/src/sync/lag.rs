@@ -1,5 +1,5 @@
-//! How far behind this node is, for people: what it has applied, what it has to reach, how fast it
-//! goes. Nothing rests on these figures.
+//! How far behind this node is. For people: what it has applied, what it has to reach, how fast it
+//! goes. For itself: whether it is so far behind for so long that it should not vote.
 
 use consensus::Progress;
 use ledger::Committee;
@@ -43,6 +43,38 @@ impl Pace {
     /// Forgets the marks: the node is not behind any more.
     pub fn stop(&mut self) {
         *self = Self::default();
+    }
+}
+
+/// How long what others had applied may be missing here, while there is more of it than
+/// [`BEHIND_MAX`].
+const BEHIND_TIME_MAX: Duration = Duration::from_secs(10);
+/// Transfers that a node that votes may be behind for any time.
+const BEHIND_MAX: u64 = 1_000;
+
+/// Notices that a node is left behind: in time, so that a high load alone never looks like it. Who
+/// is half a second behind is so at any rate of transfers.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Behind {
+    /// What was to be reached at a time, and is not yet.
+    mark: Option<(Instant, u64)>,
+}
+
+impl Behind {
+    /// Notes how far the node and the others are. True once, when for 10 s something was missing
+    /// that others had applied before, and it still lacks more than 1,000 transfers of that.
+    pub fn note(&mut self, now: Instant, applied: u64, target: u64) -> bool {
+        let (since, mark) = *self.mark.get_or_insert((now, target));
+        if applied >= mark {
+            self.mark = Some((now, target));
+            return false;
+        }
+        let is_long = now.saturating_duration_since(since) >= BEHIND_TIME_MAX;
+        let is_left_behind = is_long && mark - applied > BEHIND_MAX;
+        if is_left_behind {
+            self.mark = None;
+        }
+        is_left_behind
     }
 }
 

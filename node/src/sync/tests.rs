@@ -48,6 +48,74 @@ fn a_link_that_went_down_makes_what_was_asked_stale() {
 }
 
 #[test]
+fn who_comes_back_or_has_a_shorter_log_is_walked_from_the_beginning() {
+    let mut sync = sync();
+    let lines = |lines| Progress { lines, ..progress(9, 0) };
+    for is_down in [true, false] {
+        sync.progress(1, lines(7), &progress(9, 4));
+        assert!(sync.peers[1].is_caught_up);
+        // Behind the cursor, and no less than before: it is the same log.
+        sync.peers[1].cursor = 8;
+        sync.progress(1, lines(7), &progress(3, 3));
+        assert_eq!((sync.peers[1].cursor, sync.peers[1].is_caught_up), (8, true));
+        if is_down {
+            sync.down(1);
+            assert!(!sync.peers[1].is_linked, "nobody walks over a link that is down");
+        } else {
+            sync.progress(1, lines(6), &progress(3, 3));
+            assert!(sync.peers[1].is_linked);
+        }
+        assert_eq!((sync.peers[1].cursor, sync.caught_up().count()), (0, 0));
+    }
+}
+
+#[test]
+fn what_is_next_in_a_log_is_asked_of_one_more_peer_when_the_first_is_slow() {
+    let mut walk = walk(2);
+    let ids: Vec<BatchId> = walk.log.iter().map(|(line, _)| line.batch).collect();
+    walk.sync.peers[2].chunk = walk.sync.peers[1].chunk.clone();
+    walk.sync.note_asked(1, &ids);
+    assert_eq!(walk.sync.missing(2, &walk.store), [], "it was asked for just now");
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while walk.sync.missing(2, &walk.store).is_empty() {
+        assert!(Instant::now() < deadline, "nobody else is ever asked");
+        std::thread::yield_now();
+    }
+    assert_eq!(walk.sync.missing(2, &walk.store), ids[..1], "only what is next");
+    assert_eq!(walk.sync.missing(1, &walk.store), [], "the same peer is not asked twice");
+    walk.sync.note_asked(2, &ids[..1]);
+    walk.sync.peers[0].chunk = walk.sync.peers[1].chunk.clone();
+    assert_eq!(walk.sync.missing(0, &walk.store), [], "and no third");
+    // Whoever comes first counts; the other's is nothing new.
+    let proven = walk.log[0].1.clone();
+    walk.sync.batches_came(2, 0, vec![proven.clone()]);
+    assert_eq!(walk.ready(), [0]);
+    let generation = walk.sync.peers[1].generation;
+    walk.sync.batches_came(1, generation, vec![proven]);
+    assert!(walk.sync.ready.is_empty() && walk.sync.peers[1].ready_bytes == 0);
+}
+
+#[test]
+fn only_who_is_far_behind_for_long_is_left_behind() {
+    let (start, second) = (Instant::now(), Duration::from_secs(1));
+    let mut behind = Behind::default();
+    // Half a second behind, at 100,000 transfers a second.
+    for at in 0..100u32 {
+        let told = u64::from(at) * 100_000;
+        assert!(!behind.note(start + second * at, told.saturating_sub(50_000), told));
+    }
+    // Little is missing, for any time.
+    let (mut behind, now) = (Behind::default(), start + 60 * second);
+    assert!(!behind.note(start, 0, 1_000));
+    assert!(!behind.note(now, 0, 1_000_000), "what was told since has its time");
+    let mut behind = Behind::default();
+    assert!(!behind.note(start, 10, 1_011));
+    assert!(!behind.note(start + 9 * second, 10, 9_000));
+    assert!(behind.note(start + 10 * second, 10, 9_000));
+    assert!(!behind.note(start + 11 * second, 10, 9_000), "once, then it has its time again");
+}
+
+#[test]
 fn absurd_claims_do_not_overflow() {
     let mut sync = sync();
     let own = progress(3, 3);
@@ -100,7 +168,7 @@ impl Walk {
     /// Batch `at` of the log comes, as if asked for.
     fn comes(&mut self, at: usize) {
         let (line, proven) = self.log[at].clone();
-        self.sync.asked.insert(line.batch);
+        self.sync.note_asked(1, &[line.batch]);
         let generation = self.sync.peers[1].generation;
         self.sync.batches_came(1, generation, vec![proven]);
     }
@@ -151,7 +219,7 @@ fn a_batch_counts_only_when_it_was_asked_for_and_its_peer_is_still_walked() {
     let proven = walk.log[0].1.clone();
     walk.sync.batches_came(1, generation, vec![proven.clone()]);
     assert!(walk.sync.ready.is_empty(), "nobody asked for it");
-    walk.sync.asked.insert(walk.log[0].0.batch);
+    walk.sync.note_asked(1, &[walk.log[0].0.batch]);
     walk.sync.batches_came(1, generation.wrapping_add(1), vec![proven]);
     assert!(walk.sync.ready.is_empty(), "it was asked for in another generation");
     walk.comes(0);
@@ -187,7 +255,7 @@ fn what_waits_of_one_peer_is_bounded() {
     walk.sync.peers[1].ready_bytes = walk::READY_BYTES_PER_PEER;
     let (next, all) = (walk.sync.missing(1, &walk.store), walk.log[0].0.batch);
     assert_eq!(next, [all], "only what is next in its log");
-    walk.sync.asked.insert(all);
+    walk.sync.note_asked(1, &[all]);
     assert_eq!(walk.sync.missing(1, &walk.store), [], "and that once");
     walk.sync.peers[1].ready_bytes = bytes;
     assert_eq!(walk.sync.missing(1, &walk.store), [walk.log[2].0.batch]);

@@ -35,6 +35,11 @@ const GAP_WAIT: Duration = Duration::from_secs(5);
 /// A peer that is ahead for this long is asked for what is missing: until then it is on its way
 /// anyhow.
 const BEHIND_WAIT: Duration = Duration::from_millis(700);
+/// How long a peer is waited for with the batch that is next in a log; then another whose log has
+/// it next is asked, too.
+const HEAD_WAIT: Duration = Duration::from_millis(300);
+/// Peers that are asked for one batch at a time.
+const ASKED_MAX: usize = 2;
 /// Batches asked for in one question.
 const BATCHES_PER_QUESTION_MAX: usize = 64;
 /// Bytes of batches asked for in one question, as guessed: a peer answers with about as many.
@@ -57,6 +62,10 @@ const CHUNK_LINES_MAX: usize = 2 * consensus::message::REQUEST_IDS_MAX;
 #[derive(Clone, Debug, Default)]
 pub(super) struct PeerLog {
     pub progress: Option<Progress>,
+    /// Whether the link is up and it said how far it is.
+    pub is_linked: bool,
+    /// Lines of its log by its last word on this link. A log only grows.
+    pub told_lines: u64,
     /// Everything before this position of its log is applied here.
     pub cursor: u64,
     /// Lines from `cursor` on.
@@ -79,6 +88,21 @@ pub(super) struct PeerLog {
     pub ready_bytes: usize,
 }
 
+/// A batch that is asked for and not yet come.
+pub(super) struct Asked {
+    pub since: Instant,
+    /// Who is asked.
+    pub of: Vec<u16>,
+}
+
+impl Asked {
+    /// Whether one more peer may be asked, for whom it is next in the log.
+    fn may_ask(&self, member: u16) -> bool {
+        let is_late = self.since.elapsed() >= HEAD_WAIT;
+        is_late && self.of.len() < ASKED_MAX && !self.of.contains(&member)
+    }
+}
+
 /// A batch that came, is checked, and waits for its turn.
 pub(super) struct Ready {
     pub from: u16,
@@ -93,6 +117,7 @@ impl PeerLog {
         self.generation = self.generation.wrapping_add(1);
         self.is_walking = false;
         self.is_log_asked = false;
+        self.is_caught_up = false;
         self.questions = 0;
         self.chunk.clear();
         self.tries = 0;
@@ -112,7 +137,7 @@ impl Sync {
         own: &Progress,
     ) {
         let peer = &mut self.peers[usize::from(member)];
-        let Some(progress) = peer.progress else { return };
+        let Some(progress) = peer.progress.filter(|_| peer.is_linked) else { return };
         if let Some((since, applied)) = peer.ahead {
             if own.applied >= applied {
                 peer.ahead = None;
@@ -155,6 +180,17 @@ impl Sync {
         peer.restart();
         peer.ready_bytes = 0;
         self.ready.retain(|_, ready| ready.from != member);
+    }
+
+    /// A peer's log may be another one now: it is walked from its beginning, which is quick where
+    /// all of it is applied.
+    pub(super) fn forget_log(&mut self, member: u16) {
+        self.restart(member);
+        let peer = &mut self.peers[usize::from(member)];
+        peer.cursor = 0;
+        peer.told_lines = 0;
+        peer.is_linked = false;
+        peer.ahead = None;
     }
 
     /// Moves a peer's cursor over the lines that are applied here.
@@ -209,20 +245,25 @@ impl Sync {
     }
 
     /// What of a peer's chunk is missing here and not asked for yet, as much as one question asks
-    /// for. What is next in its log is asked for even where its share of memory is used up.
+    /// for. What is next in its log is asked for even where its share of memory is used up, and
+    /// where another peer is slow to bring it.
     pub(super) fn missing(&self, member: u16, store: &Store) -> Vec<BatchId> {
         let peer = &self.peers[usize::from(member)];
         let is_full = peer.ready_bytes >= READY_BYTES_PER_PEER;
         let window = if is_full { 1 } else { WINDOW_LINES };
-        let is_missing = |line: &&AppliedLine| {
-            !self.asked.contains(&line.batch)
+        let may_ask = |at: usize, line: &AppliedLine| {
+            let asked = self.asked.get(&line.batch);
+            asked.is_none_or(|asked| at == 0 && asked.may_ask(member))
+        };
+        let is_missing = |(at, line): &(usize, &AppliedLine)| {
+            may_ask(*at, line)
                 && !self.ready.contains_key(&line.batch)
                 && !store.has_applied(line)
                 && !self.came.get(&line.batch).is_some_and(|bits| bits.covers(&line.bitmap))
         };
         let mut bytes = 0;
         let mut ids: Vec<BatchId> = Vec::new();
-        for line in peer.chunk.iter().take(window).filter(is_missing) {
+        for (_, line) in peer.chunk.iter().enumerate().take(window).filter(is_missing) {
             bytes += CERTIFICATE_BYTES_GUESS + line.bitmap.count() * ENTRY_BYTES_GUESS;
             if !ids.is_empty() && (bytes > QUESTION_BYTES || ids.len() >= BATCHES_PER_QUESTION_MAX)
             {
@@ -247,7 +288,7 @@ impl Sync {
         }
         let generation = peer.generation;
         self.peers[usize::from(member)].questions += 1;
-        self.asked.extend(&ids);
+        self.note_asked(member, &ids);
         let (transport, fetched) = (transport.clone(), self.fetched.clone());
         let checker = self.checker.clone();
         self.catching.spawn(async move {
@@ -297,11 +338,13 @@ impl Sync {
         }
         let mut came: BTreeMap<BatchId, Vec<Proven>> = BTreeMap::new();
         for one in proven {
-            if self.asked.contains(&one.batch.id()) {
+            if self.asked.contains_key(&one.batch.id()) {
                 came.entry(one.batch.id()).or_default().push(one);
             }
         }
         for (id, proven) in came {
+            // Who brings it second was asked in vain.
+            self.asked.remove(&id);
             if self.ready.contains_key(&id) {
                 continue;
             }
@@ -321,7 +364,12 @@ impl Sync {
     /// of whoever is looked at next.
     pub(super) fn walk_ended(&mut self, member: u16, generation: u64, ids: Option<Vec<BatchId>>) {
         for id in ids.iter().flatten() {
-            self.asked.remove(id);
+            if let Some(asked) = self.asked.get_mut(id) {
+                asked.of.retain(|one| *one != member);
+                if asked.of.is_empty() {
+                    self.asked.remove(id);
+                }
+            }
         }
         let Some(peer) = self.peers.get_mut(usize::from(member)) else { return };
         if peer.generation != generation {

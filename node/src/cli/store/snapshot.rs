@@ -49,6 +49,11 @@ pub fn snapshot(global: &Global, args: &StoreSnapshotArgs, home: &Path) -> Resul
     Ok(Answer::new(document, text))
 }
 
+/// The command that removes what a restore began.
+fn remove(home: &Path) -> String {
+    format!("rm -r {}", home.join("journal").display())
+}
+
 /// `store restore --home DIR FILE`.
 pub fn restore(global: &Global, args: &StoreRestoreArgs, home: &Path) -> Result<Answer, Failure> {
     let path = args.file.display();
@@ -68,12 +73,18 @@ pub fn restore(global: &Global, args: &StoreRestoreArgs, home: &Path) -> Result<
                 .help("take another snapshot")
         }
         RestoreError::NotEmpty => {
-            let what = format!("{} holds a store already", home.display());
-            refused(what).help("name an empty home with --home DIR")
+            let what = format!("{}: {error}, with a store or empty", home.display());
+            refused(what)
+                .help("name an empty home with --home DIR")
+                .help(format!("if it is what a failed restore left: {}", remove(home)))
         }
-        RestoreError::Open(_) => {
-            let what = format!("{}: {error}; it is not complete", home.display());
-            Failure::new(CONFIG, what).help("empty the home's journal folder and try again")
+        RestoreError::Mark(_) => {
+            let what = format!("{}: {error}; no store was made", home.display());
+            Failure::new(CONFIG, what).help("make the home writable and try again")
+        }
+        RestoreError::Journal(_) => {
+            let what = format!("{}: {error}; the store is not complete", home.display());
+            Failure::new(CONFIG, what).help(format!("{}, then try again", remove(home)))
         }
     })?;
     let (applied, tokens) = (restored.tips.applied(), restored.moved.len());

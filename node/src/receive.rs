@@ -11,7 +11,7 @@
 //! |---|---|
 //! | new | kept, and all its tokens that concern the wallet move together |
 //! | duplicate, old | nothing |
-//! | gap | nothing yet: the caller fetches the receipts that are missing, and comes again |
+//! | gap | heads that it proves spent leave the balance; the caller fetches what is missing |
 //! | fork | refused; both receipts are kept as evidence |
 //!
 //! Who receives: `hosting` (a wallet node). What it does not do: fetch, wait for anybody but its
@@ -35,7 +35,7 @@ use heads::{Heads, MOVES_MAX};
 use ledger::{Address, Network, Receipt, TokenId, TokenState, TransferId, VerifiedReceipt};
 use parking_lot::RwLock;
 use plan::{Decision, Plan};
-use record::{FORK_KIND, Fork, RECEIPTS_MAX, RECEIVED_KIND};
+use record::{FORK_KIND, Fork, OVERTAKEN_KIND, RECEIPTS_MAX, RECEIVED_KIND};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -107,6 +107,7 @@ impl Receiver {
             Exclusion::CompareAndSwap => None,
         };
         let decided = self.take(&verified, &order, held)?;
+        self.overtake(&verified, &decided)?;
         for (index, outcome) in decided {
             outcomes[index] = Some(outcome);
         }
@@ -278,6 +279,33 @@ impl Receiver {
         Ok(())
     }
 
+    /// A receipt that waits for others proves all the same that a head below it is spent: such a
+    /// head leaves the balance at once, and for good, as the receipt is kept as the proof.
+    fn overtake(
+        &self,
+        verified: &BTreeMap<usize, VerifiedReceipt>,
+        decided: &[(usize, Outcome)],
+    ) -> Result<(), ReceiveError> {
+        let (mut proofs, mut lowest) = (Vec::new(), Vec::new());
+        for (index, outcome) in decided {
+            if !matches!(outcome, Outcome::Gap(_)) {
+                continue;
+            }
+            let receipt = verified[index].receipt();
+            let found = plan::overtaken(receipt, &self.heads);
+            if found.iter().any(|(token, _)| self.book.is_owned(token)) {
+                lowest.extend(found.into_iter().filter(|(token, _)| self.book.is_owned(token)));
+                proofs.push(receipt.clone());
+            }
+        }
+        if !proofs.is_empty() {
+            let ticket = self.journal.append(OVERTAKEN_KIND, record::received(&proofs))?;
+            self.journal.wait_durable(ticket.sequence, Instant::now() + DISK_WAIT)?;
+            self.book.overtake(&lowest, &self.heads, &self.hosted);
+        }
+        Ok(())
+    }
+
     /// Keeps the evidence of a fork, durably; repeats and what is beyond the bound are not.
     fn keep_fork(
         &self,
@@ -307,9 +335,9 @@ impl Receiver {
         Ok(())
     }
 
-    /// Whether a transfer's receipt is kept here.
+    /// Whether a transfer's receipt was received.
     pub fn has(&self, id: &TransferId) -> bool {
-        self.book.place(id).is_some()
+        self.book.has(id)
     }
 
     /// A receipt that was received.
@@ -353,6 +381,19 @@ impl Receiver {
     /// Certificates whose votes were checked since the start.
     pub fn certificates_checked(&self) -> u64 {
         self.verifier.certificates_checked()
+    }
+
+    /// Why some receipts were not received: there is no room, and there won't be.
+    pub fn full(&self) -> Option<String> {
+        let refused = self.counts.full.load(std::sync::atomic::Ordering::Relaxed);
+        (refused > 0).then(|| {
+            format!(
+                "{refused} receipts or genesis tokens found no room: a wallet keeps {} tokens and \
+                 {} receipts; balances lack them; host fewer addresses in one node",
+                heads::TOKENS_MAX,
+                book::RECEIPTS_KEPT_MAX
+            )
+        })
     }
 
     /// The failure after which nothing is received any more.

@@ -5,8 +5,8 @@ mod bounds;
 mod fixture;
 
 use super::*;
-use fixture::{Case, World};
-pub(crate) use fixture::{address, made, token};
+use fixture::Case;
+pub(crate) use fixture::{World, address, made, token};
 use ledger::Canonical;
 
 use Exclusion::{CompareAndSwap, Guards};

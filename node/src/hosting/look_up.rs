@@ -122,12 +122,7 @@ fn steps(history: &HistoryDocument, above: u64) -> Vec<TransferId> {
 }
 
 /// Receives these transfers' receipts from one validator, a part after the other.
-async fn walk(
-    hosting: &Arc<Hosting>,
-    index: usize,
-    ids: &[TransferId],
-    until: Instant,
-) -> usize {
+async fn walk(hosting: &Arc<Hosting>, index: usize, ids: &[TransferId], until: Instant) -> usize {
     let mut received = 0;
     for part in ids.chunks(PENDING_MAX) {
         let part: BTreeSet<TransferId> = part.iter().copied().collect();

@@ -67,7 +67,9 @@ impl Book {
             {
                 tokens.remove(token);
             }
-            if owned.overtaken.get(token).is_some_and(|lowest| chain.top() >= *lowest) {
+            // A token that has ended reaches no higher state.
+            let reached = chain.top() + u64::from(chain.live_owner().is_none());
+            if owned.overtaken.get(token).is_some_and(|lowest| reached >= *lowest) {
                 owned.overtaken.remove(token);
             }
             if owned.overtaken.contains_key(token) {
@@ -85,12 +87,7 @@ impl Book {
 
     /// Takes tokens out of what is owned until their head is at this height or above: a receipt has
     /// proven that all below is spent, and does not join on.
-    pub fn overtake(
-        &self,
-        lowest: &[(TokenId, u64)],
-        heads: &Heads,
-        hosted: &BTreeSet<Address>,
-    ) {
+    pub fn overtake(&self, lowest: &[(TokenId, u64)], heads: &Heads, hosted: &BTreeSet<Address>) {
         let mut owned = self.owned.write();
         for (token, lowest) in lowest {
             let known = owned.overtaken.entry(*token).or_default();

@@ -24,6 +24,7 @@ pub mod guard;
 pub mod heads;
 mod open;
 mod outcome;
+mod overtaken;
 pub mod plan;
 pub mod record;
 pub mod verify;
@@ -35,7 +36,7 @@ use heads::{Heads, MOVES_MAX};
 use ledger::{Address, Network, Receipt, TokenId, TokenState, TransferId, VerifiedReceipt};
 use parking_lot::RwLock;
 use plan::{Decision, Plan};
-use record::{FORK_KIND, Fork, OVERTAKEN_KIND, RECEIPTS_MAX, RECEIVED_KIND};
+use record::{FORK_KIND, Fork, RECEIPTS_MAX, RECEIVED_KIND};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -275,33 +276,6 @@ impl Receiver {
         }
         if let Some(newest) = written.newest {
             self.journal.wait_durable(newest, Instant::now() + DISK_WAIT)?;
-        }
-        Ok(())
-    }
-
-    /// A receipt that waits for others proves all the same that a head below it is spent: such a
-    /// head leaves the balance at once, and for good, as the receipt is kept as the proof.
-    fn overtake(
-        &self,
-        verified: &BTreeMap<usize, VerifiedReceipt>,
-        decided: &[(usize, Outcome)],
-    ) -> Result<(), ReceiveError> {
-        let (mut proofs, mut lowest) = (Vec::new(), Vec::new());
-        for (index, outcome) in decided {
-            if !matches!(outcome, Outcome::Gap(_)) {
-                continue;
-            }
-            let receipt = verified[index].receipt();
-            let found = plan::overtaken(receipt, &self.heads);
-            if found.iter().any(|(token, _)| self.book.is_owned(token)) {
-                lowest.extend(found.into_iter().filter(|(token, _)| self.book.is_owned(token)));
-                proofs.push(receipt.clone());
-            }
-        }
-        if !proofs.is_empty() {
-            let ticket = self.journal.append(OVERTAKEN_KIND, record::received(&proofs))?;
-            self.journal.wait_durable(ticket.sequence, Instant::now() + DISK_WAIT)?;
-            self.book.overtake(&lowest, &self.heads, &self.hosted);
         }
         Ok(())
     }

@@ -5,7 +5,8 @@
 use super::book::{Book, RECEIPTS_KEPT_MAX};
 use super::guard::{GUARDS_MAX, Guards};
 use super::heads::{Heads, TOKENS_MAX};
-use super::plan::{self, Decision, Plan};
+use super::overtaken::overtaken;
+use super::plan::{Decision, Plan};
 use super::record::{FORK_KIND, Fork, OVERTAKEN_KIND, RECEIVED_KIND, read_received};
 use super::verify::{CERTIFICATES_MAX, Verifier};
 use super::{Counts, Forks, Receiver};
@@ -155,7 +156,7 @@ impl Replay<'_> {
     /// Receipts that prove heads spent, as they stand at this place of the journal.
     fn overtaken(&mut self, receipts: &[Receipt]) {
         for receipt in receipts {
-            let mut lowest = plan::overtaken(receipt, self.heads);
+            let mut lowest = overtaken(receipt, self.heads);
             lowest.retain(|(token, _)| self.book.is_owned(token));
             self.book.overtake(&lowest, self.heads, self.hosted);
         }

@@ -4,7 +4,7 @@
 
 use super::chain::{Chain, Fit, Touch, fit};
 use super::heads::{Heads, Move, Seen};
-use ledger::{Address, Output, Receipt, TokenId, TokenState, Transfer, TransferId};
+use ledger::{Address, Output, TokenId, TokenState, Transfer, TransferId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -49,19 +49,6 @@ pub fn tokens(transfer: &Transfer, id: TransferId, hosted: &BTreeSet<Address>) -
     let made = transfer.made(id).into_iter();
     let created = made.filter(|made| made.state.height == 0 && hosted.contains(&made.owner));
     inputs.chain(created.map(|made| made.state.token)).collect()
-}
-
-/// The tokens whose heads, as they stand, a receipt proves to be spent, each with the lowest height
-/// at which it may live: the receipt spends the head, or a state above it.
-pub fn overtaken(receipt: &Receipt, heads: &Heads) -> Vec<(TokenId, u64)> {
-    let inputs = receipt.entry.signed.transfer.inputs.iter();
-    let above = inputs.filter_map(|input| {
-        let state = input.state;
-        let (head, _) = heads.chain(&state.token)?.head(state.token);
-        let is_spent = head.height < state.height || head == state;
-        is_spent.then(|| (state.token, state.height.saturating_add(1)))
-    });
-    above.collect()
 }
 
 impl<'a> Plan<'a> {

@@ -55,8 +55,6 @@ pub struct Hosting {
     pub is_drained: AtomicBool,
     /// Drains that ended.
     pub drains: AtomicU64,
-    /// Drains in a row that received nothing.
-    idle_drains: AtomicU64,
     /// The last token that was looked up because not all lists named its state.
     looked_up: Mutex<TokenId>,
     /// A receipt that waited for others when the last drain ended.
@@ -182,7 +180,6 @@ async fn run_inside(config: WalletConfig, options: RunOptions) -> Result<(), Fai
         sources,
         is_drained: AtomicBool::new(false),
         drains: AtomicU64::new(0),
-        idle_drains: AtomicU64::new(0),
         looked_up: Mutex::default(),
         waiting: Mutex::default(),
         drain_wanted: Notify::new(),

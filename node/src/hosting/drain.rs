@@ -18,8 +18,7 @@ use tokio::time::{Instant, timeout_at};
 
 /// How long each step of a drain may take.
 const STEP_TIME_MAX: Duration = Duration::from_secs(10);
-/// Drains in a row that received nothing, after which a receipt that nobody has makes the node not
-/// ready no longer.
+/// Drains after which a receipt that nobody has makes the node not ready no longer.
 const TRIES_MAX: u64 = 3;
 
 /// How a drain ended.
@@ -62,23 +61,18 @@ pub(super) async fn drain(hosting: &Arc<Hosting>) -> Drained {
     let waiting = filled.waiting.into_iter().find(|id| !hosting.receiver.has(id));
     let is_whole = is_enough && fetched.missing.is_empty() && waiting.is_none();
     *hosting.waiting.lock() = waiting;
-    hosting.ended(&Drained { is_whole, received }, is_enough, lists);
+    hosting.ended(&Drained { is_whole, received }, lists, fetched.is_cut);
     tracing::debug!(lists, received, missing = fetched.missing.len(), "a drain ended");
     Drained { is_whole, received }
 }
 
 impl Hosting {
-    /// Notes how a drain ended.
-    fn ended(&self, drained: &Drained, is_enough: bool, lists: usize) {
-        let idle = if drained.received > 0 {
-            self.idle_drains.store(0, Ordering::SeqCst);
-            0
-        } else {
-            self.idle_drains.fetch_add(1, Ordering::SeqCst) + 1
-        };
+    /// Notes how a drain of so many lists ended, and whether its deadline cut it.
+    fn ended(&self, drained: &Drained, lists: usize, is_cut: bool) {
         // What nobody has after some tries, a liar has listed: it must not hold up the rest for
-        // ever. A drain that was cut by its deadline goes on in the next, and has received.
-        let is_done = drained.is_whole || (is_enough && idle > TRIES_MAX);
+        // ever. A drain that was cut goes on in the next.
+        let is_tried = !is_cut && self.drains.load(Ordering::SeqCst) >= TRIES_MAX;
+        let is_done = drained.is_whole || (lists >= self.lists_needed() && is_tried);
         if is_done && !self.is_drained.swap(true, Ordering::SeqCst) {
             let tokens = self.receiver.book().live_count();
             tracing::info!(tokens, lists, "drained; balances are those of the network");

@@ -46,6 +46,8 @@ pub(super) struct Fetched {
     pub(super) missing: Vec<TransferId>,
     /// How many were received.
     pub(super) received: usize,
+    /// Whether the deadline left ids that an honest validator may have and was not asked for.
+    pub(super) is_cut: bool,
 }
 
 struct Share {
@@ -93,6 +95,8 @@ pub(super) async fn fetch(
     }
     let mut done = std::mem::take(&mut *work.done.lock());
     let left = std::mem::take(&mut work.shares.lock().waiting);
+    // Who was asked in vain, and one less than f+1 others, may leave nobody honest.
+    done.is_cut = left.iter().any(|share| share.asked.len() + hosting.lists_needed() <= sources);
     done.missing.extend(left.into_iter().flat_map(|share| share.ids));
     done
 }

@@ -41,6 +41,8 @@ pub const IDLE_CONNECTIONS_MAX: usize = 256;
 pub const TOKENS_MAX: usize = 5_000_000;
 /// Most states that [`Client::history`] collects.
 pub const HISTORY_MAX: usize = 100_000;
+/// States that [`Client::history`] asks for at a time: the most that a node gives.
+const HISTORY_PAGE: usize = 100;
 /// Most nodes that a client knows.
 pub const NODES_MAX: usize = 1_000;
 /// Longest time for a TCP connection to be made.
@@ -163,14 +165,29 @@ impl Client {
     /// # Errors
     /// As all reads; `not_found`.
     pub async fn history(&self, id: TokenId) -> Result<HistoryDocument, Failure> {
+        self.history_from(id, 0).await
+    }
+
+    /// The same down to the page that holds the state of this height, or one below it.
+    ///
+    /// # Errors
+    /// As all reads; `not_found`.
+    pub async fn history_from(&self, id: TokenId, lowest: u64) -> Result<HistoryDocument, Failure> {
         let mut all: Vec<HistoryRow> = Vec::new();
         let mut after = String::new();
         loop {
-            let path = format!("/v1/tokens/{id}/history{after}");
+            let path = format!("/v1/tokens/{id}/history?limit={HISTORY_PAGE}{after}");
             let mut page: HistoryDocument = self.document(&path).await?;
+            let before = all.last().map(|row| row.height);
             all.append(&mut page.history);
+            let reached = all.last().map(|row| row.height);
+            // A page that does not go further down than the one before would never end.
+            let falls = reached.is_some_and(|height| before.is_none_or(|before| height < before));
+            let is_deep = reached.is_some_and(|height| height <= lowest);
             match page.next {
-                Some(next) if all.len() < HISTORY_MAX => after = format!("?after={next}"),
+                Some(next) if falls && !is_deep && all.len() < HISTORY_MAX => {
+                    after = format!("&after={next}");
+                }
                 _ => return Ok(HistoryDocument { history: all, ..page }),
             }
         }

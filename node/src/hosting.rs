@@ -19,6 +19,7 @@ mod drain;
 mod fetch;
 mod follow;
 mod gap;
+mod look_up;
 mod source;
 
 use crate::config::WalletConfig;
@@ -27,7 +28,8 @@ use crate::node::start::{join_api, listen, lock_store, locked, port, start_api, 
 use crate::node::{RunOptions, load_network};
 use crate::receive::{Options, Receiver};
 use crate::store_lock::StoreLock;
-use ledger::{Address, Network, Receipt};
+use ledger::{Address, Network, Receipt, TokenId, TransferId};
+use parking_lot::Mutex;
 use source::Source;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -53,6 +55,10 @@ pub struct Hosting {
     pub is_drained: AtomicBool,
     /// Drains that ended.
     pub drains: AtomicU64,
+    /// The last token that was looked up because not all lists named its state.
+    looked_up: Mutex<TokenId>,
+    /// A receipt that waited for others when the last drain ended.
+    waiting: Mutex<Option<TransferId>>,
     /// Tells that a drain is wanted.
     pub drain_wanted: Notify,
     /// Becomes true when the node is to end.
@@ -76,7 +82,24 @@ impl Hosting {
     /// Whether balances are those of the network, as far as validators told.
     pub fn is_ready(&self) -> bool {
         use std::sync::atomic::Ordering;
-        self.is_drained.load(Ordering::SeqCst) && self.receiver.failed().is_none()
+        self.is_drained.load(Ordering::SeqCst) && self.lacking().is_none()
+    }
+
+    /// Why balances are not those of the network, though a drain has ended.
+    pub fn lacking(&self) -> Option<String> {
+        if let Some(why) = self.receiver.failed().or_else(|| self.receiver.full()) {
+            return Some(why);
+        }
+        if let Some((count, token)) = self.receiver.book().overtaken_count() {
+            return Some(format!(
+                "{count} tokens have moved on, and where they are now is not known yet: token \
+                 {token}; they are in no balance, and the next drain asks again"
+            ));
+        }
+        let waiting = *self.waiting.lock();
+        waiting.map(|id| {
+            format!("receipt {id} waits for others that no validator gave; the next drain asks")
+        })
     }
 
     /// The hosted addresses, ascending.
@@ -157,6 +180,8 @@ async fn run_inside(config: WalletConfig, options: RunOptions) -> Result<(), Fai
         sources,
         is_drained: AtomicBool::new(false),
         drains: AtomicU64::new(0),
+        looked_up: Mutex::default(),
+        waiting: Mutex::default(),
         drain_wanted: Notify::new(),
         stopping,
         api_address,

@@ -11,7 +11,7 @@
 //! |---|---|
 //! | new | kept, and all its tokens that concern the wallet move together |
 //! | duplicate, old | nothing |
-//! | gap | nothing yet: the caller fetches the receipts that are missing, and comes again |
+//! | gap | heads that it proves spent leave the balance; the caller fetches what is missing |
 //! | fork | refused; both receipts are kept as evidence |
 //!
 //! Who receives: `hosting` (a wallet node). What it does not do: fetch, wait for anybody but its
@@ -24,6 +24,7 @@ pub mod guard;
 pub mod heads;
 mod open;
 mod outcome;
+mod overtaken;
 pub mod plan;
 pub mod record;
 pub mod verify;
@@ -107,6 +108,7 @@ impl Receiver {
             Exclusion::CompareAndSwap => None,
         };
         let decided = self.take(&verified, &order, held)?;
+        self.overtake(&verified, &decided)?;
         for (index, outcome) in decided {
             outcomes[index] = Some(outcome);
         }
@@ -307,9 +309,9 @@ impl Receiver {
         Ok(())
     }
 
-    /// Whether a transfer's receipt is kept here.
+    /// Whether a transfer's receipt was received.
     pub fn has(&self, id: &TransferId) -> bool {
-        self.book.place(id).is_some()
+        self.book.has(id)
     }
 
     /// A receipt that was received.
@@ -353,6 +355,19 @@ impl Receiver {
     /// Certificates whose votes were checked since the start.
     pub fn certificates_checked(&self) -> u64 {
         self.verifier.certificates_checked()
+    }
+
+    /// Why some receipts were not received: there is no room, and there won't be.
+    pub fn full(&self) -> Option<String> {
+        let refused = self.counts.full.load(std::sync::atomic::Ordering::Relaxed);
+        (refused > 0).then(|| {
+            format!(
+                "{refused} receipts or genesis tokens found no room: a wallet keeps {} tokens and \
+                 {} receipts; balances lack them; host fewer addresses in one node",
+                heads::TOKENS_MAX,
+                book::RECEIPTS_KEPT_MAX
+            )
+        })
     }
 
     /// The failure after which nothing is received any more.

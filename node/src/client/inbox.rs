@@ -155,14 +155,23 @@ impl Deliveries {
         }
     }
 
-    /// Takes out what is whole: events end with an empty line.
+    /// Takes out what is whole.
     fn take_events(&mut self) {
-        while let Some(end) = self.pending.windows(2).position(|pair| pair == b"\n\n") {
-            let rest = self.pending.split_off(end + 2);
-            let event = std::mem::replace(&mut self.pending, rest);
-            self.events.extend(event_of(&String::from_utf8_lossy(&event)));
-        }
+        self.events.extend(whole_events(&mut self.pending));
     }
+}
+
+/// The events that are whole, taken out of `pending`: each ends with an empty line. Linear in the
+/// bytes, as they are moved once, however many events there are.
+fn whole_events(pending: &mut Vec<u8>) -> Vec<StreamEvent> {
+    let (mut events, mut start) = (Vec::new(), 0);
+    while let Some(length) = pending[start..].windows(2).position(|pair| pair == b"\n\n") {
+        let end = start + length + 2;
+        events.extend(event_of(&String::from_utf8_lossy(&pending[start..end])));
+        start = end;
+    }
+    pending.drain(..start);
+    events
 }
 
 /// An event's text; `None` for keep-alives and kinds that are not known.
@@ -195,6 +204,18 @@ fn not_understood(error: &ledger::DecodeError) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whole_events_are_taken_and_a_begun_one_stays() {
+        let mut pending = b"event: gap\n\n:\n\nevent: open\n\nevent: ga".to_vec();
+        assert_eq!(whole_events(&mut pending), [StreamEvent::Gap, StreamEvent::Open]);
+        assert_eq!(pending, b"event: ga");
+        pending.extend_from_slice(b"p\n");
+        assert_eq!(whole_events(&mut pending), []);
+        pending.push(b'\n');
+        assert_eq!(whole_events(&mut pending), [StreamEvent::Gap]);
+        assert!(pending.is_empty());
+    }
 
     #[test]
     fn events_are_read_and_the_rest_is_passed_over() {

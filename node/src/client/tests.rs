@@ -88,6 +88,27 @@ fn problem(http: u16, slug: &str, exit: u8) -> String {
 }
 
 #[test]
+fn a_history_that_goes_on_for_ever_is_not_read_for_ever() {
+    let token = TokenId::default();
+    let next = TransferId::default();
+    let row = serde_json::json!({
+        "height": 7, "state_cid": "", "made_by": next, "from": null, "owner": bob(),
+    });
+    // An empty page, and then a page that says the same again.
+    for (rows, asked, states) in [(vec![], 1, 0), (vec![row], 2, 2)] {
+        let page = serde_json::json!({
+            "schema": "quorate.token-history/1", "ok": true, "id": token, "ended_by": null,
+            "history": rows, "next": next,
+        });
+        let page = page.to_string();
+        let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{page}", page.len());
+        let (url, _bodies) = broken(asked, &answer);
+        let found = run(client(&[&url]).history(token)).expect("it ends");
+        assert_eq!((found.history.len(), found.next), (states, Some(next)));
+    }
+}
+
+#[test]
 fn every_read_is_answered_with_its_document() {
     let server = start(1);
     let client = client(&[&server.url()]);

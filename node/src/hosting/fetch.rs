@@ -1,6 +1,6 @@
 //! Fetching receipts: in disjoint shares from all validators that answer, each at its own pace; the
-//! share of a silent one goes to the others. What is not found is told, and nothing is believed
-//! here.
+//! share of a silent one goes to the others. What one alone has told of is asked of that one alone.
+//! After the deadline what is left counts as not found, and is told. Nothing is believed here.
 
 use super::Hosting;
 use crate::inbox::{FETCH_BYTES_MAX, FETCH_MAX};
@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout_at};
 
 /// Fewest ids that are worth a question of their own.
 const SHARE_MIN: usize = 16;
@@ -45,6 +46,8 @@ pub(super) struct Fetched {
     pub(super) missing: Vec<TransferId>,
     /// How many were received.
     pub(super) received: usize,
+    /// Whether the deadline left ids that an honest validator may have and was not asked for.
+    pub(super) is_cut: bool,
 }
 
 struct Share {
@@ -65,25 +68,25 @@ struct Shares {
     in_flight: usize,
 }
 
-/// Fetches the receipts of these transfers, each from one validator that has it.
+/// Fetches the receipts of these transfers until the deadline, each from one validator that has
+/// it; of what one source alone has told, that one is asked.
 pub(super) async fn fetch(
     hosting: &Arc<Hosting>,
-    ids: impl IntoIterator<Item = TransferId>,
+    ids: impl IntoIterator<Item = (TransferId, Option<usize>)>,
     then: Then,
+    until: Instant,
 ) -> Fetched {
-    let ids: Vec<TransferId> = ids.into_iter().filter(|id| !hosting.receiver.has(id)).collect();
-    if ids.is_empty() {
+    let wanted = ids.into_iter().filter(|(id, _)| !hosting.receiver.has(id));
+    let sources = hosting.sources.len();
+    let waiting = shares(wanted, sources);
+    if waiting.is_empty() {
         return Fetched::default();
     }
-    let sources = hosting.sources.len();
-    let size = ids.len().div_ceil(sources * SHARES_EACH).clamp(SHARE_MIN, SHARE_MAX);
-    let share = |ids: &[TransferId]| Share { ids: ids.to_vec(), asked: BTreeSet::new() };
-    let waiting = ids.chunks(size).map(share).collect();
     let shares = Mutex::new(Shares { waiting, in_flight: 0 });
     let work = Arc::new(Work { shares, changed: Notify::new(), done: Mutex::default() });
     let mut workers = JoinSet::new();
     for index in 0..sources {
-        workers.spawn(worker(hosting.clone(), work.clone(), index, then));
+        workers.spawn(worker(hosting.clone(), work.clone(), (index, until), then));
     }
     while let Some(ended) = workers.join_next().await {
         if let Err(error) = ended {
@@ -92,17 +95,47 @@ pub(super) async fn fetch(
     }
     let mut done = std::mem::take(&mut *work.done.lock());
     let left = std::mem::take(&mut work.shares.lock().waiting);
+    // Who was asked in vain, and one less than f+1 others, may leave nobody honest.
+    done.is_cut = left.iter().any(|share| share.asked.len() + hosting.lists_needed() <= sources);
     done.missing.extend(left.into_iter().flat_map(|share| share.ids));
     done
 }
 
-/// Asks one validator for one share after the other.
-async fn worker(hosting: Arc<Hosting>, work: Arc<Work>, index: usize, then: Then) {
-    while let Some(mut share) = work.next(index).await {
+/// The shares of what is wanted: those of a lone teller are as if all others had been asked.
+fn shares(
+    wanted: impl Iterator<Item = (TransferId, Option<usize>)>,
+    sources: usize,
+) -> VecDeque<Share> {
+    let mut by_teller: BTreeMap<Option<usize>, Vec<TransferId>> = BTreeMap::new();
+    for (id, teller) in wanted {
+        by_teller.entry(teller).or_default().push(id);
+    }
+    let mut shares = VecDeque::new();
+    for (teller, ids) in by_teller {
+        let size = ids.len().div_ceil(sources * SHARES_EACH).clamp(SHARE_MIN, SHARE_MAX);
+        let asked = (0..sources).filter(|index| teller.is_some_and(|teller| teller != *index));
+        let asked: BTreeSet<usize> = asked.collect();
+        let share = |ids: &[TransferId]| Share { ids: ids.to_vec(), asked: asked.clone() };
+        shares.extend(ids.chunks(size).map(share));
+    }
+    shares
+}
+
+/// Asks one validator for one share after the other, until the deadline.
+async fn worker(
+    hosting: Arc<Hosting>,
+    work: Arc<Work>,
+    (index, until): (usize, Instant),
+    then: Then,
+) {
+    while Instant::now() < until
+        && let Some(mut share) = work.next(index).await
+    {
         let source = &hosting.sources[index];
-        let answer = source.client.fetch_receipts(&share.ids).await;
-        let is_silent = answer.is_err();
-        let receipts = source.saw(answer).unwrap_or_default();
+        let answer = timeout_at(until, source.client.fetch_receipts(&share.ids)).await;
+        let answer = answer.ok().and_then(|answer| source.saw(answer));
+        let is_silent = answer.is_none();
+        let receipts = answer.unwrap_or_default();
         let mut asked: BTreeSet<TransferId> = share.ids.iter().copied().collect();
         let named = receipts.into_iter().map(|r| (r.entry.signed.transfer.id(), r));
         // What was not asked for is not taken, nor the same twice.
@@ -201,5 +234,27 @@ impl Work {
         }
         drop(shares);
         self.changed.notify_waiters();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_one_alone_has_told_is_asked_of_that_one() {
+        let id = |number: u32| {
+            let mut bytes = [0; 32];
+            bytes[..4].copy_from_slice(&number.to_le_bytes());
+            TransferId(ledger::Digest(bytes))
+        };
+        let told = (0..1_000).map(|number| (id(number), Some(2)));
+        let all = shares(told.chain((1_000..1_100).map(|number| (id(number), None))), 4);
+        let (lone, common): (Vec<&Share>, _) = all.iter().partition(|share| share.asked.len() == 3);
+        assert!(lone.iter().all(|share| !share.asked.contains(&2)));
+        assert_eq!(lone.iter().map(|share| share.ids.len()).sum::<usize>(), 1_000);
+        assert!(common.iter().all(|share| share.asked.is_empty()));
+        assert_eq!(common.iter().map(|share| share.ids.len()).sum::<usize>(), 100);
+        assert!(all.iter().all(|share| share.ids.len() <= SHARE_MAX));
     }
 }

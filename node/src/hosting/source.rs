@@ -51,7 +51,7 @@ impl Source {
     /// All live tokens of these addresses, as it tells.
     pub(super) async fn list(&self, addresses: &[Address]) -> Option<Vec<Input>> {
         let mut all: Vec<Input> = Vec::new();
-        for address in addresses {
+        'addresses: for address in addresses {
             let mut after = None;
             loop {
                 let page = self.client.inbox_page(*address, after, INBOX_PAGE.1).await;
@@ -60,7 +60,10 @@ impl Source {
                 // A page that does not go on from the last one would never end.
                 let goes_on = page.has_more && last > after;
                 all.extend(page.tokens);
-                if !goes_on || all.len() >= LISTED_MAX {
+                if all.len() >= LISTED_MAX {
+                    break 'addresses;
+                }
+                if !goes_on {
                     break;
                 }
                 after = last;

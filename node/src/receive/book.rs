@@ -29,12 +29,24 @@ pub type ReceiptPlace = (Location, u32);
 struct Owned {
     by_owner: BTreeMap<Address, BTreeMap<TokenId, Held>>,
     owner_of: HashMap<TokenId, Address>,
+    /// The lowest height at which a token may live, where a receipt has proven that the head known
+    /// here is spent. At most one for each token tracked.
+    overtaken: BTreeMap<TokenId, u64>,
+}
+
+#[derive(Default)]
+struct Places {
+    /// Of receipts that were received.
+    received: HashMap<TransferId, ReceiptPlace>,
+    /// Of receipts in the journal that have changed nothing since the start: they are shown, and
+    /// received when they come again.
+    idle: HashMap<TransferId, ReceiptPlace>,
 }
 
 /// Owners and receipts.
 pub struct Book {
     owned: RwLock<Owned>,
-    places: RwLock<HashMap<TransferId, ReceiptPlace>>,
+    places: RwLock<Places>,
     receipts_max: usize,
 }
 
@@ -55,6 +67,14 @@ impl Book {
             {
                 tokens.remove(token);
             }
+            // A token that has ended reaches no higher state.
+            let reached = chain.top() + u64::from(chain.live_owner().is_none());
+            if owned.overtaken.get(token).is_some_and(|lowest| reached >= *lowest) {
+                owned.overtaken.remove(token);
+            }
+            if owned.overtaken.contains_key(token) {
+                continue;
+            }
             let Some(owner) = chain.live_owner().filter(|owner| hosted.contains(owner)) else {
                 continue;
             };
@@ -63,6 +83,35 @@ impl Book {
             owned.by_owner.entry(*owner).or_default().insert(*token, held);
             owned.owner_of.insert(*token, *owner);
         }
+    }
+
+    /// Takes tokens out of what is owned until their head is at this height or above: a receipt has
+    /// proven that all below is spent, and does not join on.
+    pub fn overtake(&self, lowest: &[(TokenId, u64)], heads: &Heads, hosted: &BTreeSet<Address>) {
+        let mut owned = self.owned.write();
+        for (token, lowest) in lowest {
+            let known = owned.overtaken.entry(*token).or_default();
+            *known = (*known).max(*lowest);
+        }
+        drop(owned);
+        let tokens: Vec<TokenId> = lowest.iter().map(|(token, _)| *token).collect();
+        self.refresh(&tokens, heads, hosted);
+    }
+
+    /// Whether a hosted address can spend this token, as far as is known here.
+    pub fn is_owned(&self, token: &TokenId) -> bool {
+        self.owned.read().owner_of.contains_key(token)
+    }
+
+    /// How many tokens have moved on to where it is not known, and the first of them.
+    pub fn overtaken_count(&self) -> Option<(usize, TokenId)> {
+        let owned = self.owned.read();
+        owned.overtaken.keys().next().map(|first| (owned.overtaken.len(), *first))
+    }
+
+    /// The tokens that have moved on to where it is not known, ascending.
+    pub fn overtaken(&self) -> Vec<TokenId> {
+        self.owned.read().overtaken.keys().copied().collect()
     }
 
     /// The tokens of an address with ids above `after`, ascending, at most `count`.
@@ -103,24 +152,42 @@ impl Book {
 
     /// Where a receipt is kept.
     pub fn place(&self, id: &TransferId) -> Option<ReceiptPlace> {
-        self.places.read().get(id).copied()
+        let places = self.places.read();
+        places.received.get(id).or_else(|| places.idle.get(id)).copied()
+    }
+
+    /// Whether a receipt was received.
+    pub fn has(&self, id: &TransferId) -> bool {
+        self.places.read().received.contains_key(id)
     }
 
     /// Whether `count` more receipts have room.
     pub fn has_room(&self, count: usize) -> bool {
-        self.places.read().len() + count <= self.receipts_max
+        self.receipt_count() + count <= self.receipts_max
     }
 
-    /// Notes where receipts are kept; the first place of each stays.
+    /// Notes where receipts that were received are kept; the first place of each stays.
     pub fn keep(&self, places: impl IntoIterator<Item = (TransferId, ReceiptPlace)>) {
         let mut kept = self.places.write();
         for (id, place) in places {
-            kept.entry(id).or_insert(place);
+            let place = kept.idle.remove(&id).unwrap_or(place);
+            kept.received.entry(id).or_insert(place);
+        }
+    }
+
+    /// Notes where receipts of the journal are kept that have changed nothing.
+    pub fn keep_idle(&self, places: impl IntoIterator<Item = (TransferId, ReceiptPlace)>) {
+        let mut kept = self.places.write();
+        for (id, place) in places {
+            if !kept.received.contains_key(&id) {
+                kept.idle.entry(id).or_insert(place);
+            }
         }
     }
 
     /// Receipts kept.
     pub fn receipt_count(&self) -> usize {
-        self.places.read().len()
+        let places = self.places.read();
+        places.received.len() + places.idle.len()
     }
 }

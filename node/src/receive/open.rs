@@ -5,8 +5,9 @@
 use super::book::{Book, RECEIPTS_KEPT_MAX};
 use super::guard::{GUARDS_MAX, Guards};
 use super::heads::{Heads, TOKENS_MAX};
+use super::overtaken::overtaken;
 use super::plan::{Decision, Plan};
-use super::record::{FORK_KIND, Fork, RECEIVED_KIND, read_received};
+use super::record::{FORK_KIND, Fork, OVERTAKEN_KIND, RECEIVED_KIND, read_received};
 use super::verify::{CERTIFICATES_MAX, Verifier};
 use super::{Counts, Forks, Receiver};
 use crate::journal::{self, Journal, JournalError, Location};
@@ -50,6 +51,8 @@ struct Replay<'a> {
     hosted: &'a BTreeSet<Address>,
     forks: Forks,
     failed: Option<OpenError>,
+    /// Receipts and genesis tokens that found no room.
+    full: u64,
 }
 
 impl Receiver {
@@ -66,10 +69,10 @@ impl Receiver {
         options: Options,
     ) -> Result<Self, OpenError> {
         let (heads, book) = (Heads::new(TOKENS_MAX), Book::new(RECEIPTS_KEPT_MAX));
-        grant(&network, &heads, &book, &hosted);
+        let full = grant(&network, &heads, &book, &hosted);
         let forks = Forks::default();
         let mut replay =
-            Replay { heads: &heads, book: &book, hosted: &hosted, forks, failed: None };
+            Replay { heads: &heads, book: &book, hosted: &hosted, forks, failed: None, full };
         let mut how = journal::Options::new(*network.id.bytes());
         how.create = true;
         how.accept_damage = true;
@@ -80,7 +83,7 @@ impl Receiver {
         if let Some(damage) = opened.damage {
             tracing::error!(%damage, "what was received is damaged; the rest comes again");
         }
-        let Replay { forks, failed, .. } = replay;
+        let Replay { forks, failed, full, .. } = replay;
         if let Some(error) = failed {
             return Err(error);
         }
@@ -88,21 +91,27 @@ impl Receiver {
         let verifier = Verifier::new(network.clone(), options.threads, CERTIFICATES_MAX);
         let verifier = verifier.map_err(threads)?;
         let (forks, guards) = (RwLock::new(forks), Guards::new(GUARDS_MAX));
-        let counts = Counts::default();
+        let counts = Counts { full: full.into(), ..Counts::default() };
         Ok(Self { network, hosted, heads, guards, book, verifier, forks, counts, journal })
     }
 }
 
-/// The genesis tokens of the hosted addresses: the genesis file is their proof.
-fn grant(network: &Network, heads: &Heads, book: &Book, hosted: &BTreeSet<Address>) {
+/// The genesis tokens of the hosted addresses: the genesis file is their proof. How many found no
+/// room.
+fn grant(network: &Network, heads: &Heads, book: &Book, hosted: &BTreeSet<Address>) -> u64 {
     let mut tokens: Vec<TokenId> = Vec::new();
+    let mut full = 0;
     for made in network.tokens().filter(|made| hosted.contains(&made.owner)) {
-        let Some(seen) = heads.see(&made.state.token) else { break };
+        let Some(seen) = heads.see(&made.state.token) else {
+            full += 1;
+            continue;
+        };
         let next = Arc::new(super::chain::Chain::of(&made));
         assert!(heads.move_all(&[super::heads::Move { seen, next }]), "nobody else is here yet");
         tokens.push(made.state.token);
     }
     book.refresh(&tokens, heads, hosted);
+    full
 }
 
 impl Replay<'_> {
@@ -113,6 +122,7 @@ impl Replay<'_> {
                 self.forks.refused.insert(fork.second.entry.signed.transfer.id());
                 self.forks.kept.push(fork);
             }),
+            OVERTAKEN_KIND => read_received(payload).map(|receipts| self.overtaken(&receipts)),
             // Written by a newer version: what it says comes again from the validators.
             _ => Ok(()),
         };
@@ -122,21 +132,33 @@ impl Replay<'_> {
     }
 
     /// A batch as it was received. With other hosted addresses than then, a receipt may not concern
-    /// the wallet any more; it is kept all the same.
+    /// the wallet any more, or wait for others; it is kept all the same, and may come again.
     fn received(&mut self, at: Location, receipts: &[Receipt]) {
         let mut plan = Plan::new(self.heads, self.hosted);
         let mut places = Vec::with_capacity(receipts.len());
+        let mut idle = Vec::new();
         for (index, receipt) in (0u32..).zip(receipts) {
             let transfer = &receipt.entry.signed.transfer;
             let id = transfer.id();
-            match plan.decide(transfer, id) {
+            let decision = plan.decide(transfer, id);
+            match decision {
                 Decision::New => places.push((id, (at, index))),
-                other => tracing::debug!(%id, ?other, "a receipt that changes nothing any more"),
+                _ => idle.push((id, (at, index))),
             }
+            self.full += u64::from(decision == Decision::Full);
         }
         let (tokens, moves) = plan.moves();
         assert!(self.heads.move_all(&moves), "nobody else is here yet");
         self.book.keep(places);
+        self.book.keep_idle(idle);
         self.book.refresh(&tokens, self.heads, self.hosted);
+    }
+    /// Receipts that prove heads spent, as they stand at this place of the journal.
+    fn overtaken(&mut self, receipts: &[Receipt]) {
+        for receipt in receipts {
+            let mut lowest = overtaken(receipt, self.heads);
+            lowest.retain(|(token, _)| self.book.is_owned(token));
+            self.book.overtake(&lowest, self.heads, self.hosted);
+        }
     }
 }

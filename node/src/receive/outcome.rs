@@ -64,6 +64,8 @@ pub struct Counts {
     pub gaps: AtomicU64,
     /// Receipts that proved nothing.
     pub refused: AtomicU64,
+    /// Receipts, or genesis tokens, that found no room.
+    pub full: AtomicU64,
 }
 
 impl Counts {
@@ -75,7 +77,8 @@ impl Counts {
                 Outcome::Duplicate | Outcome::Old => &self.duplicates,
                 Outcome::Gap(_) => &self.gaps,
                 Outcome::Refused(_) => &self.refused,
-                Outcome::Foreign | Outcome::Fork | Outcome::Full => continue,
+                Outcome::Full => &self.full,
+                Outcome::Foreign | Outcome::Fork => continue,
             };
             counter.fetch_add(1, Ordering::Relaxed);
         }

@@ -13,6 +13,8 @@ use ledger::{
 pub const RECEIVED_KIND: u8 = 20;
 /// Kind of a record of a fork.
 pub const FORK_KIND: u8 = 21;
+/// Kind of a record of receipts that did not join on, kept as proof that heads below are spent.
+pub const OVERTAKEN_KIND: u8 = 22;
 
 /// Most receipts of one batch, and so of one record: what one certificate can be for.
 pub const RECEIPTS_MAX: usize = 4_096;

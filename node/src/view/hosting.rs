@@ -120,7 +120,7 @@ pub fn health(hosting: &Hosting) -> HealthDocument {
         reachable: count(hosting.sources.len() - down.len()),
         quorum: count(hosting.lists_needed()),
         down,
-        failed: hosting.receiver.failed(),
+        failed: hosting.lacking(),
     }
 }
 
@@ -139,7 +139,7 @@ pub fn node(hosting: &Hosting) -> Value {
         "ready": hosting.is_ready(),
         "uptime_s": hosting.started.elapsed().as_secs(),
         "api": format!("http://{}", hosting.api_address),
-        "failed": receiver.failed(),
+        "failed": hosting.lacking(),
         "addresses": hosting.addresses(),
         "tokens": receiver.book().live_count(),
         "receipts": receiver.book().receipt_count(),

@@ -41,7 +41,9 @@ fn a_full_table_of_heads_refuses_new_tokens_only() {
         receiver.receive(vec![receipt.clone()], Exclusion::Guards).expect("received").remove(0)
     };
     assert_eq!(receive(&chain[0]), Outcome::New);
+    assert_eq!(receiver.full(), None);
     assert_eq!(receive(&other[0]), Outcome::Full);
+    assert!(receiver.full().is_some_and(|why| why.contains("no room")), "and it is named");
     assert_eq!(receive(&chain[1]), Outcome::New, "what is tracked goes on");
 }
 

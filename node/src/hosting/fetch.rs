@@ -3,9 +3,9 @@
 //! After the deadline what is left counts as not found, and is told. Nothing is believed here.
 
 use super::Hosting;
-use crate::inbox::{FETCH_BYTES_MAX, FETCH_MAX};
+use crate::inbox::FETCH_MAX;
 use crate::receive::Outcome;
-use ledger::{Canonical, Receipt, TransferId};
+use ledger::{Receipt, TransferId};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -19,10 +19,6 @@ const SHARE_MIN: usize = 16;
 const SHARE_MAX: usize = 256;
 /// Shares that each validator gets, if all are equally fast.
 const SHARES_EACH: usize = 2;
-
-/// Bytes from which on an answer may have been cut for its size. A longer one that is not ends a
-/// share with one question more; a shorter one that is leaves the rest to the other validators.
-pub(super) const CUT_BYTES_MIN: usize = FETCH_BYTES_MAX / 8;
 
 const _: () = assert!(SHARE_MAX <= FETCH_MAX);
 
@@ -140,12 +136,12 @@ async fn worker(
         let named = receipts.into_iter().map(|r| (r.entry.signed.transfer.id(), r));
         // What was not asked for is not taken, nor the same twice.
         let named: Vec<(TransferId, Receipt)> = named.filter(|(id, _)| asked.remove(id)).collect();
-        let bytes: usize = named.iter().map(|(_, receipt)| receipt.to_bytes().len()).sum();
+        let is_some = !named.is_empty();
         share.ids.retain(|id| asked.contains(id));
         let bad = take(&hosting, &work, named, then).await;
-        // A long answer may be cut, and its sender have the rest. A short one, or one with a
-        // receipt that proves nothing, is all that it has to say.
-        let is_cut = bytes >= CUT_BYTES_MIN && bad.is_empty();
+        // An answer may be cut, in bytes or in time, and its sender have the rest. An empty one, or
+        // one with a receipt that proves nothing, is all that it has to say.
+        let is_cut = is_some && bad.is_empty();
         share.ids.extend(bad);
         if !is_cut {
             share.asked.insert(index);

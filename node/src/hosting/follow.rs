@@ -3,12 +3,11 @@
 
 use super::Hosting;
 use super::drain::drain;
-use super::fetch::CUT_BYTES_MIN;
 use super::gap::fill;
 use crate::client::StreamEvent;
 use crate::inbox::FETCH_MAX;
 use crate::receive::Outcome;
-use ledger::{Canonical, Receipt, TransferId};
+use ledger::{Receipt, TransferId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -180,8 +179,8 @@ fn asked_for(ids: &[TransferId], answer: Vec<Receipt>) -> (Vec<TransferId>, Vec<
     let named = answer.into_iter().map(|one| (one.entry.signed.transfer.id(), one));
     let (named, receipts): (Vec<TransferId>, Vec<Receipt>) =
         named.filter(|(id, _)| asked.remove(id)).unzip();
-    let bytes: usize = receipts.iter().map(|receipt| receipt.to_bytes().len()).sum();
-    (named, receipts, asked.is_empty() || bytes < CUT_BYTES_MIN)
+    let is_all = asked.is_empty() || receipts.is_empty();
+    (named, receipts, is_all)
 }
 
 /// Follows one validator whenever there is a permit.

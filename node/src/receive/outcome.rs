@@ -11,7 +11,7 @@ pub enum Exclusion {
     /// Guards, from the comparison until the heads have moved: nothing is written twice.
     Guards,
     /// None: the heads are compared and swapped at the end, and the batch decides again when one
-    /// has moved meanwhile; after [`MOVES_MAX`] times it takes guards.
+    /// has moved meanwhile; after `MOVES_MAX` times it takes guards.
     CompareAndSwap,
 }
 

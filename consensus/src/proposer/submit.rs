@@ -11,7 +11,8 @@ use std::sync::Arc;
 impl Proposer {
     /// Takes a transfer that this node's own pipeline found Valid. `admitted_us` is when the
     /// client's
-    /// bytes came. Its end comes as a [`crate::TransferReport`] out of some later step, exactly once.
+    /// bytes came. Its end comes as a [`crate::TransferReport`] out of some later step, exactly
+    /// once.
     pub fn submit(
         &mut self,
         now_us: u64,

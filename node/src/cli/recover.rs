@@ -2,8 +2,8 @@
 //! the owner's key signs the rounds, and a refresh where nothing was accepted. What was accepted
 //! and may live is completed instead: that is a payment of the owner's own.
 //!
-//! The rounds are in `recover/rounds.rs`, the node's answers in `recover/advice.rs`; here is what is
-//! asked and what is said of the end.
+//! The rounds are in `recover/rounds.rs`, the node's answers in `recover/advice.rs`; here is what
+//! is asked and what is said of the end.
 
 mod advice;
 mod rounds;

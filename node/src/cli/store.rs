@@ -5,7 +5,7 @@ mod snapshot;
 use super::answer::Answer;
 use super::args::{Global, StoreArgs, StoreCommand};
 use crate::config::NodeConfig;
-use crate::error::{BUSY, CONFIG, Failure, GENESIS, USAGE, VERIFICATION_FAILED};
+use crate::error::{BUSY, CONFIG, Failure, GENESIS, INTERNAL, USAGE, VERIFICATION_FAILED};
 use crate::keyfile;
 use crate::store::{StoreReport, first_start, verify};
 use crate::store_lock::{LockError, StoreLock};
@@ -37,7 +37,7 @@ pub fn store(global: &Global, command: &StoreCommand) -> Result<Answer, Failure>
     if let StoreCommand::Snapshot(args) = command {
         return snapshot::snapshot(global, args, home);
     }
-    let _held = StoreLock::acquire(home).map_err(busy)?;
+    let _held = hold(home)?;
     let report = read(global, args, home)?;
     Ok(answer(&report, is_deep))
 }
@@ -55,7 +55,7 @@ fn init(global: &Global, args: &StoreArgs, home: &Path) -> Result<Answer, Failur
     let (network, keypair, _) = member(global, args, home)?;
     let failed = |error: std::io::Error| refused(format!("{}: {error}", home.display()));
     std::fs::create_dir_all(home).map_err(failed)?;
-    let held = StoreLock::acquire(home).map_err(busy)?;
+    let held = hold(home)?;
     first_start::permit(home, &network.id, &keypair).map_err(failed)?;
     drop(held);
     let path = first_start::path(home);
@@ -107,6 +107,15 @@ fn files(global: &Global, args: &StoreArgs, home: &Path) -> Result<(PathBuf, Pat
     let config = NodeConfig::load(&path)?;
     let genesis = args.genesis.clone().unwrap_or(config.genesis);
     Ok((genesis, args.key.clone().unwrap_or(config.key)))
+}
+
+/// Takes the store's lock, as a starting node does: one that was just killed may still be cleared
+/// away.
+fn hold(home: &Path) -> Result<StoreLock, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime =
+        runtime.map_err(|error| Failure::new(INTERNAL, format!("no runtime: {error}")))?;
+    runtime.block_on(crate::node::start::lock_store(home)).map_err(busy)
 }
 
 fn busy(error: LockError) -> Failure {

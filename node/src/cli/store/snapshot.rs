@@ -3,12 +3,11 @@
 
 use super::super::answer::Answer;
 use super::super::args::{Global, StoreRestoreArgs, StoreSnapshotArgs};
-use super::{busy, member};
+use super::{hold, member};
 use crate::durable;
 use crate::error::{CONFIG, Failure, VERIFICATION_FAILED};
 use crate::snapshot::{SNAPSHOT_BYTES_MAX, make};
 use crate::store::{self, RestoreError};
-use crate::store_lock::StoreLock;
 use serde_json::json;
 use std::path::Path;
 
@@ -24,7 +23,7 @@ pub fn snapshot(global: &Global, args: &StoreSnapshotArgs, home: &Path) -> Resul
         return Err(refused(what).help("name a new file with --out FILE"));
     }
     let (network, keypair, member) = member(global, &args.files, home)?;
-    let _held = StoreLock::acquire(home).map_err(busy)?;
+    let _held = hold(home)?;
     let opened = store::open(home, &network, member, &keypair, false);
     let opened = opened.map_err(|error| refused(format!("the store: {error}")))?;
     if let Some(damage) = opened.damage {
@@ -66,7 +65,7 @@ pub fn restore(global: &Global, args: &StoreRestoreArgs, home: &Path) -> Result<
     let (network, _, _) = member(global, &args.files, home)?;
     let bytes = std::fs::read(&args.file);
     let bytes = bytes.map_err(|error| refused(format!("reading {path}: {error}")))?;
-    let _held = StoreLock::acquire(home).map_err(busy)?;
+    let _held = hold(home)?;
     let restored = store::restore(home, &network, &bytes).map_err(|error| match &error {
         RestoreError::Snapshot(_) => {
             Failure::new(VERIFICATION_FAILED, format!("{path}: {error}; nothing was written"))

@@ -30,6 +30,18 @@ pub struct Tip {
 }
 
 impl Tip {
+    /// A token as a transfer has just made it.
+    pub fn of(made: &Made) -> Self {
+        Self {
+            height: made.state.height,
+            made_by: made.state.made_by,
+            asset: made.asset,
+            amount: made.amount,
+            owner: made.owner,
+            ended_by: None,
+        }
+    }
+
     /// The token state of this tip.
     pub fn state(&self, token: TokenId) -> TokenState {
         TokenState { token, height: self.height, made_by: self.made_by }
@@ -176,15 +188,7 @@ impl Tips {
     }
 
     fn insert(&mut self, made: &Made) {
-        let tip = Tip {
-            height: made.state.height,
-            made_by: made.state.made_by,
-            asset: made.asset,
-            amount: made.amount,
-            owner: made.owner,
-            ended_by: None,
-        };
-        self.load(made.state.token, tip);
+        self.load(made.state.token, Tip::of(made));
     }
 
     fn can_apply(&self, id: TransferId, transfer: &Transfer) -> Result<(), NotApplied> {

@@ -66,13 +66,8 @@ impl Writer for Reader {
             if let Some(text) = self.text(newest) {
                 return Some((self, text.into()));
             }
-            let is_quiet = tokio::select! {
-                changed = self.newest.changed() => changed.map(|()| false).ok()?,
-                () = super::stopped(&mut self.stopping) => return None,
-                () = tokio::time::sleep(KEEP_ALIVE_EVERY) => true,
-            };
-            if is_quiet {
-                return Some((self, ":\n\n".into()));
+            if is_quiet(&mut self.newest, &mut self.stopping).await? {
+                return Some((self, KEEP_ALIVE.into()));
             }
         }
     }
@@ -109,6 +104,22 @@ fn write_event(text: &mut String, event: &Event) {
     let Event { number, kind, data } = event;
     write!(text, "id: {number}\nevent: {kind}\ndata: {data}\n\n")
         .expect("writing to a string cannot fail");
+}
+
+/// What a stream says when there is nothing to tell: a comment, as the standard has it.
+pub(super) const KEEP_ALIVE: &str = ":\n\n";
+
+/// Waits for news, at most until it is time to say that the stream is alive; `None` when the server
+/// ends.
+pub(super) async fn is_quiet(
+    newest: &mut watch::Receiver<u64>,
+    stopping: &mut watch::Receiver<bool>,
+) -> Option<bool> {
+    tokio::select! {
+        changed = newest.changed() => changed.map(|()| false).ok(),
+        () = super::stopped(stopping) => None,
+        () = tokio::time::sleep(KEEP_ALIVE_EVERY) => Some(true),
+    }
 }
 
 /// A body that asks for the next text when the connection has room for it.

@@ -7,9 +7,9 @@
 
 use super::answer::{bytes, held, held_document};
 use super::body::{self, malformed};
-use super::events::{EventBody, Writer};
+use super::events::{EventBody, KEEP_ALIVE, Writer, is_quiet};
 use super::input::{In, Params};
-use super::limits::{EVENTS_AT_ONCE_MAX, INBOX_STREAMS_MAX, KEEP_ALIVE_EVERY};
+use super::limits::{EVENTS_AT_ONCE_MAX, INBOX_STREAMS_MAX};
 use super::{Answered, Api};
 use crate::error::{Failure, OVERLOADED, USAGE};
 use crate::handle::Handle;
@@ -155,13 +155,8 @@ impl Writer for Follower {
                 tokio::task::yield_now().await;
                 continue;
             }
-            let is_quiet = tokio::select! {
-                changed = self.newest.changed() => changed.map(|()| false).ok()?,
-                () = super::stopped(&mut self.stopping) => return None,
-                () = tokio::time::sleep(KEEP_ALIVE_EVERY) => true,
-            };
-            if is_quiet {
-                return Some((self, ":\n\n".into()));
+            if is_quiet(&mut self.newest, &mut self.stopping).await? {
+                return Some((self, KEEP_ALIVE.into()));
             }
         }
     }

@@ -145,15 +145,7 @@ impl Snapshot {
                 }
             }
             for made in made {
-                let tip = Tip {
-                    height: made.state.height,
-                    made_by: made.state.made_by,
-                    asset: made.asset,
-                    amount: made.amount,
-                    owner: made.owner,
-                    ended_by: None,
-                };
-                newest.put(made.state.token, tip)?;
+                newest.put(made.state.token, Tip::of(&made))?;
             }
         }
         balance(&tips, &newest.tips)?;

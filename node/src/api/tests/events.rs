@@ -1,44 +1,22 @@
 //! Tests of the stream of events.
 
 use super::super::limits::EVENT_STREAMS_MAX;
-use super::server::{PATIENCE, Server, start};
+use super::server::{Server, Stream, start};
 use crate::events::EVENTS_KEPT_MAX;
 use serde_json::json;
-use std::io::{BufRead, BufReader, Write};
-use std::net::TcpStream;
-
-struct Stream(BufReader<TcpStream>);
 
 fn open(server: &Server, last: Option<&str>) -> Stream {
     let last = last.map_or_else(String::new, |last| format!("last-event-id: {last}\r\n"));
-    let mut stream = TcpStream::connect(server.address()).expect("a connection");
-    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
     let text = format!("GET /v1/events HTTP/1.1\r\nhost: localhost\r\n{last}\r\n");
-    stream.write_all(text.as_bytes()).expect("writing");
-    let mut stream = Stream(BufReader::new(stream));
-    assert_eq!(stream.until("http/1.1 "), "200 OK");
+    let mut stream = Stream::open(server, text.as_bytes());
     assert_eq!(stream.until("retry: "), "1000", "the stream is open");
     stream
 }
 
-impl Stream {
-    /// Reads to the next line that begins so; gives the rest of it.
-    fn until(&mut self, prefix: &str) -> String {
-        loop {
-            let mut line = String::new();
-            assert!(self.0.read_line(&mut line).expect("reading") > 0, "the stream has ended");
-            let line = line.trim_end();
-            if line.to_ascii_lowercase().starts_with(prefix) {
-                return line[prefix.len()..].to_string();
-            }
-        }
-    }
-
-    /// Number, kind and data of the next event; a gap has no number.
-    fn event(&mut self) -> (String, String) {
-        let kind = self.until("event: ");
-        (kind, self.until("data: "))
-    }
+/// Kind and data of the next event.
+fn event(stream: &mut Stream) -> (String, String) {
+    let kind = stream.until("event: ");
+    (kind, stream.until("data: "))
 }
 
 #[test]
@@ -48,11 +26,11 @@ fn a_stream_begins_with_the_next_event_and_resumes_after_the_last_seen() {
     events.push("batch", json!({"n": 1}));
     let mut live = open(&server, None);
     events.push("transfer", json!({"n": "two\nlines"}));
-    assert_eq!(live.event(), ("transfer".into(), r#"{"n":"two\nlines"}"#.into()));
+    assert_eq!(event(&mut live), ("transfer".into(), r#"{"n":"two\nlines"}"#.into()));
     let first = *events.follow().borrow() - 1;
     let mut back = open(&server, Some(&first.to_string()));
     assert_eq!(back.until("id: "), (first + 1).to_string());
-    assert_eq!(back.event().0, "transfer");
+    assert_eq!(event(&mut back).0, "transfer");
     let got = server.ask("GET", "/v1/events", "last-event-id: x\r\n", b"");
     got.is_problem(400, "usage");
 }
@@ -66,12 +44,12 @@ fn who_missed_events_sees_a_gap() {
         events.push("batch", json!({"n": n}));
     }
     let mut stream = open(&server, Some(&before.to_string()));
-    let (kind, data) = stream.event();
+    let (kind, data) = event(&mut stream);
     assert_eq!(kind, "gap");
     assert!(data.contains("\"missed\":3"), "{data}");
-    assert_eq!(stream.event(), ("batch".into(), r#"{"n":3}"#.into()));
+    assert_eq!(event(&mut stream), ("batch".into(), r#"{"n":3}"#.into()));
     let mut ahead = open(&server, Some("999999999"));
-    let (kind, data) = ahead.event();
+    let (kind, data) = event(&mut ahead);
     assert_eq!(kind, "gap");
     assert!(data.contains("\"missed\":null"), "{data}");
 }

@@ -1,12 +1,10 @@
 //! Tests of the inbox: its pages, receipts in bulk, and the stream of deliveries.
 
 use super::super::limits::INBOX_STREAMS_MAX;
-use super::server::{PATIENCE, Server, bob, start};
+use super::server::{Server, Stream, bob, start};
 use crate::inbox::{FETCH_MAX, Page};
 use ledger::encoding::canonical_bytes_of_list;
 use ledger::{Address, Canonical, Digest, Keypair, Reader, Receipt, TransferId};
-use std::io::{BufRead, BufReader, Write};
-use std::net::TcpStream;
 
 /// Payments to Bob of one token each, by their ids.
 fn pay(server: &Server, first: usize, count: usize) -> Vec<TransferId> {
@@ -98,33 +96,13 @@ fn what_is_no_list_of_ids_is_refused() {
     server.get(&format!("{path}?{many}")).is_problem(400, "usage");
 }
 
-struct Stream(BufReader<TcpStream>);
-
-impl Stream {
-    fn open(server: &Server, head: &str, body: &[u8]) -> Self {
-        let mut stream = TcpStream::connect(server.address()).expect("a connection");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-        let length = body.len();
-        let head =
-            format!("{head} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {length}\r\n\r\n");
-        stream.write_all(&[head.as_bytes(), body].concat()).expect("writing");
-        let mut stream = Self(BufReader::new(stream));
-        assert_eq!(stream.until("http/1.1 "), "200 OK");
-        assert_eq!(stream.until("event: "), "open");
-        stream
-    }
-
-    /// Reads to the next line that begins so; gives the rest of it.
-    fn until(&mut self, prefix: &str) -> String {
-        loop {
-            let mut line = String::new();
-            assert!(self.0.read_line(&mut line).expect("reading") > 0, "the stream has ended");
-            let line = line.trim_end();
-            if line.to_ascii_lowercase().starts_with(prefix) {
-                return line[prefix.len()..].to_string();
-            }
-        }
-    }
+/// Opens a stream of deliveries.
+fn follow(server: &Server, head: &str, body: &[u8]) -> Stream {
+    let length = body.len();
+    let head = format!("{head} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {length}\r\n\r\n");
+    let mut stream = Stream::open(server, &[head.as_bytes(), body].concat());
+    assert_eq!(stream.until("event: "), "open");
+    stream
 }
 
 #[test]
@@ -133,11 +111,11 @@ fn a_stream_tells_senders_and_receivers_and_nobody_else() {
     pay(&server, 0, 1);
     let nobody = Address(Keypair::from_seed([99; 32]).public());
     let head = format!("GET /v1/inbox/{nobody}/stream?did={}", bob());
-    let mut of_bob = Stream::open(&server, &head, b"");
+    let mut of_bob = follow(&server, &head, b"");
     let alice = Address(super::server::alice().public());
     let body = canonical_bytes_of_list(&[alice, nobody]);
-    let mut of_alice = Stream::open(&server, "POST /v1/inbox/stream", &body);
-    let _silent = Stream::open(&server, &format!("GET /v1/inbox/{nobody}/stream"), b"");
+    let mut of_alice = follow(&server, "POST /v1/inbox/stream", &body);
+    let _silent = follow(&server, &format!("GET /v1/inbox/{nobody}/stream"), b"");
     let ids = pay(&server, 1, 3);
     for stream in [&mut of_bob, &mut of_alice] {
         let mut told: Vec<String> = Vec::new();
@@ -158,7 +136,7 @@ fn a_stream_tells_senders_and_receivers_and_nobody_else() {
 fn one_stream_of_deliveries_too_many_is_refused() {
     let server = start(1);
     let head = format!("GET /v1/inbox/{}/stream", bob());
-    let open = |_| Stream::open(&server, &head, b"");
+    let open = |_| follow(&server, &head, b"");
     let streams: Vec<Stream> = (0..INBOX_STREAMS_MAX).map(open).collect();
     server.get(&format!("/v1/inbox/{}/stream", bob())).is_problem(429, "overloaded");
     drop(streams);

@@ -14,7 +14,7 @@ use ledger::{
     Network, Output, SignedTransfer, Transfer,
 };
 use serde_json::Value;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::sync::mpsc;
@@ -260,4 +260,31 @@ pub(crate) fn framed(parts: &[Vec<u8>]) -> Vec<u8> {
 /// Canonical bytes for the client.
 pub(crate) fn canonical(signed: &SignedTransfer) -> Bytes {
     signed.to_bytes().into()
+}
+
+/// A request's answer that does not end, read line by line.
+pub struct Stream(BufReader<TcpStream>);
+
+impl Stream {
+    /// Sends a whole request; its answer has to be good.
+    pub fn open(server: &Server, request: &[u8]) -> Self {
+        let mut stream = TcpStream::connect(server.address()).expect("a connection");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        stream.write_all(request).expect("writing");
+        let mut stream = Self(BufReader::new(stream));
+        assert_eq!(stream.until("http/1.1 "), "200 OK");
+        stream
+    }
+
+    /// Reads to the next line that begins so; gives the rest of it.
+    pub fn until(&mut self, prefix: &str) -> String {
+        loop {
+            let mut line = String::new();
+            assert!(self.0.read_line(&mut line).expect("reading") > 0, "the stream has ended");
+            let line = line.trim_end();
+            if line.to_ascii_lowercase().starts_with(prefix) {
+                return line[prefix.len()..].to_string();
+            }
+        }
+    }
 }

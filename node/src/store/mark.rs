@@ -34,9 +34,8 @@ pub(super) fn keep(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> io::Result<()>
         file.write_at(bytes, 0)?;
         file.sync()?;
         disk.rename(&unfinished, path)?;
-        sync_home(disk, path)?;
     }
-    Ok(())
+    sync_home(disk, path)
 }
 
 /// Gives the file another name, if there is one.

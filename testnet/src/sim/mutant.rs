@@ -156,19 +156,22 @@ impl Mutant {
     fn machines(self, plan: &mut Plan) {
         let segment_bytes = plan.machines.segment_bytes;
         plan.machines = Machines { segment_bytes, ..Machines::default() };
-        let all = |harm: Harm| (0..MEMBERS).map(|member| (member, harm)).collect();
+        let two = |harm: Harm| vec![(0, harm), (3, harm)];
         match self {
             Mutant::TrustsTail | Mutant::NoSync => plan.machines.fuses = 30,
             Mutant::SyncRetried => (plan.machines.bad_syncs, plan.machines.fuses) = (30, 30),
             Mutant::NoNameSync => {
                 (plan.machines.segment_bytes, plan.machines.fuses) = (16 * 1024, 30);
             }
-            Mutant::NoHead | Mutant::DamageIgnored => plan.harmed = all(Harm::Changed),
-            Mutant::SilenceForgotten => {
-                plan.harmed = vec![(0, Harm::Lost), (1, Harm::Lost)];
-                plan.machines.kills = 20;
+            Mutant::NoHead | Mutant::DamageIgnored => {
+                (plan.machines.segment_bytes, plan.harmed) = (1 << 20, two(Harm::Changed));
             }
-            Mutant::RollbackUnnoticed => plan.harmed = all(Harm::RolledBack),
+            Mutant::SilenceForgotten => {
+                (plan.machines.kills, plan.harmed) = (20, two(Harm::Lost));
+            }
+            Mutant::RollbackUnnoticed => {
+                (plan.conflicts, plan.harmed) = (40, two(Harm::RolledBack));
+            }
             _ => {}
         }
     }

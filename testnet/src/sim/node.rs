@@ -230,6 +230,10 @@ impl Node {
 
     /// A client's transfer comes in, in whatever round.
     pub fn submitted(&mut self, entry: Entry, around: &mut Surroundings<'_>) {
+        if self.is_failed {
+            // No answer leaves a node whose disk has failed.
+            return;
+        }
         let id = entry.signed.transfer.id();
         if self.archive.is_final(&id) {
             self.hold(Vec::new(), vec![(id, Outcome::Final)], around);

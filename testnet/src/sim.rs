@@ -25,8 +25,8 @@ pub mod node;
 pub mod packet;
 pub mod plan;
 pub mod recovery;
+pub mod swarm;
 pub mod trace;
-pub mod traitor;
 pub mod world;
 
 pub use mutant::Mutant;

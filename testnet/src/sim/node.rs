@@ -148,6 +148,11 @@ impl Node {
         self.disk.crash(&mut self.rng);
     }
 
+    /// Its disk is lost, while it is down.
+    pub fn lose_disk(&mut self) {
+        self.disk = Disk::default();
+    }
+
     /// Power is back: all that it knows comes from its disk.
     pub fn restart(&mut self) {
         let mut tips = Tips::genesis(self.network.clone());
@@ -299,6 +304,8 @@ impl Node {
                 }
             }
             Packet::Tell(request, reply) => self.told(from, &request, reply, around),
+            // Refused where it arrived.
+            Packet::Bytes(_) => {}
         }
     }
 

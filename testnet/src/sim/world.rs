@@ -2,8 +2,8 @@
 
 mod recover;
 mod schedule;
+mod treason;
 
-use super::byzantine::Behaviour;
 use super::check::Checks;
 use super::client::{Clients, OWNERS, owner_key};
 use super::links::Links;
@@ -13,9 +13,7 @@ use super::packet::Packet;
 use super::plan::{MEMBERS, Plan};
 use super::recovery::Recoveries;
 use super::trace::Trace;
-use super::traitor::Traitor;
 use super::{Failure, Report, catch_up};
-use consensus::message::Message;
 use consensus::proposer::Outcome;
 use ledger::{Entry, Keypair, Network, SignedRecover, SignedTransfer, TransferId};
 use rand::rngs::StdRng;
@@ -73,8 +71,10 @@ pub struct World {
     links: Links,
     clients: Clients,
     recoveries: Recoveries,
-    /// What the Byzantine members remember.
-    traitors: BTreeMap<u16, Traitor>,
+    /// The Byzantine members.
+    traitors: BTreeMap<u16, treason::Traitor>,
+    /// Members with a second instance; those are behind the seven.
+    twins: Vec<u16>,
     /// Members that crashed for good.
     gone: BTreeSet<u16>,
     checks: Checks,
@@ -89,10 +89,7 @@ impl World {
     pub fn new(plan: Plan, mutant: Option<Mutant>) -> Self {
         let network = Arc::new(network());
         let keys: Vec<Keypair> = (0..MEMBERS).map(member_key).collect();
-        let node = |(member, key): (u16, &Keypair)| {
-            Node::new(&network, member, key.clone(), mutant, &plan)
-        };
-        let nodes: Vec<Node> = (0..).zip(&keys).map(node).collect();
+        let nodes = treason::nodes(&network, &keys, (&plan, mutant));
         let mut honest: BTreeSet<u16> = (0..MEMBERS).collect();
         if mutant != Some(Mutant::VotesForAll) {
             honest.retain(|member| plan.byzantine.iter().all(|(traitor, _)| traitor != member));
@@ -104,11 +101,8 @@ impl World {
         let mut world = Self {
             clients: Clients::new(network.clone(), client_rng, is_patient),
             recoveries: Recoveries::new(network.clone(), owner_keys, recovery_rng),
-            traitors: plan
-                .byzantine
-                .iter()
-                .map(|(member, _)| (*member, Traitor::default()))
-                .collect(),
+            traitors: treason::traitors(&plan),
+            twins: treason::twins(&plan),
             gone: BTreeSet::new(),
             checks: Checks::new(network.clone(), honest),
             links: Links::new(plan.clone()),
@@ -127,6 +121,7 @@ impl World {
             plan,
         };
         world.schedule();
+        world.schedule_twins();
         world
     }
 
@@ -199,9 +194,11 @@ impl World {
             Event::Timer { .. } => {}
             Event::Tick { to, round } => {
                 self.with(to, |node, around| node.tick(around));
+                self.plot(to);
                 if round % TELL_TICKS == 0 && self.nodes[usize::from(to)].is_up {
                     let packet = catch_up::tell(self.nodes[usize::from(to)].progress());
-                    for other in (0..MEMBERS).filter(|other| *other != to) {
+                    let own = self.member_of(to);
+                    for other in (0..MEMBERS).filter(|other| *other != own) {
                         self.dispatch(to, other, &packet);
                     }
                 }
@@ -254,8 +251,9 @@ impl World {
     }
 
     fn all_links_up(&mut self) {
-        for to in 0..MEMBERS {
-            for member in (0..MEMBERS).filter(|member| *member != to) {
+        for to in 0..MEMBERS + u16::try_from(self.twins.len()).expect("at most two") {
+            let own = self.member_of(to);
+            for member in (0..MEMBERS).filter(|member| *member != own) {
                 self.at(self.now_us + 1_000, Event::PeerUp { to, member });
             }
         }
@@ -270,7 +268,7 @@ impl World {
 
     /// What a traitor tells is no answer: it may be true, and shown to nobody else.
     fn told(&mut self, by: u16, id: TransferId, outcome: &Outcome) {
-        if self.behaviour(by).is_some() {
+        if self.is_traitor(by) {
             return;
         }
         let node = &self.nodes[usize::from(by)];
@@ -301,11 +299,16 @@ impl World {
         if self.gone.contains(&to) {
             return;
         }
+        let is_lost = to >= MEMBERS && self.rng.random_range(0..2) == 0;
+        let own = self.member_of(to);
         let node = &mut self.nodes[usize::from(to)];
+        if is_lost {
+            node.lose_disk();
+        }
         node.restart();
         self.checks.standing(self.now_us, to, node);
-        for member in (0..MEMBERS).filter(|member| *member != to) {
-            self.at(self.now_us + 1_000, Event::PeerUp { to: member, member: to });
+        for member in (0..MEMBERS).filter(|member| *member != own) {
+            self.at(self.now_us + 1_000, Event::PeerUp { to: member, member: own });
         }
     }
 
@@ -317,23 +320,13 @@ impl World {
         if !self.nodes[usize::from(to)].is_up {
             return;
         }
-        let packet = Packet::decode(frames);
-        self.betray(from, to, &packet);
-        if let Packet::Message(Message::Propose(proposal)) = &packet
-            && let Some(behaviour) = self.behaviour(to)
-        {
-            let key = &self.keys[usize::from(to)];
-            for message in behaviour.answers(&self.network, (to, key), proposal) {
-                self.checks.said(self.now_us, to, &message);
-                self.dispatch_raw(to, from, &Packet::Message(message));
+        match Packet::decode(frames) {
+            Ok(packet) => {
+                self.betray(from, to, &packet);
+                self.with(to, |node, around| node.received(from, packet, around));
             }
+            Err(error) => self.checks.babbled(self.now_us, (from, to), &error),
         }
-        self.with(to, |node, around| node.received(from, packet, around));
-    }
-
-    fn behaviour(&self, member: u16) -> Option<Behaviour> {
-        let mut found = self.plan.byzantine.iter().filter(|(traitor, _)| *traitor == member);
-        found.next().map(|(_, behaviour)| *behaviour)
     }
 
     /// Lets a node do something, and does to the world what it wants.
@@ -365,23 +358,26 @@ impl World {
         }
     }
 
+    /// A packet of an instance's honest half goes out, to all instances of a member.
     fn dispatch(&mut self, from: u16, to: u16, packet: &Packet) {
         self.strike(from, packet);
-        if let Packet::Message(Message::Report(reply)) = packet
-            && let Some(traitor) = self.traitors.get_mut(&from)
-        {
-            traitor.overhears(reply);
+        if !self.is_traitor(from) {
+            return self.dispatch_raw(from, to, packet);
         }
-        if self.behaviour(from).is_none_or(|behaviour| behaviour.sends(to, packet)) {
-            self.dispatch_raw(from, to, packet);
+        for packet in self.instead(from, to, packet) {
+            self.dispatch_raw(from, to, &packet);
         }
     }
 
     fn dispatch_raw(&mut self, from: u16, to: u16, packet: &Packet) {
+        self.overhear(from, packet);
         let frames = Rc::new(packet.encode());
-        for delay_us in self.links.delays(from, to, &mut self.rng) {
-            let frames = frames.clone();
-            self.at(self.now_us + delay_us, Event::Deliver { from, to, frames });
+        let from = self.member_of(from);
+        for instance in self.instances(to) {
+            for delay_us in self.links.delays(from, to, &mut self.rng) {
+                let frames = frames.clone();
+                self.at(self.now_us + delay_us, Event::Deliver { from, to: instance, frames });
+            }
         }
     }
 }

@@ -8,6 +8,7 @@ use clap::Args;
 use node::Failure;
 use node::error::{USAGE, VERIFICATION_FAILED};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::ops::Range;
 use std::process::ExitCode;
@@ -118,6 +119,8 @@ fn document(seeds: &Range<u64>, threads: usize, summary: &Summary) -> Value {
             "replay": broken.replay(),
         })
     };
+    let machines: BTreeMap<&str, u64> = summary.machines.rows().into_iter().collect();
+    let failures = summary.failures.iter().take(FAILURES_SHOWN_MAX).map(failure);
     json!({
         "schema": "quorate.sim/1",
         "ok": summary.failures.is_empty(),
@@ -128,26 +131,22 @@ fn document(seeds: &Range<u64>, threads: usize, summary: &Summary) -> Value {
         "events": summary.events,
         "virtual_us": summary.virtual_us,
         "finals": summary.finals,
-        "machines": summary.machines.rows().into_iter().collect::<std::collections::BTreeMap<_, _>>(),
+        "machines": machines,
         "failed": summary.failures.len(),
-        "failures": summary.failures.iter().take(FAILURES_SHOWN_MAX).map(failure).collect::<Vec<_>>(),
+        "failures": failures.collect::<Vec<_>>(),
     })
 }
 
 fn words(seeds: &Range<u64>, summary: &Summary) -> String {
     let faults = summary.machines.rows().map(|(name, count)| format!("{count} {name}")).join(", ");
+    let (held, failed) = (summary.seeds, summary.failures.len());
+    let (seconds, rate) = (summary.seconds, per_second(summary));
+    let Range { start, end } = seeds;
     let mut words = format!(
-        "seeds {}..{}: {} hold, {} fail, in {:.1} s ({:.1} seeds/s)\n{} events, {} transfers final\n\
-         {faults}",
-        seeds.start,
-        seeds.end,
-        summary.seeds,
-        summary.failures.len(),
-        summary.seconds,
-        per_second(summary),
-        summary.events,
-        summary.finals,
+        "seeds {start}..{end}: {held} hold, {failed} fail, in {seconds:.1} s ({rate:.1} seeds/s)\n"
     );
+    words.push_str(&format!("{} events, {} transfers final\n", summary.events, summary.finals));
+    words.push_str(&faults);
     for broken in summary.failures.iter().take(FAILURES_SHOWN_MAX) {
         words.push_str(&format!("\n{broken}"));
     }

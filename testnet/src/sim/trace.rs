@@ -1,5 +1,5 @@
-//! What happened in a run: a hash over all of it, FNV-1a of 64 bits, which tells runs apart (nothing
-//! rests on it), and on demand the last lines for people.
+//! What happened in a run: a hash over all of it, FNV-1a of 64 bits, which tells runs apart
+//! (nothing rests on it), and on demand the last lines for people.
 
 use std::collections::VecDeque;
 

@@ -266,12 +266,7 @@ impl World {
                     self.all_links_up();
                 }
             }
-            Event::Link { link, until_us, is_clog } => {
-                self.links.fault(link, until_us, is_clog);
-                let (to, member) = link;
-                self.at(until_us, Event::PeerUp { to, member });
-                self.at(until_us, Event::PeerUp { to: member, member: to });
-            }
+            Event::Link { link, until_us, is_clog } => self.link(link, until_us, is_clog),
             Event::Machine { to, fault } => self.fault(to, fault),
             Event::Calm => {
                 self.is_calm = true;

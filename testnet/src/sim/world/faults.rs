@@ -74,6 +74,16 @@ impl World {
         }
     }
 
+    /// A link fails until then; after that both ends find it up again.
+    pub(super) fn link(&mut self, link: (u16, u16), until_us: u64, is_clog: bool) {
+        self.links.fault(link, until_us, is_clog);
+        let (to, member) = link;
+        if to != member {
+            self.at(until_us, Event::PeerUp { to, member });
+            self.at(until_us, Event::PeerUp { to: member, member: to });
+        }
+    }
+
     /// A fault, or its end.
     pub(super) fn fault(&mut self, to: u16, fault: Fault) {
         let node = &mut self.nodes[usize::from(to)];

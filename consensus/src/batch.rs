@@ -10,8 +10,8 @@ use std::sync::Arc;
 use ledger::encoding::{canonical_bytes_of_list, canonical_struct, write_list};
 use ledger::hash::{Tag, hash};
 use ledger::{
-    BatchId, Bitmap, Canonical, Certificate, DecodeError, Digest, Entry, Keypair, LockProof,
-    NetworkId, PublicKey, Reader, Receipt, Signature, Statement, TransferId, merkle,
+    BatchId, Bitmap, Canonical, Certificate, DecodeError, Digest, Entry, Inclusion, Keypair,
+    LockProof, NetworkId, PublicKey, Reader, Receipt, Signature, Statement, TransferId, merkle,
 };
 
 /// Bytes of the shortest entry: a transfer of one input, one `Move` and no memo, signature and
@@ -183,7 +183,8 @@ impl Batch {
     /// When `index` is not below the count.
     pub fn lock_proof(&self, index: usize, certificate: &Certificate) -> LockProof {
         let path = merkle::path(&self.leaves(), index);
-        LockProof::of(&self.entries[index], (index, self.count()), path, certificate)
+        let inclusion = Inclusion::new(index, self.count(), path);
+        LockProof::of(&self.entries[index], inclusion, certificate)
     }
 
     /// The leaves of its Merkle tree, in the order of the entries. Hashes every entry.
@@ -203,12 +204,10 @@ impl Batch {
     /// When `index` is not below the count.
     pub fn receipt(&self, index: usize, certificate: &Certificate) -> Receipt {
         assert!(index < self.count());
-        let small = |number: usize| u32::try_from(number).expect("at most 4,096");
+        let path = merkle::path(&self.leaves(), index);
         Receipt {
             entry: self.entries[index].clone(),
-            index: small(index),
-            count: small(self.count()),
-            path: merkle::path(&leaves(&self.entries, &self.ids), index),
+            inclusion: Inclusion::new(index, self.count(), path),
             certificate: certificate.clone(),
         }
     }
@@ -226,12 +225,9 @@ impl Receipts<'_> {
     /// # Panics
     /// When `index` is not below the count.
     pub fn of(&self, index: usize, certificate: &Certificate) -> Receipt {
-        let small = |number: usize| u32::try_from(number).expect("at most 4,096");
         Receipt {
             entry: self.batch.entries[index].clone(),
-            index: small(index),
-            count: small(self.batch.count()),
-            path: self.tree.path(index),
+            inclusion: Inclusion::new(index, self.batch.count(), self.tree.path(index)),
             certificate: certificate.clone(),
         }
     }

@@ -117,7 +117,7 @@ fn a_receipt_ends_what_was_accepted_of_another_state() {
     assert_eq!(found(&refreshed(0), &found_so), Ok(()));
     found_so.receipts[0] = receipt(&pay_coin(2, "spent another"));
     assert_eq!(found(&refreshed(0), &found_so), Err(Unjustified::Higher(pair)));
-    found_so.receipts[0].count += 1;
+    found_so.receipts[0].inclusion.count += 1;
     assert_eq!(found(&refreshed(0), &found_so), Err(Unjustified::BadProof));
 }
 

@@ -209,6 +209,16 @@ mod tests {
     }
 
     #[test]
+    fn a_place_is_in_a_batch_of_at_most_4096() {
+        for (count, found) in [(4_096, Some(4_095)), (4_097, None)] {
+            let leaves = leaves(u32::try_from(count).expect("small"));
+            let index = 4_095;
+            let inclusion = Inclusion::new(index, count, path(&leaves, index));
+            assert_eq!(inclusion.index_in(&root(&leaves), leaves[index]), found, "{count}");
+        }
+    }
+
+    #[test]
     fn a_node_can_not_pose_as_a_leaf() {
         let leaves = leaves(4);
         let inner = parents(&leaves);

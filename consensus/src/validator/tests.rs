@@ -4,6 +4,7 @@
 
 mod bounds;
 mod certificates;
+mod parked;
 mod recall;
 mod recover;
 mod repeats;

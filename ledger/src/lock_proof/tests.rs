@@ -61,3 +61,12 @@ fn above_round_0_the_justification_is_known_by_its_hash() {
     plain.round = 0;
     assert!(plain.verify(&network, &mut rng()).is_err());
 }
+
+#[test]
+fn in_round_0_the_signature_is_the_one_that_was_voted_on() {
+    let network = network();
+    let mut other = proof(Phase::Lock, &[true, true, true]);
+    other.signed.signature.0[0] ^= 1;
+    let found = other.verify(&network, &mut rng());
+    assert_eq!(found, Err(LockProofError::OtherBatch { index: 1 }));
+}

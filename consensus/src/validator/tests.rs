@@ -163,6 +163,30 @@ fn r2_owner_inputs_are_tips_unspent_and_the_signers() {
 }
 
 #[test]
+fn r2_the_tips_are_asked_again_before_anything_is_locked() {
+    let mut one = validator(1);
+    let (late, _) = batch(PROPOSER, &[pay_coin(0, "late"), pay_coin(1, "")]);
+    let (wins, wins_batch) = batch(2, &[pay_coin(0, "wins")]);
+    one.proposed(0, PROPOSER, late.clone());
+    let judged = crate::judge::judge(one.tips(), late, None, &mut rng());
+    assert!(judged.verdicts.iter().all(|found| *found == Some(crate::Verdict::Valid)));
+    // While its verdicts are on their way, one of its states is spent.
+    propose(&mut one, 0, &wins);
+    certify(&mut one, 0, certificate(Phase::Commit, &wins_batch, "1"));
+    let step = one.judged(1, judged);
+    assert_eq!(
+        (voted(&step, Phase::Lock).as_str(), only_refusal(&step)),
+        (".1", RefusedKind::Spent)
+    );
+    assert!(one.locks().get(&coin(0).state.token).is_none());
+    // Its own proposer's word is no more than a pipeline's.
+    let mut own = validator(PROPOSER);
+    let (proposal, batch) = batch(PROPOSER, &[pay(1, &[coin(0)], 2, "not the owner")]);
+    let step = own.own(0, proposal, batch);
+    assert_eq!((voted(&step, Phase::Lock).as_str(), own.locks().count()), ("", 0));
+}
+
+#[test]
 fn r3_conserve_amounts_balance_per_asset() {
     let mut validator = validator(1);
     let mut transfer = pay_coin(0, "").transfer;

@@ -193,6 +193,25 @@ fn r7_a_proof_is_a_members_batch_with_its_own_commit_certificate() {
 }
 
 #[test]
+fn r7_a_proof_goes_on_as_soon_as_its_parent_is_applied() {
+    let parent = pay_coin(0, "");
+    let child = pay(1, &[made(&parent)], 2, "");
+    let mut one = validator(6);
+    let mut prove = |signed: ledger::SignedTransfer| {
+        let (proposal, batch) = batch(PROPOSER, &[signed]);
+        let checked = certificate(Phase::Commit, &batch, "1");
+        let certificate = checked.certificate().clone();
+        let applied = AppliedBatch { proposal: (*proposal).clone(), certificate };
+        one.proven(0, applied, batch, checked)
+    };
+    let step = prove(child);
+    let wanted = Fetch::Parents { transfers: vec![id(&parent)], from: PROPOSER };
+    assert_eq!((step.applied.len(), step.fetch), (0, vec![wanted]));
+    assert_eq!(prove(parent).applied.len(), 2);
+    assert_eq!(one.load().2, 0, "nothing waits any more");
+}
+
+#[test]
 fn r8_a_certificate_is_wanted_as_long_as_it_tells_anything_new() {
     let mut one = validator(1);
     let (proposal, batch) = batch(PROPOSER, &[pay_coin(0, ""), pay_coin(1, "")]);

@@ -184,6 +184,9 @@ fn r2_the_tips_are_asked_again_before_anything_is_locked() {
     let (proposal, batch) = batch(PROPOSER, &[pay(1, &[coin(0)], 2, "not the owner")]);
     let step = own.own(0, proposal, batch);
     assert_eq!((voted(&step, Phase::Lock).as_str(), own.locks().count()), ("", 0));
+    let parentless = pay(1, &[made(&pay_coin(0, ""))], 2, "");
+    let (proposal, batch) = self::batch(PROPOSER, &[parentless]);
+    assert!(own.own(0, proposal, batch).fetch.is_empty(), "it does not ask itself");
 }
 
 #[test]

@@ -321,6 +321,29 @@ mod tests {
     }
 
     #[test]
+    fn a_proposers_signature_is_for_all_of_its_batch_in_one_network_and_epoch() {
+        let network = network();
+        let key = member_key(0).public();
+        let (good, _) = batch(0, &[pay_coin(0, ""), pay_coin(1, "")]);
+        assert!(good.is_signed_by(&key, &network.id));
+        assert!(!good.is_signed_by(&member_key(1).public(), &network.id));
+        assert!(!good.is_signed_by(&key, &NetworkId::default()));
+        let changes: [fn(&mut Proposal); 5] = [
+            |proposal| proposal.epoch += 1,
+            |proposal| proposal.proposer = 1,
+            |proposal| proposal.claimed = BatchId::default(),
+            |proposal| Arc::make_mut(&mut proposal.entries).reverse(),
+            // Who sends a bad signature is charged for it: so nobody else may put one in.
+            |proposal| Arc::make_mut(&mut proposal.entries)[1].signed.signature.0[0] ^= 1,
+        ];
+        for (number, change) in changes.into_iter().enumerate() {
+            let mut changed = (*good).clone();
+            change(&mut changed);
+            assert!(!changed.is_signed_by(&key, &network.id), "change {number}");
+        }
+    }
+
+    #[test]
     fn other_signatures_make_another_batch_and_receipts_hold() {
         let (_, batch) = batch(0, &[pay_coin(0, ""), pay_coin(1, ""), pay_coin(2, "")]);
         let mut entries = batch.entries().to_vec();

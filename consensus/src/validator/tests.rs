@@ -4,6 +4,7 @@
 
 mod bounds;
 mod certificates;
+mod closed;
 mod parked;
 mod recall;
 mod recover;

@@ -121,6 +121,16 @@ fn r1_a_batch_without_its_proposers_signature_of_another_epoch_or_relayed_is_ref
 }
 
 #[test]
+fn r1_a_batch_of_another_epoch_is_refused_although_its_proposer_signed_it() {
+    let (_, batch) = batch(PROPOSER, &[pay_coin(0, "")]);
+    let (network, key) = (network(), member_key(PROPOSER));
+    let epoch = network.epoch + 1;
+    let other = crate::Proposal::sign(&batch, &network.id, epoch, PROPOSER, &key);
+    let step = validator(1).proposed(0, PROPOSER, Arc::new(other));
+    assert_eq!((step.blame.len(), step.judge.len()), (1, 0));
+}
+
+#[test]
 fn r1_a_claimed_id_does_not_keep_the_real_batch_out() {
     let mut validator = validator(1);
     let (proposal, _) = batch(PROPOSER, &[pay_coin(0, "")]);

@@ -1,6 +1,7 @@
 //! R6 accept before commit vote, R7 certificates: accepted, applied, parked.
 
 use super::*;
+use ledger::{Input, Output, Transfer};
 
 #[test]
 fn r6_accept_before_commit_vote() {
@@ -147,4 +148,30 @@ fn a_lock_certificate_of_what_is_spent_already_is_not_parked() {
     assert_eq!(validator.load().2, 0);
     let step = validator.tick(RETRY_US * 2);
     assert!(step.after.is_empty() && step.fetch.is_empty());
+}
+
+#[test]
+fn r7_what_a_dishonest_quorum_certified_against_the_rules_was_a_panic() {
+    let stranger = pay(1, &[coin(0)], 2, "");
+    let richer = pay(0, &[Input { amount: 100, ..coin(0) }], 1, "");
+    let mut beyond = coin_moved();
+    beyond.outputs = vec![Output::Move { input: 7, to: address(1) }];
+    let nothing = Transfer { inputs: Vec::new(), outputs: Vec::new(), ..coin_moved() };
+    let minted = Output::Create { asset: coin(0).asset, amount: 11, to: address(0) };
+    let minted = Transfer { outputs: vec![minted], ..coin_moved() };
+    let signed = [beyond, nothing, minted].map(|transfer| transfer.sign(&owner_key(0)));
+    for signed in signed.into_iter().chain([stranger, richer]) {
+        let (proposal, batch) = batch(PROPOSER, &[signed]);
+        let mut validator = validator(1);
+        propose(&mut validator, 1, &proposal);
+        let step = certify(&mut validator, 2, certificate(Phase::Commit, &batch, "1"));
+        assert!(step.applied.is_empty() && step.fork.is_some(), "{:?}", batch.entries());
+        assert_eq!(validator.mode(), Mode::Silent);
+        assert_eq!(validator.tips().applied(), 0);
+    }
+}
+
+/// Genesis token 0 moves to owner 1.
+fn coin_moved() -> Transfer {
+    pay_coin(0, "").transfer
 }

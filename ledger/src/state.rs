@@ -128,6 +128,17 @@ mod tests {
     }
 
     #[test]
+    fn a_cid_with_bytes_behind_it_was_taken_for_the_cid() {
+        let base = cid::multibase::Base::Base32Lower;
+        let cid = raw_cid(b"abc").to_vec();
+        for bytes in [[&cid[..], &[0]].concat(), [&cid[..], &[0x5a, 0x10]].concat()] {
+            let text = cid::multibase::encode(base, bytes);
+            assert_eq!(parse_cid(&text), None, "{text:?}");
+        }
+        assert_eq!(parse_cid(&cid::multibase::encode(base, &cid)), Some(raw_cid(b"abc")));
+    }
+
+    #[test]
     fn a_state_is_72_bytes_and_each_field_counts() {
         let state =
             TokenState { token: genesis_token_id(1), height: 3, made_by: TransferId::default() };

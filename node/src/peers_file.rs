@@ -50,7 +50,11 @@ impl PeersFile {
     }
 }
 
-fn parse(text: &str) -> Result<BTreeMap<String, String>, toml::de::Error> {
+/// The members' places by name.
+///
+/// # Errors
+/// Text that is no such TOML.
+pub fn parse(text: &str) -> Result<BTreeMap<String, String>, toml::de::Error> {
     toml::from_str(text)
 }
 

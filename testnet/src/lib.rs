@@ -18,6 +18,7 @@ pub mod demo;
 pub mod dht;
 pub mod faults;
 pub mod folder;
+pub mod fuzz;
 pub mod init;
 pub mod launch;
 pub mod output;

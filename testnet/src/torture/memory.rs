@@ -9,6 +9,8 @@ use std::time::Duration;
 
 /// Samples kept of each validator; beyond them every other one is forgotten.
 const SAMPLES_MAX: usize = 512;
+/// A process is looked at from this age on: before that it grows to its size.
+const AGE: Duration = Duration::from_secs(5);
 /// Samples told of each validator.
 const TOLD_MAX: usize = 32;
 
@@ -23,6 +25,8 @@ struct Sample {
 pub struct Memory {
     names: Vec<String>,
     samples: Vec<Vec<Sample>>,
+    /// The process of each validator at the last look, and when it was first seen.
+    seen: Vec<Option<(Process, Duration)>>,
     /// Every how many looks one is kept.
     stride: u32,
     looks: u32,
@@ -32,18 +36,26 @@ impl Memory {
     /// Nothing yet.
     pub fn new(names: Vec<String>) -> Self {
         let samples = names.iter().map(|_| Vec::new()).collect();
-        Self { names, samples, stride: 1, looks: 0 }
+        let seen = names.iter().map(|_| None).collect();
+        Self { names, samples, seen, stride: 1, looks: 0 }
     }
 
     /// Looks at the validators that run: `processes[i]` is that of validator `i`.
     pub fn look(&mut self, since: Duration, processes: &[Option<Process>]) {
         self.looks += 1;
+        for (seen, process) in self.seen.iter_mut().zip(processes) {
+            let is_same = seen.is_some_and(|(known, _)| Some(known) == *process);
+            if !is_same {
+                *seen = process.map(|process| (process, since));
+            }
+        }
         if !self.looks.is_multiple_of(self.stride) {
             return;
         }
         let at_ms = u32::try_from(since.as_millis()).unwrap_or(u32::MAX);
-        for (samples, process) in self.samples.iter_mut().zip(processes) {
-            if let Some(kib) = process.and_then(resident_kib) {
+        for (samples, seen) in self.samples.iter_mut().zip(&self.seen) {
+            let old = seen.filter(|(_, first)| since.saturating_sub(*first) >= AGE);
+            if let Some(kib) = old.and_then(|(process, _)| resident_kib(process)) {
                 samples.push(Sample { at_ms, kib });
             }
         }

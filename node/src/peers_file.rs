@@ -18,13 +18,14 @@ const RESOLVE_LOOKS: u32 = 300;
 /// The file and what was last read from it.
 pub struct PeersFile {
     path: PathBuf,
-    text: String,
+    /// Its text at the last look, or why it could not be read.
+    known: Result<String, String>,
 }
 
 impl PeersFile {
     /// A file that may not be there yet.
     pub fn new(path: &Path) -> Self {
-        Self { path: path.to_path_buf(), text: String::new() }
+        Self { path: path.to_path_buf(), known: Ok(String::new()) }
     }
 
     /// Follows the file for ever and tells the transport where the members are.
@@ -49,13 +50,17 @@ impl PeersFile {
     /// What the bytes that were just read say; `None` when they say what they said before, or the
     /// file is not there. `is_again`: also when it is the same.
     fn look(&mut self, bytes: io::Result<Vec<u8>>, is_again: bool) -> Option<Look> {
-        let text = String::from_utf8(bytes.ok()?).ok()?;
-        let is_known = text == self.text;
+        let text = match bytes {
+            Ok(bytes) => String::from_utf8(bytes).map_err(|error| error.to_string()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+            Err(error) => Err(error.to_string()),
+        };
+        let is_known = text == self.known;
         if is_known && !is_again {
             return None;
         }
-        let parsed = parse(&text).map_err(|error| error.to_string());
-        self.text = text;
+        let parsed = text.clone().and_then(|text| parse(&text).map_err(|error| error.to_string()));
+        self.known = text;
         if is_known { parsed.ok().map(Ok) } else { Some(parsed) }
     }
 }

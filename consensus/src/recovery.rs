@@ -136,4 +136,20 @@ mod tests {
         let anew = Output::Create { asset, amount, to: address(0) };
         assert!(!with(&|transfer| transfer.outputs[0] = anew.clone()), "a new token");
     }
+
+    #[test]
+    fn r9_a_state_had_as_many_refreshes_as_there_are_memos_and_none_was_evidence() {
+        let (network, key) = (network(), owner_key(0));
+        let with = |memo: &str| {
+            let transfer = refresh(&network, address(0), coin(0));
+            Transfer { memo: memo.into(), ..transfer }.sign(&key)
+        };
+        assert!(!is_refresh(&with("one").transfer), "one state has one refresh");
+        let (_, batch) = batch(0, &[with("one"), with("two"), with("")]);
+        let evidence =
+            crate::evidence::of_owner((&batch, 0), (&batch, 1)).expect("two of one state");
+        assert_eq!(crate::Evidence::Owner(evidence).verify(&network), Ok(()));
+        // Beside the one refresh any other transfer is honest.
+        assert_eq!(crate::evidence::of_owner((&batch, 0), (&batch, 2)), None);
+    }
 }

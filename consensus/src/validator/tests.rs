@@ -4,6 +4,7 @@
 
 mod bounds;
 mod certificates;
+mod charges;
 mod recall;
 mod recover;
 mod repeats;

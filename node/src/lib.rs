@@ -30,6 +30,7 @@ pub mod cli;
 pub mod client;
 pub mod config;
 pub mod content;
+pub mod core_dumps;
 pub mod driver;
 pub mod durable;
 pub mod error;

@@ -25,6 +25,7 @@
 //! held for a few lines) and owns the proposer; the journal's thread alone writes the journal.
 
 pub mod api;
+pub mod blames;
 pub mod board;
 pub mod cli;
 pub mod client;

@@ -271,6 +271,7 @@ fn share(
         applied: Arc::default(),
         foreign: ForeignReceipts::default(),
         inbox: Inbox::default(),
+        blames: Default::default(),
         trust: Trust::default(),
         is_stopping: AtomicBool::new(false),
         api_address: places.api,

@@ -46,8 +46,8 @@ async fn frames_of_one_peer_that_wait_for_the_validator_are_bounded_in_bytes() {
 
 #[tokio::test]
 async fn a_share_is_free_again_when_its_frame_is_taken() {
-    let nodes = committee(2).await;
-    let [sending, mut taking]: [Node; 2] = nodes.try_into().expect("two");
+    let mut nodes = committee(2).await;
+    let (mut taking, sending) = (nodes.remove(1), nodes.remove(0));
     let frame = Bytes::from(vec![7; FRAME_BYTES_MAX]);
     for _ in 0..5 {
         assert_eq!(sending.transport.send(1, frame.clone()), Sent::Queued);
@@ -107,7 +107,7 @@ async fn hundreds_of_requests_that_are_begun_and_reset_leave_no_trace() {
     for number in 0..400u32 {
         let (mut outgoing, mut incoming) =
             within("a stream", connection.open_bi()).await.expect("a stream");
-        outgoing.write_all(&(1 << 19u32).to_le_bytes()).await.expect("open");
+        outgoing.write_all(&(1u32 << 19).to_le_bytes()).await.expect("open");
         outgoing.write_all(&[7; 100]).await.expect("open");
         outgoing.reset(number.into()).expect("open");
         incoming.stop(number.into()).expect("open");

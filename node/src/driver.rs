@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `driver.rs` | the loop and what comes in |
 //! | `driver/execute.rs` | what a step asks for, in order |
+//! | `driver/gate.rs` | what waits for the journal |
 //! | `driver/hear.rs` | what members say, within what they may cost |
 //! | `driver/held.rs` | clients' transfers that can't be proposed yet |
 //! | `driver/recoveries.rs` | rounds above 0, for owners |
@@ -14,6 +15,7 @@
 //! | `driver/upkeep.rs` | what time brings: repeats, peers, checkpoints |
 
 mod execute;
+mod gate;
 mod hear;
 mod held;
 mod recoveries;
@@ -27,7 +29,7 @@ use crate::sync::join::Join;
 use crate::sync::{Fetched, Sync};
 use crate::transport::{Inbound, Transport};
 use consensus::{Collected, Message, Outgoing, Proposer, Step, TransferReport};
-use execute::Gated;
+use gate::Gate;
 use held::Held;
 use ledger::{Entry, SignedRecover, TransferId};
 use rand::SeedableRng;
@@ -110,8 +112,8 @@ pub struct Driver {
     steps: VecDeque<Step>,
     /// Commit certificates for the others, sent when this node's own records are on their way.
     later: Vec<Outgoing>,
-    /// What waits for the journal, oldest first.
-    gated: VecDeque<Gated>,
+    /// What waits for the journal.
+    gate: Gate,
     /// The newest record handed to the journal.
     newest: Option<u64>,
     checkpoint: Option<tokio::task::JoinHandle<()>>,
@@ -149,7 +151,7 @@ impl Driver {
             durable,
             steps: VecDeque::new(),
             later: Vec::new(),
-            gated: VecDeque::new(),
+            gate: Gate::default(),
             newest: None,
             checkpoint: None,
             is_failed: false,
@@ -194,7 +196,7 @@ impl Driver {
             self.settle();
             if self.shared.is_stopping.load(Ordering::SeqCst) {
                 let stop_at = *stop_at.get_or_insert_with(|| Instant::now() + STOP_WAIT);
-                let is_idle = self.proposer.load().1 == 0 && self.gated.is_empty();
+                let is_idle = self.proposer.load().1 == 0 && self.gate.is_empty();
                 if is_idle || Instant::now() >= stop_at {
                     break;
                 }
@@ -283,7 +285,7 @@ impl Driver {
     /// The store has failed, or safety is in doubt: no vote leaves this node any more.
     fn fail(&mut self, why: &str) {
         self.is_failed = true;
-        self.gated.clear();
+        self.gate.clear();
         let mut failed = self.shared.failed.write();
         if failed.is_none() {
             tracing::error!(why, "this node stops voting; what is stored stays readable");

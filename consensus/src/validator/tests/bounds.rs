@@ -75,3 +75,18 @@ fn resolved_batches_are_forgotten_after_a_while_and_locked_ones_kept() {
     validator.tick(RESOLVED_KEEP_US + 1);
     assert_eq!(validator.load().0, 1, "the locked one stays");
 }
+
+#[test]
+fn a_batch_that_is_being_judged_is_not_judged_again() {
+    let mut one = validator(1);
+    let (proposal, _) = batch(PROPOSER, &[pay_coin(0, "")]);
+    let pending = one.proposed(0, PROPOSER, proposal.clone());
+    assert_eq!(pending.judge.len(), 1);
+    for _ in 0..3 {
+        let again = one.proposed(0, PROPOSER, proposal.clone());
+        assert!(again.judge.is_empty() && again.after.is_empty() && again.blame.is_empty());
+    }
+    assert_eq!(one.load().1, 1);
+    assert_eq!(voted(&settle(&mut one, 0, pending), Phase::Lock), "1");
+    assert_eq!(one.load().1, 0);
+}

@@ -234,7 +234,6 @@ impl Besieged {
         self.background.end();
         for (handle, thread) in self.nodes {
             handle.stop();
-            drop(handle);
             thread.join().expect("the node ends well");
         }
     }

@@ -1,3 +1,5 @@
+//! Key files in both forms: who may read them, what damage says, and what a passphrase does.
+
 use super::*;
 
 fn write(path: &Path, text: &str, mode: u32) {

@@ -30,8 +30,9 @@ async fn frames_of_one_peer_that_wait_for_the_validator_are_bounded_in_bytes() {
     let more = async { until("more waits", || busy.inbound.len() > most + 4).await };
     assert!(tokio::time::timeout(Duration::from_millis(500), more).await.is_err());
     // Another member's frame has at most that much in front of it.
+    let waiting = busy.inbound.len();
     assert_eq!(honest.transport.send(2, Bytes::from_static(b"a vote")), Sent::Queued);
-    until("it waits, too", || busy.inbound.len() > most).await;
+    until("it waits, too", || busy.inbound.len() > waiting).await;
     let mut before = 0;
     loop {
         match busy.frame().await {

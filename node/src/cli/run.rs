@@ -32,6 +32,9 @@ pub fn run_node(config: &Path, options: RunOptions) -> Result<(), Failure> {
     match Config::load(config)? {
         Config::Validator(config) => {
             start_log(&config.log)?;
+            if !config.core_dumps {
+                crate::core_dumps::switch_off()?;
+            }
             crate::node::run(*config, options)
         }
         Config::Wallet(config) => {

@@ -236,6 +236,9 @@ fn r6_a_lock_certificate_waits_for_a_parent_and_the_commit_vote_gains_its_bits()
     assert_eq!(voted(&step, Phase::Commit), "11", "its parent came");
     assert!(persisted(&step).contains(&3));
     assert_eq!(one.load().2, 0, "nothing waits any more");
+}
+
+#[test]
 fn r7_what_a_dishonest_quorum_certified_against_the_rules_was_a_panic() {
     let stranger = pay(1, &[coin(0)], 2, "");
     let richer = pay(0, &[Input { amount: 100, ..coin(0) }], 1, "");

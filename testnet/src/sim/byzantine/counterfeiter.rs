@@ -73,7 +73,7 @@ fn way_of(certificate: &Certificate, way: u8) -> Certificate {
                 Phase::Commit => Phase::Lock,
             };
         }
-        7 => forged.epoch -= 1,
+        7 => forged.epoch = forged.epoch.wrapping_sub(1),
         8 => {
             let count = first.bitmap.count();
             first.bitmap = Bitmap::from_bools(&vec![true; (count + 1).min(4_096)]);

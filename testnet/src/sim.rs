@@ -18,6 +18,7 @@ pub mod byzantine;
 pub mod catch_up;
 pub mod check;
 pub mod client;
+pub mod coverage;
 pub mod disk;
 pub mod links;
 pub mod mutant;
@@ -62,6 +63,8 @@ pub struct Report {
     pub adopted: u64,
     /// Transfers that were sent once and became final.
     pub lonely: u64,
+    /// Which rules fired, and what was refused.
+    pub coverage: coverage::Coverage,
 }
 
 /// An invariant that did not hold.

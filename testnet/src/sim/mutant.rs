@@ -40,11 +40,19 @@ pub enum Mutant {
     PromiseBeforeSync,
     /// Nobody ends what its client and proposer have left.
     NoOrphans,
+    /// Certificates of any epoch are believed.
+    AnyEpoch,
+    /// Evidence is found and not written down.
+    ForgetEvidence,
+    /// A member's votes count as often as they are sent.
+    RepeatedVotes,
+    /// What a batch says of its proposer is believed: an honest member is blamed for others.
+    BlamesTheNamed,
 }
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Mutant; 16] = [
+    pub const ALL: [Mutant; 20] = [
         Mutant::SendBeforeSync,
         Mutant::ReportBeforeSync,
         Mutant::ForgetLocks,
@@ -61,6 +69,10 @@ impl Mutant {
         Mutant::ForgetAccepted,
         Mutant::PromiseBeforeSync,
         Mutant::NoOrphans,
+        Mutant::AnyEpoch,
+        Mutant::ForgetEvidence,
+        Mutant::RepeatedVotes,
+        Mutant::BlamesTheNamed,
     ];
 
     /// The invariants of which it breaks one.
@@ -79,6 +91,9 @@ impl Mutant {
                 &["reports"]
             }
             Mutant::NoOrphans => &["settled", "unlocked"],
+            Mutant::AnyEpoch | Mutant::RepeatedVotes => &["certified"],
+            Mutant::ForgetEvidence => &["evidence"],
+            Mutant::BlamesTheNamed => &["blameless"],
         }
     }
 
@@ -107,6 +122,13 @@ impl Mutant {
                 plan.sync_us_max = 40_000;
             }
             Mutant::NoOrphans => plan.lonely = 20,
+            Mutant::AnyEpoch => plan.byzantine = vec![(6, Behaviour::Foreigner)],
+            Mutant::RepeatedVotes => {
+                (plan.bursts, plan.payments) = (1, 24);
+                plan.byzantine = vec![(6, Behaviour::Counterfeiter)];
+            }
+            Mutant::ForgetEvidence => (plan.crashes, plan.conflicts) = (20, 30),
+            Mutant::BlamesTheNamed => plan.byzantine = vec![(6, Behaviour::Resigner)],
             _ => {}
         }
         plan
@@ -114,7 +136,11 @@ impl Mutant {
 
     /// Whether a record is written at all.
     pub fn writes(self, record: &Record) -> bool {
-        !(self == Mutant::ForgetApplied && matches!(record, Record::Applied(_)))
+        match self {
+            Mutant::ForgetApplied => !matches!(record, Record::Applied(_)),
+            Mutant::ForgetEvidence => !matches!(record, Record::Evidence(_)),
+            _ => true,
+        }
     }
 
     /// Whether a record is read back after a crash.

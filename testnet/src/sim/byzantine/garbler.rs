@@ -42,7 +42,8 @@ impl Garbler {
         let transfer = TransferId(hash(Tag::Transfer, &[&recover.id().0]));
         let invented = |round| claims(recover, Some(Accepted { round, transfer }));
         let withheld = |kind| {
-            let of = |state: &TokenState| Withheld { state: *state, kind, round: u32::MAX, transfer };
+            let of =
+                |state: &TokenState| Withheld { state: *state, kind, round: u32::MAX, transfer };
             let withheld = recover.states.iter().map(of).collect();
             let (report, locks) = (None, Vec::new());
             let reply = RecoverReply { recover: recover.id(), report, locks, withheld };
@@ -66,7 +67,7 @@ impl Garbler {
                 1 => lock.index = lock.index.saturating_add(1),
                 2 => lock.certificate.groups.truncate(0),
                 3 => lock.proof.0[0] ^= 1,
-                4 => lock.certificate.epoch += 1,
+                4 => lock.certificate.epoch = lock.certificate.epoch.wrapping_add(1),
                 _ => lock.round = lock.round.saturating_add(1),
             }
             let accepted = Accepted { round: lock.round, transfer: lock.id() };

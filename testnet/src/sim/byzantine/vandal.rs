@@ -3,8 +3,8 @@
 
 use super::{Actor, Own, Packet, Sent};
 use crate::sim::client::{OWNERS, owner_key};
-use consensus::message::Message;
 use consensus::Tips;
+use consensus::message::Message;
 use ledger::asset::genesis_asset_id;
 use ledger::state::{genesis_token_id, raw_cid};
 use ledger::{
@@ -78,9 +78,7 @@ fn shapes(own: &Own<'_>, (to, input): (Address, Input)) -> Vec<Transfer> {
     let mut elsewhere = of(vec![input], vec![moved(0)]);
     elsewhere.network = NetworkId::default();
     let mut before = of(vec![input], vec![moved(0)]);
-    before.epoch -= 1;
-    let mut long = of(vec![input], vec![moved(0)]);
-    long.memo = "x".repeat(100);
+    before.epoch = before.epoch.wrapping_sub(1);
     let coin = AssetKind::Fungible { decimals: 0 };
     vec![
         elsewhere,
@@ -92,7 +90,6 @@ fn shapes(own: &Own<'_>, (to, input): (Address, Input)) -> Vec<Transfer> {
         of(vec![input], vec![moved(0), moved(0)]),
         of(vec![input], vec![moved(1)]),
         of(vec![input], vec![create(amount + 1)]),
-        of(vec![input], vec![create(amount.max(2) - 1)]),
         of(vec![input], vec![moved(0), create(amount)]),
         of(vec![input], vec![moved(0), issue("COIN", coin, 5)]),
         of(vec![input], vec![moved(0), issue("item", item(), 2)]),
@@ -129,7 +126,8 @@ fn thefts(own: &Own<'_>, tips: &Tips, (owner, input): (Address, Input)) -> Vec<S
     }
     // Another output's token that is not there yet.
     if let Some(tip) = tips.tip(&input.state.token) {
-        let state = TokenState { height: tip.height + 1, made_by: TransferId::default(), ..input.state };
+        let state =
+            TokenState { height: tip.height + 1, made_by: TransferId::default(), ..input.state };
         found.push(pay(owner, Input { state, ..input }, &key));
     }
     found

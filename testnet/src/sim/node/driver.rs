@@ -33,8 +33,10 @@ impl Node {
                 around.checks.forgot(around.now_us, self.member, id);
             }
             for evidence in &step.evidence {
-                around.checks.convicted(around.now_us, evidence);
+                around.checks.convicted(around.now_us, self.member, evidence);
             }
+            around.checks.blamed(around.now_us, self.member, &step.blame);
+            self.watch(around).step(&step);
             if !step.applied.is_empty() {
                 steps.push_back(self.proposer.applied(around.now_us, &step.applied));
             }
@@ -48,6 +50,7 @@ impl Node {
             for wanted in step.judge {
                 let tips = self.validator.tips();
                 let judged = judge(tips, wanted.proposal, wanted.only.as_ref(), &mut self.rng);
+                self.watch(around).batch(&judged, wanted.only.is_some(), &self.network);
                 let judged = Box::new(judged);
                 let delay_us = self.rng.random_range(10..JUDGE_US_MAX);
                 around.effects.push(Effect::Later(delay_us, Timer::Judged(judged)));

@@ -218,11 +218,16 @@ impl Checks {
         self.honest.contains(&member)
     }
 
+    /// A member crashes.
+    pub fn crashed(&mut self, now_us: u64, member: u16) {
+        self.evidence.crashed(now_us, member);
+    }
+
     /// A member is back after a crash.
     pub fn back(&mut self, now_us: u64, member: u16, node: &Node) {
         self.monotonic.reborn(member);
         if self.honest.contains(&member) {
-            let found = self.evidence.back(now_us, member, &node.archive);
+            let found = self.evidence.back(member, &node.archive);
             self.note(now_us, found);
         }
     }

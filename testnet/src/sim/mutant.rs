@@ -82,7 +82,7 @@ impl Mutant {
             Mutant::ReportBeforeSync | Mutant::ForgetApplied | Mutant::FinalAtLock => {
                 &["acknowledged"]
             }
-            Mutant::LostStoreVotes => &["one_lock", "acknowledged"],
+            Mutant::LostStoreVotes => &["one_lock", "acknowledged", "evidence"],
             Mutant::SmallQuorum => &["certified"],
             Mutant::ThreeTraitors => &["one_final"],
             Mutant::Mints => &["conserved"],

@@ -292,6 +292,7 @@ impl World {
             return;
         }
         node.crash();
+        self.checks.crashed(self.now_us, to);
         self.lives[usize::from(to)] += 1;
         self.report.crashes += 1;
         let back_us = (self.now_us + self.rng_below(down_us_max)).min(self.plan.chaos_us);

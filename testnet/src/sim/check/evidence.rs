@@ -15,6 +15,8 @@ const DURABLE_US: u64 = 1_000_000;
 #[derive(Debug, Default)]
 pub struct Found {
     found: BTreeMap<u16, Vec<(u64, Evidence)>>,
+    /// When each member crashed last.
+    crashed_us: BTreeMap<u16, u64>,
 }
 
 impl Found {
@@ -41,14 +43,21 @@ impl Found {
         }
     }
 
-    /// A member is back: what it found some time ago is there, what it found just now may be.
+    /// A member crashes.
+    pub fn crashed(&mut self, now_us: u64, member: u16) {
+        self.crashed_us.insert(member, now_us);
+    }
+
+    /// A member is back: what it found some time before it crashed is there, what it found just
+    /// then may be.
     ///
     /// # Errors
     /// When evidence is lost that was durable.
-    pub fn back(&mut self, now_us: u64, member: u16, archive: &Archive) -> Result<(), Broken> {
+    pub fn back(&mut self, member: u16, archive: &Archive) -> Result<(), Broken> {
+        let crashed_us = self.crashed_us.get(&member).copied().unwrap_or(0);
         let found = self.found.entry(member).or_default();
         let lost = |(at_us, evidence): &(u64, Evidence)| {
-            at_us + DURABLE_US < now_us && !archive.evidence().contains(evidence)
+            at_us + DURABLE_US < crashed_us && !archive.evidence().contains(evidence)
         };
         let is_lost = found.iter().any(lost);
         found.retain(|(_, evidence)| archive.evidence().contains(evidence));

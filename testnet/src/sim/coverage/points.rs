@@ -110,7 +110,13 @@ pub const ALL: &[(&str, Reach)] = &[
         },
     ),
     ("LockProofError::OtherBatch", Seeds),
-    ("LockProofError::BadSignature", Seeds),
+    (
+        "LockProofError::BadSignature",
+        Unit {
+            why: "in round 0 the leaf covers the signature, and proofs of higher rounds are rare",
+            test: ("ledger/src/lock_proof/tests.rs", "BadSignature"),
+        },
+    ),
     ("LockProofError::Certificate", Seeds),
     (
         "LockProofError::NotCertified",

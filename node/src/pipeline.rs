@@ -153,7 +153,7 @@ fn run(shared: &Shared, job: Judge) -> Result<Judged, Box<Open>> {
     let hashed = hash::hash(&shared.network, prefetched);
     shared.metrics.stage("hash", start.elapsed());
     let start = Instant::now();
-    let checked = pin_check::pin_check(&shared.store, hashed);
+    let checked = pin_check::pin_check(|id| shared.store.is_final(id), hashed);
     shared.metrics.stage("pin_check", start.elapsed());
     match question {
         Some(question) => Err(Box::new(Open { checked, question })),

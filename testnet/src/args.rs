@@ -1,6 +1,7 @@
 //! The command line of `quorate-testnet`.
 
 use crate::faults::DELAY_MAX;
+use crate::simulate::{ReplayArgs, SimArgs};
 use clap::{Args, Parser, Subcommand};
 use node::config::DhtSilence;
 use std::ffi::OsString;
@@ -50,6 +51,10 @@ pub enum Command {
     Heal(DirArgs),
     /// Write genesis, configurations and keys for real machines; start nothing
     Init(InitArgs),
+    /// Simulated networks of seven, a seed each: faults, traitors, and what must hold all the same
+    Sim(SimArgs),
+    /// One seed of the simulator again, exactly, with everything that happens
+    Replay(ReplayArgs),
     /// The node's role: what a testnet starts, one process per validator
     #[command(hide = true)]
     Node(NodeArgs),

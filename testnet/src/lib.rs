@@ -27,5 +27,6 @@ pub mod process;
 pub mod registry;
 pub mod relay;
 pub mod sim;
+pub mod simulate;
 pub mod spawn;
 pub mod up;

@@ -3,7 +3,8 @@
 //! exact run: network, disks, crashes, clients and adversaries all draw from it.
 //!
 //! ```text
-//!  clients ─▶ Node: Proposer, Validator, Disk ─▶ Links (loss, delay, partitions) ─▶ Node …
+//!  clients ─▶ Node: Proposer, Validator, journal ─▶ Links (loss, delay, partitions) ─▶ Node …
+//!                    │ its journal's disk: sectors and names, lost, torn, harmed
 //!                    │ votes, certificates, applied transfers, reports
 //!                    ▼
 //!                 Checks (one invariant a file in `check/`) ─▶ Failure with its seed
@@ -19,6 +20,7 @@ pub mod catch_up;
 pub mod check;
 pub mod client;
 pub mod coverage;
+pub mod describe;
 pub mod disk;
 pub mod links;
 pub mod mutant;
@@ -26,6 +28,7 @@ pub mod node;
 pub mod packet;
 pub mod plan;
 pub mod recovery;
+pub mod store;
 pub mod swarm;
 pub mod trace;
 pub mod world;
@@ -55,8 +58,10 @@ pub struct Report {
     pub equivocal: u64,
     /// Transfers that are final.
     pub finals: u64,
-    /// Crashes.
+    /// Crashes: power is lost.
     pub crashes: u64,
+    /// What happened to machines.
+    pub machines: Machinery,
     /// How recoveries ended.
     pub ends: recovery::Ends,
     /// Orphaned batches that members took over.
@@ -65,6 +70,47 @@ pub struct Report {
     pub lonely: u64,
     /// Which rules fired, and what was refused.
     pub coverage: coverage::Coverage,
+}
+
+/// What happened to machines in a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Machinery {
+    /// Power went between two calls of a disk.
+    pub fuses: u64,
+    /// Disks failed: a sync, or no room.
+    pub failures: u64,
+    /// Processes were killed.
+    pub kills: u64,
+    /// Processes were paused.
+    pub pauses: u64,
+    /// Disks were harmed.
+    pub harms: u64,
+    /// Starts that a failing disk ended.
+    pub false_starts: u64,
+}
+
+impl Machinery {
+    /// Adds another run's.
+    pub fn add(&mut self, other: &Self) {
+        self.fuses += other.fuses;
+        self.failures += other.failures;
+        self.kills += other.kills;
+        self.pauses += other.pauses;
+        self.harms += other.harms;
+        self.false_starts += other.false_starts;
+    }
+
+    /// Each with its name.
+    pub fn rows(&self) -> [(&'static str, u64); 6] {
+        [
+            ("fuses", self.fuses),
+            ("failures", self.failures),
+            ("kills", self.kills),
+            ("pauses", self.pauses),
+            ("harms", self.harms),
+            ("false_starts", self.false_starts),
+        ]
+    }
 }
 
 /// An invariant that did not hold.
@@ -80,11 +126,23 @@ pub struct Failure {
     pub what: String,
 }
 
+impl Failure {
+    /// The command that replays it, readably.
+    pub fn replay(&self) -> String {
+        // Cargo tells the programs that it runs where the manifest is.
+        let program = match std::env::var_os("CARGO_MANIFEST_DIR") {
+            Some(_) => "cargo run --release -p testnet --",
+            None => "quorate-testnet",
+        };
+        format!("{program} replay {} --trace", self.seed)
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { seed, at_us, invariant, what } = self;
         writeln!(f, "seed {seed} breaks `{invariant}` at {at_us} µs: {what}")?;
-        write!(f, "replay: QUORATE_SEED={seed} cargo test -p testnet --test sim -- --nocapture")
+        write!(f, "replay: {}", self.replay())
     }
 }
 
@@ -95,7 +153,14 @@ impl std::error::Error for Failure {}
 /// # Errors
 /// The first invariant that does not hold.
 pub fn run(seed: u64) -> Result<Report, Failure> {
-    World::new(Plan::of(seed), None).run()
+    World::new(Plan::of(seed), None, 0).run()
+}
+
+/// Runs one seed and keeps the last so many lines of its trace.
+pub fn replay(seed: u64, lines_max: usize) -> (Result<Report, Failure>, Vec<String>) {
+    let mut world = World::new(Plan::of(seed), None, lines_max);
+    let result = world.run();
+    (result, world.into_lines())
 }
 
 /// Runs one seed with a planted bug, which the checks must find in some seed.
@@ -103,5 +168,5 @@ pub fn run(seed: u64) -> Result<Report, Failure> {
 /// # Errors
 /// The first invariant that does not hold.
 pub fn run_mutant(seed: u64, mutant: Mutant) -> Result<Report, Failure> {
-    World::new(mutant.plan(seed), Some(mutant)).run()
+    World::new(mutant.plan(seed), Some(mutant), 0).run()
 }

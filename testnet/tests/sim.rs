@@ -4,7 +4,7 @@ use std::{env, fs, path::Path};
 use testnet::sim::coverage::Coverage;
 use testnet::sim::coverage::points::{ALL, Reach};
 use testnet::sim::recovery::Ends;
-use testnet::sim::{self, Mutant};
+use testnet::sim::{self, Machinery, Mutant};
 
 /// Seeds of a default run: about twenty seconds in the dev profile.
 const SEEDS: u64 = 150;
@@ -29,6 +29,7 @@ fn every_seed_holds() {
     let (mut finals, mut settled_us) = (0, 0);
     let (mut ends, mut adopted, mut lonely) = (Ends::default(), 0, 0);
     let mut coverage = Coverage::default();
+    let mut machines = Machinery::default();
     for seed in first..first + seeds {
         match sim::run(seed) {
             Ok(report) => {
@@ -38,11 +39,13 @@ fn every_seed_holds() {
                 adopted += report.adopted;
                 lonely += report.lonely;
                 coverage.add(&report.coverage);
+                machines.add(&report.machines);
             }
             Err(failure) => panic!("{failure}"),
         }
     }
     println!("{seeds} seeds, {finals} transfers final, calm in at most {settled_us} µs");
+    println!("{machines:?}");
     println!("{ends:?}, {adopted} orphaned batches adopted, {lonely} lonely payments final");
     assert!(finals > seeds, "the runs do something");
     if seeds >= SEEDS {
@@ -52,6 +55,8 @@ fn every_seed_holds() {
             |(point, reach): &&(&str, Reach)| *reach == Reach::Seeds && coverage.of(point) == 0;
         let missed: Vec<&str> = ALL.iter().filter(missed).map(|(point, _)| *point).collect();
         assert!(missed.is_empty(), "rules and refusals that no seed reached: {missed:#?}");
+        let idle = machines.rows().into_iter().find(|(_, count)| *count == 0);
+        assert!(idle.is_none(), "every kind of machine fault happens: {machines:?}");
     }
 }
 

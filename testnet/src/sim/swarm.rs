@@ -2,7 +2,7 @@
 //! that does not.
 
 use super::coverage::{Coverage, points};
-use super::{Failure, Report};
+use super::{Failure, Machinery, Report};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::ops::Range;
@@ -26,6 +26,8 @@ pub struct Summary {
     pub coverage: Coverage,
     /// The first seed that reached each point.
     pub first: BTreeMap<&'static str, u64>,
+    /// What happened to machines.
+    pub machines: Machinery,
     /// Those that did not hold, by seed.
     pub failures: Vec<Failure>,
 }
@@ -82,6 +84,7 @@ impl Summary {
                     *first = report.seed.min(*first);
                 }
                 self.coverage.add(&report.coverage);
+                self.machines.add(&report.machines);
             }
             Err(failure) => {
                 told(&failure);
@@ -90,7 +93,10 @@ impl Summary {
         }
     }
 
-    fn merge(&mut self, other: Summary) {
+    /// Adds what further seeds came to; one after the other, so their times add up, too.
+    pub fn merge(&mut self, other: Summary) {
+        self.seconds += other.seconds;
+        self.machines.add(&other.machines);
         self.seeds += other.seeds;
         self.events += other.events;
         self.virtual_us += other.virtual_us;

@@ -1,11 +1,14 @@
 //! The one event loop: a heap of (time, sequence), so that a seed is an exact run.
 
+mod faults;
 mod recover;
 mod schedule;
+mod telling;
 mod treason;
 
 use super::check::Checks;
 use super::client::{Clients, OWNERS, owner_key};
+use super::disk::Image;
 use super::links::Links;
 use super::mutant::Mutant;
 use super::node::{Answered, Effect, Node, Surroundings, Timer};
@@ -15,6 +18,7 @@ use super::recovery::Recoveries;
 use super::trace::Trace;
 use super::{Failure, Report, catch_up};
 use consensus::proposer::Outcome;
+use faults::Fault;
 use ledger::{Entry, Keypair, Network, SignedRecover, SignedTransfer, TransferId};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -53,6 +57,8 @@ enum Event {
     Restart { to: u16 },
     PeerUp { to: u16, member: u16 },
     Part { side: Vec<u16> },
+    Link { link: (u16, u16), until_us: u64, is_clog: bool },
+    Machine { to: u16, fault: Fault },
     Calm,
 }
 
@@ -78,6 +84,12 @@ pub struct World {
     twins: Vec<u16>,
     /// Members that crashed for good.
     gone: BTreeSet<u16>,
+    /// What waits for members whose process is paused.
+    paused: BTreeMap<u16, Vec<Event>>,
+    /// Copies of disks, for rollbacks.
+    copies: BTreeMap<u16, Image>,
+    /// Members that have failed and that somebody will restart.
+    mending: BTreeSet<u16>,
     checks: Checks,
     trace: Trace,
     rng: StdRng,
@@ -86,8 +98,8 @@ pub struct World {
 }
 
 impl World {
-    /// The world of a plan, at time zero.
-    pub fn new(plan: Plan, mutant: Option<Mutant>) -> Self {
+    /// The world of a plan, at time zero; of its trace, the last so many lines are kept.
+    pub fn new(plan: Plan, mutant: Option<Mutant>, lines_max: usize) -> Self {
         let network = Arc::new(network());
         let keys: Vec<Keypair> = (0..MEMBERS).map(member_key).collect();
         let nodes = treason::nodes(&network, &keys, (&plan, mutant));
@@ -105,6 +117,9 @@ impl World {
             traitors: treason::traitors(&plan),
             twins: treason::twins(&plan),
             gone: BTreeSet::new(),
+            paused: BTreeMap::new(),
+            copies: BTreeMap::new(),
+            mending: BTreeSet::new(),
             checks: Checks::new(network.clone(), honest),
             links: Links::new(plan.clone()),
             packer: Packer::default(),
@@ -113,7 +128,7 @@ impl World {
             lives: vec![0; nodes.len()],
             heap: BinaryHeap::new(),
             events: BTreeMap::new(),
-            trace: Trace::default(),
+            trace: Trace::keeping(lines_max),
             now_us: 0,
             sequence: 0,
             is_calm: false,
@@ -122,9 +137,15 @@ impl World {
             network,
             plan,
         };
+        world.checks.is_strict = mutant == Some(Mutant::RollbackUnnoticed);
         world.schedule();
         world.schedule_twins();
         world
+    }
+
+    /// The lines of its trace.
+    pub fn into_lines(self) -> Vec<String> {
+        self.trace.into_lines()
     }
 
     fn rng_below(&mut self, most: u64) -> u64 {
@@ -141,7 +162,7 @@ impl World {
     ///
     /// # Errors
     /// The first invariant that does not hold.
-    pub fn run(mut self) -> Result<Report, Failure> {
+    pub fn run(&mut self) -> Result<Report, Failure> {
         let failure = |seed, at_us, (invariant, what)| Failure { seed, at_us, invariant, what };
         let seed = self.plan.seed;
         let end_us = self.plan.chaos_us + self.plan.settle_us_max;
@@ -152,7 +173,10 @@ impl World {
             self.report.events += 1;
             let is_look = matches!(event, Event::Clients);
             self.trace.add(&at_us.to_le_bytes());
-            self.happen(event);
+            self.links.now_us = at_us;
+            if let Some(event) = self.hold_back(event) {
+                self.happen(event);
+            }
             if let Some((at_us, broken)) = self.checks.broken.take() {
                 return Err(failure(seed, at_us, broken));
             }
@@ -174,7 +198,7 @@ impl World {
         unreachable!("clients look again and again")
     }
 
-    fn finished(mut self) -> Report {
+    fn finished(&mut self) -> Report {
         self.report.coverage = self.checks.coverage.clone();
         self.report.trace = self.trace.hash();
         self.report.end_us = self.now_us;
@@ -185,28 +209,18 @@ impl World {
         self.report.equivocal = count(self.clients.equivocal());
         let finals = self.nodes.iter().map(|node| node.progress().applied);
         self.report.finals = finals.max().unwrap_or(0);
-        self.report
+        std::mem::take(&mut self.report)
     }
 
     fn happen(&mut self, event: Event) {
+        self.tell(&event);
         match event {
             Event::Deliver { from, to, parcel } => self.deliver(from, to, &parcel),
             Event::Timer { to, life, timer } if self.lives[usize::from(to)] == life => {
                 self.with(to, |node, around| node.timer(timer, around));
             }
             Event::Timer { .. } => {}
-            Event::Tick { to, round } => {
-                self.with(to, |node, around| node.tick(around));
-                self.plot(to);
-                if round % TELL_TICKS == 0 && self.nodes[usize::from(to)].is_up {
-                    let packet = catch_up::tell(self.nodes[usize::from(to)].progress());
-                    let own = self.member_of(to);
-                    for other in (0..MEMBERS).filter(|other| *other != own) {
-                        self.dispatch(to, other, &packet);
-                    }
-                }
-                self.at(self.now_us + TICK_US, Event::Tick { to, round: round + 1 });
-            }
+            Event::Tick { to, round } => self.ticked(to, round),
             Event::Submit { to, entry } => {
                 self.with(to, |node, around| node.submitted(entry, around));
             }
@@ -244,13 +258,34 @@ impl World {
                     self.all_links_up();
                 }
             }
+            Event::Link { link, until_us, is_clog } => {
+                self.links.fault(link, until_us, is_clog);
+                let (to, member) = link;
+                self.at(until_us, Event::PeerUp { to, member });
+                self.at(until_us, Event::PeerUp { to: member, member: to });
+            }
+            Event::Machine { to, fault } => self.fault(to, fault),
             Event::Calm => {
                 self.is_calm = true;
+                self.calm_machines();
                 self.recoveries.calm(self.now_us);
                 self.links.calm();
                 self.all_links_up();
             }
         }
+    }
+
+    fn ticked(&mut self, to: u16, round: u64) {
+        self.with(to, |node, around| node.tick(around));
+        self.plot(to);
+        if round % TELL_TICKS == 0 && self.nodes[usize::from(to)].is_up {
+            let packet = catch_up::tell(self.nodes[usize::from(to)].progress());
+            let own = self.member_of(to);
+            for other in (0..MEMBERS).filter(|other| *other != own) {
+                self.dispatch(to, other, &packet);
+            }
+        }
+        self.at(self.now_us + TICK_US, Event::Tick { to, round: round + 1 });
     }
 
     fn all_links_up(&mut self) {
@@ -286,37 +321,6 @@ impl World {
         }
     }
 
-    fn crash(&mut self, to: u16, down_us_max: u64) {
-        let node = &mut self.nodes[usize::from(to)];
-        if !node.is_up || self.is_calm {
-            return;
-        }
-        node.crash();
-        self.checks.crashed(self.now_us, to);
-        self.lives[usize::from(to)] += 1;
-        self.report.crashes += 1;
-        let back_us = (self.now_us + self.rng_below(down_us_max)).min(self.plan.chaos_us);
-        self.at(back_us, Event::Restart { to });
-    }
-
-    fn restart(&mut self, to: u16) {
-        if self.gone.contains(&to) {
-            return;
-        }
-        let is_lost = to >= MEMBERS && self.rng.random_range(0..2) == 0;
-        let own = self.member_of(to);
-        let node = &mut self.nodes[usize::from(to)];
-        if is_lost {
-            node.lose_disk();
-        }
-        node.restart();
-        self.checks.back(self.now_us, to, node);
-        self.checks.standing(self.now_us, to, node);
-        for member in (0..MEMBERS).filter(|member| *member != own) {
-            self.at(self.now_us + 1_000, Event::PeerUp { to: member, member: own });
-        }
-    }
-
     fn deliver(&mut self, from: u16, to: u16, parcel: &Parcel) {
         self.trace.add(&[u8::try_from(from).unwrap_or(255), u8::try_from(to).unwrap_or(255)]);
         self.trace.add(&parcel.mark.to_le_bytes());
@@ -338,11 +342,12 @@ impl World {
         if !node.is_up {
             return;
         }
-        let (now_us, checks) = (self.now_us, &mut self.checks);
-        let mut around = Surroundings { now_us, effects: Vec::new(), checks };
+        let (at_us, checks) = (self.now_us, &mut self.checks);
+        let now_us = node.clock.at(at_us);
+        let mut around = Surroundings { at_us, now_us, effects: Vec::new(), checks };
         act(node, &mut around);
         let effects = std::mem::take(&mut around.effects);
-        self.checks.keeps(now_us, to, &self.nodes[usize::from(to)]);
+        self.checks.keeps(at_us, to, &self.nodes[usize::from(to)]);
         let life = self.lives[usize::from(to)];
         for effect in effects {
             match effect {
@@ -360,6 +365,7 @@ impl World {
                 }
             }
         }
+        self.look_at_disk(to);
     }
 
     /// A packet of an instance's honest half goes out, to all instances of a member.

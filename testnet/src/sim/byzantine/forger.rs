@@ -7,8 +7,8 @@ use ledger::{Canonical, Entry, Justification, Keypair, LockProof, Network, Signe
 use std::collections::BTreeSet;
 
 /// What a forger proposes that got the reports an owner asked for: all that its owner ever signed
-/// of these states, in this round and the next, with reports of this round, with some of them, without
-/// proofs.
+/// of these states, in this round and the next, with reports of this round, with some of them,
+/// without proofs.
 pub fn forged(
     network: &Network,
     (member, key): (u16, &Keypair),

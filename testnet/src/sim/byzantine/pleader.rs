@@ -114,6 +114,8 @@ impl Case {
             (fresh, with(&|j| invent(own, j, None))),
             (fresh, with(&|j| invent(own, j, Some(TransferId::default())))),
             (fresh, with(&|j| j.locks.extend(j.locks.first().cloned()))),
+            (fresh, with(&|j| j.locks.iter_mut().for_each(|lock| lock.index ^= 1))),
+            (fresh, with(&|j| j.locks.iter_mut().for_each(|l| l.certificate.groups.clear()))),
             // Only a refresh, and only of what is not accepted by anybody.
             (payment, whole.to_bytes()),
         ];

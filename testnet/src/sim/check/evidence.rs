@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 const NAME: &str = "evidence";
 
 /// Evidence is durable after this, µs: the slowest sync many times over.
-const DURABLE_US: u64 = 1_000_000;
+const DURABLE_US: u64 = 3_000_000;
 
 /// What each member has found, and when.
 #[derive(Debug, Default)]

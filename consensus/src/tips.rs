@@ -79,7 +79,8 @@ pub enum NotApplied {
     Already,
     /// These states' makers have to be applied first.
     Missing(Vec<TokenState>),
-    /// Another transfer has spent an input: two certified transfers of one state. More than f
+    /// Another transfer has spent an input (two certified transfers of one state), or the transfer
+    /// breaks a rule that each honest validator checks before it votes (R2, R3). More than f
     /// validators are Byzantine, or there is a bug; the node stops voting and says so.
     Fork(TokenState),
 }
@@ -197,6 +198,9 @@ impl Tips {
         let mut current = 0;
         for input in &transfer.inputs {
             match self.place(&input.state) {
+                Place::Current if self.misfit(transfer, input).is_some() => {
+                    return Err(NotApplied::Fork(input.state));
+                }
                 Place::Current => current += 1,
                 Place::Spent { .. } => spent = Some(input.state),
                 Place::Ahead => missing.push(input.state),
@@ -209,8 +213,28 @@ impl Tips {
             Some(state) if self.is_spent_by_other(&state, id) => Err(NotApplied::Fork(state)),
             Some(_) => Err(NotApplied::Already),
             None if !missing.is_empty() => Err(NotApplied::Missing(missing)),
+            None if transfer.check(self).is_err() => {
+                let nowhere = TokenState {
+                    token: TokenId::default(),
+                    height: 0,
+                    made_by: TransferId::default(),
+                };
+                let first = transfer.inputs.first().map(|input| input.state);
+                Err(NotApplied::Fork(first.unwrap_or(nowhere)))
+            }
             None => Ok(()),
         }
+    }
+
+    /// How an input whose state is current is not what its token's tip says (R2).
+    fn misfit(&self, transfer: &Transfer, input: &Input) -> Option<Refusal> {
+        let token = input.state.token;
+        let tip = self.tokens.get(&token).expect("it is current");
+        if tip.owner != transfer.owner {
+            return Some(Refusal::NotOwner { token });
+        }
+        let is_same = tip.asset == input.asset && tip.amount == input.amount;
+        (!is_same).then_some(Refusal::WrongValue { token })
     }
 
     /// Whether the tip itself tells that `state` was spent by another transfer than `id`. Deeper
@@ -253,12 +277,8 @@ impl Tips {
                 }
                 Place::Ahead => unknown = Some(Cause::ParentMissing { state }),
                 Place::Current => {
-                    let tip = self.tokens.get(&state.token).expect("it is current");
-                    if tip.owner != transfer.owner {
-                        return Verdict::Invalid(Refusal::NotOwner { token: state.token });
-                    }
-                    if tip.asset != input.asset || tip.amount != input.amount {
-                        return Verdict::Invalid(Refusal::WrongValue { token: state.token });
+                    if let Some(refusal) = self.misfit(transfer, input) {
+                        return Verdict::Invalid(refusal);
                     }
                 }
             }

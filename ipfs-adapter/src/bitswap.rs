@@ -24,7 +24,7 @@ mod frame;
 mod hub;
 mod limits;
 mod link;
-mod message;
+pub mod message;
 mod outbound;
 mod protobuf;
 mod wantlist;
@@ -43,6 +43,7 @@ pub use self::{
     counters::BitswapStats,
     error::{AlreadyRunning, FetchError},
     limits::{BitswapLimits, MESSAGE_BYTES_MAX},
+    protobuf::Malformed,
 };
 use self::{
     counters::Counters,

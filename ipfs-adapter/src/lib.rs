@@ -31,7 +31,7 @@
 //! so block; an asynchronous caller makes them from its I/O pool.
 
 pub mod batch;
-mod bitswap;
+pub mod bitswap;
 mod blockstore;
 pub mod chunks;
 mod cid;

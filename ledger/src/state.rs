@@ -19,6 +19,8 @@ canonical_struct!(TokenState { token, height, made_by });
 
 /// Bytes of a binary CIDv1 with a one-byte codec and sha2-256.
 pub const CID_BYTES: usize = 36;
+/// Longest text of one, bytes: in base 2.
+const CID_TEXT_BYTES_MAX: usize = 1 + 8 * CID_BYTES;
 /// CIDv1, raw codec, sha2-256, 32 bytes (<https://github.com/multiformats/cid>).
 const RAW_SHA256: [u8; 4] = [0x01, 0x55, 0x12, 0x20];
 
@@ -65,12 +67,14 @@ pub fn is_cid(bytes: &[u8; CID_BYTES]) -> bool {
 
 /// Reads a CIDv1 with sha2-256 from text in any multibase; `None` for anything else, a path too.
 pub fn parse_cid(text: &str) -> Option<[u8; CID_BYTES]> {
-    // The `cid` crate skips everything up to "/ipfs/".
-    if text.contains('/') {
+    // Reading base 58 takes the square of the text's length.
+    if text.len() > CID_TEXT_BYTES_MAX {
         return None;
     }
-    let cid = cid::Cid::try_from(text).ok()?;
-    let bytes = cid.to_bytes().try_into().ok()?;
+    // Not the `cid` crate's parser: it skips everything up to "/ipfs/", and what is behind the
+    // digest.
+    let (_, bytes) = cid::multibase::decode(text).ok()?;
+    let bytes = bytes.try_into().ok()?;
     is_cid(&bytes).then_some(bytes)
 }
 
@@ -125,6 +129,17 @@ mod tests {
         for text in refused {
             assert_eq!(parse_cid(&text), None, "{text:?}");
         }
+    }
+
+    #[test]
+    fn a_cid_with_bytes_behind_it_was_taken_for_the_cid() {
+        let base = cid::multibase::Base::Base32Lower;
+        let cid = raw_cid(b"abc").to_vec();
+        for bytes in [[&cid[..], &[0]].concat(), [&cid[..], &[0x5a, 0x10]].concat()] {
+            let text = cid::multibase::encode(base, bytes);
+            assert_eq!(parse_cid(&text), None, "{text:?}");
+        }
+        assert_eq!(parse_cid(&cid::multibase::encode(base, &cid)), Some(raw_cid(b"abc")));
     }
 
     #[test]

@@ -40,7 +40,7 @@ use std::sync::Arc;
 use tokio::sync::{Semaphore, watch};
 
 pub use hosting::serve_wallet;
-pub use serve::serve;
+pub use serve::{Service, serve};
 
 /// What the routes share. Cheap to clone.
 #[derive(Clone)]

@@ -11,6 +11,7 @@ mod answer;
 mod attempts;
 mod connection;
 mod content;
+mod events;
 mod inbox;
 mod recover;
 mod submit;
@@ -30,7 +31,8 @@ use serde::de::DeserializeOwned;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-pub use inbox::{Deliveries, StreamEvent};
+pub use events::{EventReader, StreamEvent};
+pub use inbox::Deliveries;
 pub use submit::{SubmitOutcome, Wait};
 
 /// Largest answer that is read, bytes.

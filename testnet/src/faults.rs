@@ -87,6 +87,8 @@ impl Faults {
     /// An address in the description is none.
     pub fn none(file: &TestnetFile, seed: u64) -> Result<Self, Failure> {
         let validators = places(file)?;
+        // A number in TOML has 63 bits and a sign.
+        let seed = seed & (u64::MAX >> 1);
         Ok(Self { version: 0, seed, groups: Vec::new(), slow: BTreeMap::new(), validators })
     }
 
@@ -109,10 +111,13 @@ impl Faults {
     /// Writes the file in one step, under the next version, which is returned.
     ///
     /// # Errors
-    /// The folder can't be written.
+    /// The folder can't be written, or the versions are used up: somebody has edited the file.
     pub fn write(&mut self, folder: &Folder) -> Result<u64, Failure> {
-        self.version += 1;
-        let text = toml::to_string(self).expect("strings and numbers only");
+        self.version = self.version.saturating_add(1);
+        let text = toml::to_string(self).map_err(|error| {
+            Failure::new(CONFIG, format!("{}: {error}", folder.faults().display()))
+                .help("remove the file")
+        })?;
         write_whole(&folder.faults(), &text)?;
         Ok(self.version)
     }

@@ -4,6 +4,7 @@
 
 mod bounds;
 mod certificates;
+mod charges;
 mod closed;
 mod orphans;
 mod parked;

@@ -14,19 +14,22 @@ use crate::{CidError, ContentId};
 /// Entries, blocks and presences that are read from one message, each; the rest is left out. Twice
 /// what either side may want of the other (`WANTS_MAX`), so that as many cancels fit beside. It
 /// keeps a message of 4 MiB of two-byte items from becoming 100 MiB in memory.
-pub(super) const ITEMS_MAX: usize = 2_048;
+pub const ITEMS_MAX: usize = 2_048;
 
 /// The longest CID that is read, in bytes: version and codec (at most 20), a multihash head (at
 /// most 20) and a digest of 64. Longer ones are left out.
-pub(super) const CID_BYTES_MAX: usize = 104;
+pub const CID_BYTES_MAX: usize = 104;
 
 /// What one side tells the other; any part may be empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Message {
+pub struct Message {
     /// The entries replace all that were sent before.
     pub is_full: bool,
+    /// What the sender wants, or wants no more.
     pub entries: Vec<Entry>,
+    /// Blocks that were wanted.
     pub blocks: Vec<Block>,
+    /// Which blocks the sender holds, and which not.
     pub presences: Vec<Presence>,
     /// Items over [`ITEMS_MAX`] that were not read; never sent.
     pub left_out: usize,
@@ -35,16 +38,20 @@ pub(super) struct Message {
 /// A want, or the end of one. Priorities are sent as 1 and not read: answers go in the order of
 /// the wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Entry {
+pub struct Entry {
+    /// Of which block.
     pub cid: Bytes,
+    /// Whether the want ends.
     pub is_cancel: bool,
+    /// How much is wanted.
     pub kind: WantKind,
+    /// Whether its absence is to be told.
     pub send_dont_have: bool,
 }
 
 /// Ordered by how much is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum WantKind {
+pub enum WantKind {
     /// Only whether it is there.
     Have,
     /// The bytes.
@@ -53,15 +60,19 @@ pub(super) enum WantKind {
 
 /// A block: its CID without the digest, and its bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Block {
+pub struct Block {
+    /// Its CID up to the digest.
     pub prefix: Bytes,
+    /// Its bytes.
     pub data: Bytes,
 }
 
 /// Whether the sender holds a block.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Presence {
+pub struct Presence {
+    /// Of which block.
     pub cid: Bytes,
+    /// Whether the sender holds it.
     pub is_held: bool,
 }
 
@@ -69,7 +80,7 @@ pub(super) struct Presence {
 ///
 /// # Errors
 /// As [`ContentId::from_bytes`]; [`CidError::OtherKind`] when the hash is not sha2-256.
-pub(super) fn id_of(prefix: &[u8], data: &[u8]) -> Result<ContentId, CidError> {
+pub fn id_of(prefix: &[u8], data: &[u8]) -> Result<ContentId, CidError> {
     let mut rest = prefix;
     let mut numbers = [0_u64; 4]; // version, codec, hash code, digest bytes
     for number in &mut numbers {
@@ -86,7 +97,7 @@ pub(super) fn id_of(prefix: &[u8], data: &[u8]) -> Result<ContentId, CidError> {
 }
 
 /// The prefix under which a block of this id is sent.
-pub(super) fn prefix_of(id: ContentId) -> Bytes {
+pub fn prefix_of(id: ContentId) -> Bytes {
     let cid = id.to_bytes();
     let head = cid.len().saturating_sub(id.digest().len());
     Bytes::from(cid).slice(..head)
@@ -95,7 +106,7 @@ pub(super) fn prefix_of(id: ContentId) -> Bytes {
 impl Message {
     /// The bytes, without the length before them. The wantlist is always written: Kubo before
     /// 0.38 crashes without it (litep2p issue 457).
-    pub(super) fn encode(&self) -> Vec<u8> {
+    pub fn encode(&self) -> Vec<u8> {
         let data: usize = self.blocks.iter().map(|block| block.data.len()).sum();
         let items = self.entries.len() + self.blocks.len() + self.presences.len();
         let mut out = Vec::with_capacity(data + 64 * items + 8);
@@ -123,7 +134,7 @@ impl Message {
     }
 
     /// Reads a message; what it holds are slices of `bytes`.
-    pub(super) fn decode(bytes: &Bytes) -> Result<Self, Malformed> {
+    pub fn decode(bytes: &Bytes) -> Result<Self, Malformed> {
         let mut message = Self::default();
         for field in Fields::of(bytes) {
             match field? {

@@ -10,7 +10,7 @@ const VARINT_BYTES_MAX: usize = 10;
 /// Bytes that are no protocol buffer: cut short, a varint too long, or an impossible tag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a protocol buffer")]
-pub(super) struct Malformed;
+pub struct Malformed;
 
 /// One field's value; fixed-width numbers are skipped, because Bitswap has none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,7 +10,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use futures::{AsyncReadExt, AsyncWriteExt, StreamExt};
+use futures::{AsyncRead, AsyncReadExt, AsyncWriteExt, StreamExt};
 use libp2p::{PeerId, Stream, StreamProtocol};
 use parking_lot::Mutex;
 use tokio::{task::JoinSet, time::timeout};
@@ -100,7 +100,8 @@ pub async fn ask(
     timeout(deadline, asked).await.unwrap_or(Err(ProofError::Timeout))
 }
 
-fn question(keys: &[ContentId]) -> Vec<u8> {
+/// The bytes of a question for these keys, at most [`KEYS_MAX`].
+pub fn question(keys: &[ContentId]) -> Vec<u8> {
     let count = u16::try_from(keys.len()).expect("the limit is below 2^16");
     let mut bytes = Vec::with_capacity(2 + 32 * keys.len());
     bytes.extend(count.to_be_bytes());
@@ -108,7 +109,8 @@ fn question(keys: &[ContentId]) -> Vec<u8> {
     bytes
 }
 
-async fn read_question(stream: &mut Stream) -> Option<Vec<ContentId>> {
+/// Reads a question; `None` for more keys than one takes, and when the stream ends within it.
+pub async fn read_question(stream: &mut (impl AsyncRead + Unpin)) -> Option<Vec<ContentId>> {
     let mut count = [0; 2];
     stream.read_exact(&mut count).await.ok()?;
     let count = usize::from(u16::from_be_bytes(count));
@@ -122,7 +124,8 @@ async fn read_question(stream: &mut Stream) -> Option<Vec<ContentId>> {
     Some(digests.iter().map(|digest| ContentId::from_digest(*digest)).collect())
 }
 
-fn answer(proofs: &[Option<Vec<u8>>]) -> Vec<u8> {
+/// The bytes of an answer; a proof that does not fit any more is left out.
+pub fn answer(proofs: &[Option<Vec<u8>>]) -> Vec<u8> {
     let mut count: u16 = 0;
     let mut bytes = vec![0; 2];
     for (index, proof) in (0u16..).zip(proofs) {
@@ -139,8 +142,9 @@ fn answer(proofs: &[Option<Vec<u8>>]) -> Vec<u8> {
     bytes
 }
 
-/// Strict: ascending indices below `count`, lengths that fit, nothing behind.
-fn read_answer(bytes: &[u8], count: usize) -> Option<Vec<Option<Vec<u8>>>> {
+/// Reads an answer about `count` keys. Strict: ascending indices below `count`, lengths that fit,
+/// nothing behind.
+pub fn read_answer(bytes: &[u8], count: usize) -> Option<Vec<Option<Vec<u8>>>> {
     if bytes.len() > ANSWER_BYTES_MAX {
         return None;
     }

@@ -23,6 +23,47 @@ use tokio::time::{Instant, Sleep};
 /// After an error of `accept`, like too many open files, the next try waits this long.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// The API for connections that somebody else accepts. Cheap to clone.
+#[derive(Clone)]
+pub struct Service {
+    router: Router,
+    stopping: watch::Receiver<bool>,
+}
+
+impl Service {
+    /// Of this node; connections finish what they answer once `stopping` is true.
+    pub fn new(handle: Handle, stopping: watch::Receiver<bool>) -> Self {
+        Self { router: Api::new(handle, stopping.clone()).router(), stopping }
+    }
+
+    /// Serves one connection until one of both sides ends it.
+    pub async fn connection(mut self, stream: impl AsyncRead + AsyncWrite + Unpin + Send) {
+        let mut builder = http1::Builder::new();
+        builder.timer(TokioTimer::new()).header_read_timeout(HEADER_TIME_MAX);
+        builder.max_buf_size(HEAD_BYTES_MAX).half_close(false).keep_alive(true);
+        let stream = TokioIo::new(Impatient::new(stream, WRITE_IDLE_MAX));
+        let serving = builder.serve_connection(stream, TowerToHyperService::new(self.router));
+        tokio::pin!(serving);
+        let ended = tokio::select! {
+            ended = serving.as_mut() => ended,
+            () = super::stopped(&mut self.stopping) => {
+                serving.as_mut().graceful_shutdown();
+                serving.await
+            }
+        };
+        if let Err(error) = ended {
+            tracing::debug!(%error, "a connection of the API ended");
+        }
+    }
+
+    async fn tcp(self, stream: TcpStream) {
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "no TCP_NODELAY");
+        }
+        self.connection(stream).await;
+    }
+}
+
 /// Serves the API on `listener` until `stop` is ready, then gives connections half a second to
 /// finish what they answer and closes them. All tasks have ended when it returns.
 pub async fn serve(handle: Handle, listener: TcpListener, stop: impl Future<Output = ()>) {
@@ -36,7 +77,7 @@ pub(super) async fn serve_router(
     router: impl FnOnce(watch::Receiver<bool>) -> Router,
 ) {
     let (stopped, stopping) = watch::channel(false);
-    let router = router(stopping.clone());
+    let service = Service { router: router(stopping.clone()), stopping };
     let mut connections = JoinSet::new();
     tokio::pin!(stop);
     loop {
@@ -46,7 +87,7 @@ pub(super) async fn serve_router(
             Some(ended) = connections.join_next() => log_ended(ended),
             accepted = listener.accept(), if connections.len() < CONNECTIONS_MAX => match accepted {
                 Ok((stream, _)) => {
-                    connections.spawn(connection(router.clone(), stream, stopping.clone()));
+                    connections.spawn(service.clone().tcp(stream));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "the API can't accept a connection");
@@ -73,28 +114,6 @@ fn log_ended(ended: Result<(), tokio::task::JoinError>) {
         && error.is_panic()
     {
         tracing::error!(%error, "a connection of the API ended by a panic");
-    }
-}
-
-async fn connection(router: Router, stream: TcpStream, mut stopping: watch::Receiver<bool>) {
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "no TCP_NODELAY");
-    }
-    let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(HEADER_TIME_MAX);
-    builder.max_buf_size(HEAD_BYTES_MAX).half_close(false).keep_alive(true);
-    let stream = TokioIo::new(Impatient::new(stream, WRITE_IDLE_MAX));
-    let serving = builder.serve_connection(stream, TowerToHyperService::new(router));
-    tokio::pin!(serving);
-    let ended = tokio::select! {
-        ended = serving.as_mut() => ended,
-        () = super::stopped(&mut stopping) => {
-            serving.as_mut().graceful_shutdown();
-            serving.await
-        }
-    };
-    if let Err(error) = ended {
-        tracing::debug!(%error, "a connection of the API ended");
     }
 }
 

@@ -3,9 +3,10 @@
 
 use super::answer::Answer;
 use super::connection::{Ask, Open};
+use super::events::{EventReader, StreamEvent};
 use super::{Client, unreachable};
 use crate::error::{Failure, INTERNAL, UNREACHABLE};
-use crate::inbox::{FETCH_MAX, News, Page};
+use crate::inbox::{FETCH_MAX, Page};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::Request;
@@ -13,31 +14,17 @@ use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, HOST};
 use ledger::encoding::canonical_bytes_of_list;
 use ledger::{Address, Canonical, Reader, Receipt, TokenId, TransferId};
-use serde::Deserialize;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// Bytes of a stream that are kept until an event is whole; ours have about 200.
-const EVENT_BYTES_MAX: usize = 1024 * 1024;
 /// A stream that is silent for longer is taken for dead: a keep-alive comes every 15 s.
 const SILENCE_MAX: Duration = Duration::from_secs(40);
-
-/// What a stream of deliveries tells.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StreamEvent {
-    /// From now on nothing is missed.
-    Open,
-    /// A transfer that concerns one of the addresses was applied.
-    Delivery(News),
-    /// Deliveries were missed: drain again.
-    Gap,
-}
 
 /// An open stream of deliveries.
 pub struct Deliveries {
     body: Incoming,
     _open: Open<Full<Bytes>>,
-    pending: Vec<u8>,
+    reader: EventReader,
     events: VecDeque<StreamEvent>,
 }
 
@@ -108,8 +95,8 @@ impl Client {
             let opened = tokio::time::timeout_at(until.into(), opening).await;
             match opened.unwrap_or_else(|_| Err("no answer in time".into())) {
                 Ok((open, body)) => {
-                    let (pending, events) = (Vec::new(), VecDeque::new());
-                    return Ok(Deliveries { body, _open: open, pending, events });
+                    let (reader, events) = (EventReader::default(), VecDeque::new());
+                    return Ok(Deliveries { body, _open: open, reader, events });
                 }
                 Err(why) => errors.push(format!("{}: {why}", node.url())),
             }
@@ -147,49 +134,9 @@ impl Deliveries {
             let frame = frame.ok_or_else(|| ended("the node ended it"))?;
             let frame = frame.map_err(|error| ended(&error.to_string()))?;
             let Some(bytes) = frame.data_ref() else { continue };
-            if self.pending.len() + bytes.len() > EVENT_BYTES_MAX {
-                return Err(ended("an event is too long"));
-            }
-            self.pending.extend_from_slice(bytes);
-            self.take_events();
+            let events = self.reader.push(bytes).ok_or_else(|| ended("an event is too long"))?;
+            self.events.extend(events);
         }
-    }
-
-    /// Takes out what is whole.
-    fn take_events(&mut self) {
-        self.events.extend(whole_events(&mut self.pending));
-    }
-}
-
-/// The events that are whole, taken out of `pending`: each ends with an empty line. Linear in the
-/// bytes, as they are moved once, however many events there are.
-fn whole_events(pending: &mut Vec<u8>) -> Vec<StreamEvent> {
-    let (mut events, mut start) = (Vec::new(), 0);
-    while let Some(length) = pending[start..].windows(2).position(|pair| pair == b"\n\n") {
-        let end = start + length + 2;
-        events.extend(event_of(&String::from_utf8_lossy(&pending[start..end])));
-        start = end;
-    }
-    pending.drain(..start);
-    events
-}
-
-/// An event's text; `None` for keep-alives and kinds that are not known.
-fn event_of(text: &str) -> Option<StreamEvent> {
-    #[derive(Deserialize)]
-    struct Data {
-        id: TransferId,
-        sequence: u64,
-    }
-    let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
-    match field("event:")? {
-        "open" => Some(StreamEvent::Open),
-        "gap" => Some(StreamEvent::Gap),
-        "delivery" => {
-            let Data { id, sequence } = serde_json::from_str(field("data:")?).ok()?;
-            Some(StreamEvent::Delivery(News { sequence, id }))
-        }
-        _ => None,
     }
 }
 
@@ -199,36 +146,4 @@ fn ended(why: &str) -> Failure {
 
 fn not_understood(error: &ledger::DecodeError) -> Failure {
     Failure::new(INTERNAL, format!("the node's answer is not understood: {error}"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn whole_events_are_taken_and_a_begun_one_stays() {
-        let mut pending = b"event: gap\n\n:\n\nevent: open\n\nevent: ga".to_vec();
-        assert_eq!(whole_events(&mut pending), [StreamEvent::Gap, StreamEvent::Open]);
-        assert_eq!(pending, b"event: ga");
-        pending.extend_from_slice(b"p\n");
-        assert_eq!(whole_events(&mut pending), []);
-        pending.push(b'\n');
-        assert_eq!(whole_events(&mut pending), [StreamEvent::Gap]);
-        assert!(pending.is_empty());
-    }
-
-    #[test]
-    fn events_are_read_and_the_rest_is_passed_over() {
-        let id = TransferId::default();
-        let text = format!(
-            "id: 7\nevent: delivery\ndata: {{\"schema\":\"x\",\"id\":\"{id}\",\"sequence\":7}}\n\n"
-        );
-        let news = StreamEvent::Delivery(News { sequence: 7, id });
-        assert_eq!(event_of(&text), Some(news));
-        assert_eq!(event_of("retry: 1000\nevent: open\ndata: {}\n\n"), Some(StreamEvent::Open));
-        assert_eq!(event_of("event: gap\ndata: {}\n\n"), Some(StreamEvent::Gap));
-        for other in [":\n\n", "", "event: delivery\ndata: {}\n\n", "event: more\ndata: x\n\n"] {
-            assert_eq!(event_of(other), None, "{other:?}");
-        }
-    }
 }

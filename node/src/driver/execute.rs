@@ -4,6 +4,7 @@
 use super::Driver;
 use super::gate::Gated;
 use crate::journal::JournalError;
+use crate::multicast::Sent;
 use crate::store::{Cause, Persisted, Silence, StoreError};
 use bytes::Bytes;
 use consensus::{
@@ -147,7 +148,7 @@ impl Driver {
             self.sync.fetch(&self.transport, fetch);
         }
         for blame in step.blame {
-            self.blame(blame.member, &blame.what);
+            self.shared.blame(blame.member, &blame.what);
         }
     }
 
@@ -188,19 +189,28 @@ impl Driver {
         }
     }
 
+    /// Shows a member the batches that spent what it proposes. One set at a time, and only as much
+    /// as it takes: some hundred bytes of a batch could ask for 64 MiB.
     fn send_proofs(&mut self, to: u16, spenders: BTreeSet<TransferId>) {
+        if self.proving.get(&to).is_some_and(|task| !task.is_finished()) {
+            return;
+        }
         let shared = self.shared.clone();
         let multicast = self.transport.multicast();
-        self.tasks.spawn_blocking(move || {
+        let task = self.tasks.spawn_blocking(move || {
             for id in spenders {
                 if let Ok(Some(applied)) = shared.store.batch_of(&id) {
                     let frame = Bytes::from(codec::encode(&Message::Proof(applied)));
                     // A dropped proof is sent again with the next repeat of the batch.
                     let sent = multicast.send(to, frame);
                     tracing::trace!(to, ?sent, "a proof");
+                    if sent != Sent::Queued {
+                        return;
+                    }
                 }
             }
         });
+        self.proving.insert(to, task);
     }
 
     /// Lets go of what waited for records that are durable now.

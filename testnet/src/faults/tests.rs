@@ -75,3 +75,27 @@ fn the_file_comes_back_as_it_was_written() {
     std::fs::write(folder.faults(), "version = 1\nnonsense = 2").expect("written");
     assert!(Faults::read(&folder).is_err());
 }
+
+#[test]
+fn a_seed_of_64_bits_did_not_fit_the_file() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let folder = Folder::at(dir.path()).expect("a path");
+    let file: TestnetFile = serde_json::from_value(serde_json::json!({
+        "schema": "quorate.testnet/1", "ok": true, "network": "00", "name": "n", "quorum": 5,
+        "genesis": "g", "dir": "d", "keeper": null, "validators": [], "accounts": [],
+    }))
+    .expect("a testnet");
+    let mut calm = Faults::none(&file, u64::MAX).expect("no faults");
+    assert_eq!(calm.write(&folder).expect("written"), 1);
+    assert_eq!(Faults::read(&folder).expect("a file"), Some(calm));
+}
+
+#[test]
+fn a_version_that_can_not_grow_any_more_was_a_panic() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let folder = Folder::at(dir.path()).expect("a path");
+    for version in [u64::MAX >> 1, u64::MAX] {
+        let failure = Faults { version, ..faults() }.write(&folder).expect_err("no number left");
+        assert_eq!(failure.code, CONFIG);
+    }
+}

@@ -29,7 +29,7 @@ fn an_owner_that_splits_its_locks_does_not_use_up_its_proposers_room() {
     assert_eq!(validator.load().0, 8);
     validator.tick(DEADLINE_US * 2);
     assert_eq!(validator.load().0, 8, "locked batches are kept");
-    assert!(validator.has_room_for(0, PROPOSER));
+    assert!(validator.has_room_for(0, PROPOSER, 0));
     let recent = validator.open.values().filter(|open| open.touched_us + DEADLINE_US > DEADLINE_US);
     assert_eq!(recent.count(), 0);
 }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::{Batch, Proposal};
+use ledger::{Input, Output, Transfer};
 
 #[test]
 fn r6_accept_before_commit_vote() {
@@ -235,4 +236,30 @@ fn r6_a_lock_certificate_waits_for_a_parent_and_the_commit_vote_gains_its_bits()
     assert_eq!(voted(&step, Phase::Commit), "11", "its parent came");
     assert!(persisted(&step).contains(&3));
     assert_eq!(one.load().2, 0, "nothing waits any more");
+}
+
+#[test]
+fn r7_what_a_dishonest_quorum_certified_against_the_rules_was_a_panic() {
+    let stranger = pay(1, &[coin(0)], 2, "");
+    let richer = pay(0, &[Input { amount: 100, ..coin(0) }], 1, "");
+    let mut beyond = coin_moved();
+    beyond.outputs = vec![Output::Move { input: 7, to: address(1) }];
+    let nothing = Transfer { inputs: Vec::new(), outputs: Vec::new(), ..coin_moved() };
+    let minted = Output::Create { asset: coin(0).asset, amount: 11, to: address(0) };
+    let minted = Transfer { outputs: vec![minted], ..coin_moved() };
+    let signed = [beyond, nothing, minted].map(|transfer| transfer.sign(&owner_key(0)));
+    for signed in signed.into_iter().chain([stranger, richer]) {
+        let (proposal, batch) = batch(PROPOSER, &[signed]);
+        let mut validator = validator(1);
+        propose(&mut validator, 1, &proposal);
+        let step = certify(&mut validator, 2, certificate(Phase::Commit, &batch, "1"));
+        assert!(step.applied.is_empty() && step.fork.is_some(), "{:?}", batch.entries());
+        assert_eq!(validator.mode(), Mode::Silent);
+        assert_eq!(validator.tips().applied(), 0);
+    }
+}
+
+/// Genesis token 0 moves to owner 1.
+fn coin_moved() -> Transfer {
+    pay_coin(0, "").transfer
 }

@@ -1,0 +1,115 @@
+//! The events of a stream of deliveries, taken out of its bytes as they come. Not the stream.
+
+use crate::inbox::News;
+use ledger::TransferId;
+use serde::Deserialize;
+
+/// Bytes of a stream that are kept until an event is whole; ours have about 200.
+pub const EVENT_BYTES_MAX: usize = 1024 * 1024;
+
+/// What a stream of deliveries tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StreamEvent {
+    /// From now on nothing is missed.
+    Open,
+    /// A transfer that concerns one of the addresses was applied.
+    Delivery(News),
+    /// Deliveries were missed: drain again.
+    Gap,
+}
+
+/// Bytes of which no whole event has come yet. Who sends them may send one at a time, so none is
+/// looked at again for the end of an event.
+#[derive(Clone, Debug, Default)]
+pub struct EventReader {
+    pending: Vec<u8>,
+    /// No event ends before this byte.
+    searched: usize,
+}
+
+impl EventReader {
+    /// Takes more bytes; gives the events that are whole now, each ends with an empty line. `None`
+    /// when one is too long: then nothing more is read. Linear in the bytes of all calls.
+    pub fn push(&mut self, bytes: &[u8]) -> Option<Vec<StreamEvent>> {
+        if self.pending.len() + bytes.len() > EVENT_BYTES_MAX {
+            return None;
+        }
+        self.pending.extend_from_slice(bytes);
+        let (mut events, mut start) = (Vec::new(), 0);
+        while let Some(end) = self.next_end() {
+            events.extend(event_of(&String::from_utf8_lossy(&self.pending[start..end])));
+            (start, self.searched) = (end, end);
+        }
+        self.pending.drain(..start);
+        // The last byte may be the first of an end.
+        self.searched = self.pending.len().saturating_sub(1);
+        Some(events)
+    }
+
+    /// Behind the next empty line.
+    fn next_end(&self) -> Option<usize> {
+        let fresh = &self.pending[self.searched..];
+        fresh.windows(2).position(|pair| pair == b"\n\n").map(|at| self.searched + at + 2)
+    }
+}
+
+/// An event's text; `None` for keep-alives and kinds that are not known.
+fn event_of(text: &str) -> Option<StreamEvent> {
+    #[derive(Deserialize)]
+    struct Data {
+        id: TransferId,
+        sequence: u64,
+    }
+    let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+    match field("event:")? {
+        "open" => Some(StreamEvent::Open),
+        "gap" => Some(StreamEvent::Gap),
+        "delivery" => {
+            let Data { id, sequence } = serde_json::from_str(field("data:")?).ok()?;
+            Some(StreamEvent::Delivery(News { sequence, id }))
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whole_events_are_taken_and_a_begun_one_stays() {
+        let mut reader = EventReader::default();
+        let found = reader.push(b"event: gap\n\n:\n\nevent: open\n\nevent: ga");
+        assert_eq!(found, Some(vec![StreamEvent::Gap, StreamEvent::Open]));
+        assert_eq!(reader.pending, b"event: ga");
+        assert_eq!(reader.push(b"p\n"), Some(vec![]));
+        assert_eq!(reader.push(b"\n"), Some(vec![StreamEvent::Gap]));
+        assert!(reader.pending.is_empty());
+    }
+
+    #[test]
+    fn a_dripped_event_is_not_searched_from_its_beginning_with_each_byte() {
+        let mut reader = EventReader::default();
+        for byte in 1..EVENT_BYTES_MAX {
+            assert_eq!(reader.push(b"x"), Some(vec![]));
+            assert_eq!(reader.searched, byte - 1);
+        }
+        assert_eq!(reader.push(b"\n"), Some(vec![]));
+        assert_eq!(reader.push(b"\n"), None, "an event above the limit");
+    }
+
+    #[test]
+    fn events_are_read_and_the_rest_is_passed_over() {
+        let id = TransferId::default();
+        let text = format!(
+            "id: 7\nevent: delivery\ndata: {{\"schema\":\"x\",\"id\":\"{id}\",\"sequence\":7}}\n\n"
+        );
+        let news = StreamEvent::Delivery(News { sequence: 7, id });
+        assert_eq!(event_of(&text), Some(news));
+        assert_eq!(event_of("retry: 1000\nevent: open\ndata: {}\n\n"), Some(StreamEvent::Open));
+        assert_eq!(event_of("event: gap\ndata: {}\n\n"), Some(StreamEvent::Gap));
+        for other in [":\n\n", "", "event: delivery\ndata: {}\n\n", "event: more\ndata: x\n\n"] {
+            assert_eq!(event_of(other), None, "{other:?}");
+        }
+    }
+}

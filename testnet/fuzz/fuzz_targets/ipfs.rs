@@ -1,0 +1,3 @@
+//! `testnet::fuzz::ipfs` under libFuzzer.
+#![no_main]
+testnet_fuzz::program!("ipfs");

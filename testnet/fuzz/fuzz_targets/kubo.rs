@@ -1,0 +1,3 @@
+//! `testnet::fuzz::kubo` under libFuzzer.
+#![no_main]
+testnet_fuzz::program!("kubo");

@@ -1,0 +1,3 @@
+//! `testnet::fuzz::objects` under libFuzzer.
+#![no_main]
+testnet_fuzz::program!("objects");

@@ -1,0 +1,3 @@
+//! `testnet::fuzz::proofs` under libFuzzer.
+#![no_main]
+testnet_fuzz::program!("proofs");

@@ -1,0 +1,3 @@
+//! `testnet::fuzz::replay` under libFuzzer.
+#![no_main]
+testnet_fuzz::program!("replay");

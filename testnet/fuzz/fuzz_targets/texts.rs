@@ -1,0 +1,3 @@
+//! `testnet::fuzz::texts` under libFuzzer.
+#![no_main]
+testnet_fuzz::program!("texts");

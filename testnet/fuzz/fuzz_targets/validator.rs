@@ -1,0 +1,3 @@
+//! `testnet::fuzz::validator` under libFuzzer.
+#![no_main]
+testnet_fuzz::program!("validator");

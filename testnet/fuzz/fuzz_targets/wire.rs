@@ -1,0 +1,3 @@
+//! `testnet::fuzz::wire` under libFuzzer.
+#![no_main]
+testnet_fuzz::program!("wire");

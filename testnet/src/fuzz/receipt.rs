@@ -101,7 +101,7 @@ fn together(receipt: &Receipt) {
 }
 
 fn assert_known(receipt: &Receipt, bytes: &[u8]) {
-    let is_known = VALID.iter().any(|valid| valid == receipt && valid.to_bytes() == bytes);
+    let is_known = VALID.iter().any(|valid| valid.to_bytes() == bytes);
     assert!(is_known, "a receipt that nobody made holds: {receipt:?}");
 }
 

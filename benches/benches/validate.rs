@@ -61,7 +61,8 @@ impl Bench {
     fn all(&self) -> Judged {
         let prefetched = prefetch::prefetch(&self.opened.validator, self.job.clone());
         let hashed = hash::hash(&self.fixture.network, prefetched);
-        dht_check::dht_check(pin_check::pin_check(&self.opened.store, hashed), None, false)
+        let checked = pin_check::pin_check(|id| self.opened.store.is_final(id), hashed);
+        dht_check::dht_check(checked, None, false)
     }
 
     fn check(&self, judged: &Judged) {

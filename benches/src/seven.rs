@@ -196,6 +196,8 @@ fn config(folder: &Path, member: u16) -> NodeConfig {
         home,
         genesis: folder.join("genesis.json"),
         key,
+        key_passphrase_file: None,
+        core_dumps: false,
         peers: folder.join("peers.toml"),
         quic: QuicConfig::default(),
         api: ApiConfig::default(),

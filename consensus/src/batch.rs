@@ -10,8 +10,8 @@ use std::sync::Arc;
 use ledger::encoding::{canonical_bytes_of_list, canonical_struct, write_list};
 use ledger::hash::{Tag, hash};
 use ledger::{
-    BatchId, Bitmap, Canonical, Certificate, DecodeError, Digest, Entry, Keypair, LockProof,
-    NetworkId, PublicKey, Reader, Receipt, Signature, Statement, TransferId, merkle,
+    BatchId, Bitmap, Canonical, Certificate, DecodeError, Digest, Entry, Inclusion, Keypair,
+    LockProof, NetworkId, PublicKey, Reader, Receipt, Signature, Statement, TransferId, merkle,
 };
 
 /// Bytes of the shortest entry: a transfer of one input, one `Move` and no memo, signature and
@@ -183,7 +183,8 @@ impl Batch {
     /// When `index` is not below the count.
     pub fn lock_proof(&self, index: usize, certificate: &Certificate) -> LockProof {
         let path = merkle::path(&self.leaves(), index);
-        LockProof::of(&self.entries[index], (index, self.count()), path, certificate)
+        let inclusion = Inclusion::new(index, self.count(), path);
+        LockProof::of(&self.entries[index], inclusion, certificate)
     }
 
     /// The leaves of its Merkle tree, in the order of the entries. Hashes every entry.
@@ -203,12 +204,10 @@ impl Batch {
     /// When `index` is not below the count.
     pub fn receipt(&self, index: usize, certificate: &Certificate) -> Receipt {
         assert!(index < self.count());
-        let small = |number: usize| u32::try_from(number).expect("at most 4,096");
+        let path = merkle::path(&self.leaves(), index);
         Receipt {
             entry: self.entries[index].clone(),
-            index: small(index),
-            count: small(self.count()),
-            path: merkle::path(&leaves(&self.entries, &self.ids), index),
+            inclusion: Inclusion::new(index, self.count(), path),
             certificate: certificate.clone(),
         }
     }
@@ -226,12 +225,9 @@ impl Receipts<'_> {
     /// # Panics
     /// When `index` is not below the count.
     pub fn of(&self, index: usize, certificate: &Certificate) -> Receipt {
-        let small = |number: usize| u32::try_from(number).expect("at most 4,096");
         Receipt {
             entry: self.batch.entries[index].clone(),
-            index: small(index),
-            count: small(self.batch.count()),
-            path: self.tree.path(index),
+            inclusion: Inclusion::new(index, self.batch.count(), self.tree.path(index)),
             certificate: certificate.clone(),
         }
     }
@@ -322,6 +318,29 @@ mod tests {
         entries.push(large(memo + 1, count));
         let refused = Proposal::from_bytes(&of(entries).to_bytes());
         assert!(matches!(refused, Err(DecodeError::TooMany { max: BATCH_BYTES_MAX, .. })));
+    }
+
+    #[test]
+    fn a_proposers_signature_is_for_all_of_its_batch_in_one_network_and_epoch() {
+        let network = network();
+        let key = member_key(0).public();
+        let (good, _) = batch(0, &[pay_coin(0, ""), pay_coin(1, "")]);
+        assert!(good.is_signed_by(&key, &network.id));
+        assert!(!good.is_signed_by(&member_key(1).public(), &network.id));
+        assert!(!good.is_signed_by(&key, &NetworkId::default()));
+        let changes: [fn(&mut Proposal); 5] = [
+            |proposal| proposal.epoch += 1,
+            |proposal| proposal.proposer = 1,
+            |proposal| proposal.claimed = BatchId::default(),
+            |proposal| Arc::make_mut(&mut proposal.entries).reverse(),
+            // Who sends a bad signature is charged for it: so nobody else may put one in.
+            |proposal| Arc::make_mut(&mut proposal.entries)[1].signed.signature.0[0] ^= 1,
+        ];
+        for (number, change) in changes.into_iter().enumerate() {
+            let mut changed = (*good).clone();
+            change(&mut changed);
+            assert!(!changed.is_signed_by(&key, &network.id), "change {number}");
+        }
     }
 
     #[test]

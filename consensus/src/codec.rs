@@ -6,7 +6,9 @@
 //! checked
 //! against the limit before anything is allocated, and the decompressor stops one byte above it.
 
-use crate::limits::{COMPRESS_BYTES_MIN, MESSAGE_BYTES_MAX, ZSTD_LEVEL, ZSTD_WINDOW_LOG_MAX};
+use crate::limits::{
+    COMPRESS_BYTES_MIN, LONG_BYTES, MESSAGE_BYTES_MAX, ZSTD_LEVEL, ZSTD_WINDOW_LOG_MAX,
+};
 use ledger::{Canonical, DecodeError};
 use std::io::Read;
 
@@ -105,6 +107,23 @@ pub fn decode<M: Canonical>(frame: &[u8]) -> Result<M, FrameError> {
         1 => Ok(M::from_bytes(&decompress(body, length)?)?),
         other => Err(FrameError::Compression(other)),
     }
+}
+
+/// How many bytes a frame claims to be once it is decoded; what it takes itself where it claims
+/// nothing that could be.
+pub fn claimed_bytes(frame: &[u8]) -> usize {
+    let claimed = frame.get(2..HEADER_BYTES).and_then(|length| length.try_into().ok());
+    let claimed = claimed.map(|length| usize::try_from(u32::from_le_bytes(length)));
+    match claimed {
+        Some(Ok(bytes)) if bytes <= MESSAGE_BYTES_MAX => bytes.max(frame.len()),
+        _ => frame.len(),
+    }
+}
+
+/// Whether a message of so many bytes takes long to decode: it counts against what its sender may
+/// send of such, see [`crate::Validator::may_send`].
+pub fn is_long(bytes: usize) -> bool {
+    bytes > LONG_BYTES
 }
 
 /// What shrinks to less than a 256th goes as it is (a split into thousands of equal tokens would),

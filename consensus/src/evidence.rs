@@ -171,6 +171,45 @@ mod tests {
     }
 
     #[test]
+    fn r9_an_owner_that_recovers_a_state_signs_its_refresh_beside_and_is_no_traitor() {
+        let network = network();
+        let refresh = crate::recovery::refresh(&network, address(0), coin(0));
+        let refresh = refresh.sign(&owner_key(0));
+        let (_, batch) = batch(0, &[pay_coin(0, "one"), refresh.clone()]);
+        for (first, second) in [(0, 1), (1, 0)] {
+            assert_eq!(of_owner((&batch, first), (&batch, second)), None);
+            let entry = |index: usize| batch.entries()[index].clone();
+            let shown = OwnerEvidence { first: entry(first), second: entry(second) };
+            let found = Evidence::Owner(shown).verify(&network);
+            assert_eq!(found, Err(NoEvidence::NoContradiction));
+        }
+    }
+
+    #[test]
+    fn r9_evidence_is_of_one_owner_in_this_network_and_epoch() {
+        let network = network();
+        let shown = |change: fn(&mut ledger::Transfer), signer: u8| {
+            let of = |memo: &str| {
+                let mut transfer = pay_coin(0, memo).transfer;
+                change(&mut transfer);
+                Entry::ordinary(transfer.sign(&owner_key(signer)))
+            };
+            let evidence = OwnerEvidence { first: of("one"), second: of("two") };
+            Evidence::Owner(evidence).verify(&network)
+        };
+        let nothing = Err(NoEvidence::NoContradiction);
+        assert_eq!(shown(|_| {}, 0), Ok(()));
+        assert_eq!(shown(|_| {}, 1), Err(NoEvidence::BadSignature));
+        assert_eq!(shown(|transfer| transfer.network = Default::default(), 0), nothing);
+        assert_eq!(shown(|transfer| transfer.epoch += 1, 0), nothing);
+        // Somebody else signs a transfer of the same state: that is for R2 to refuse.
+        let first = Entry::ordinary(pay_coin(0, "one"));
+        let second = Entry::ordinary(pay(1, &[coin(0)], 2, "not the owner's"));
+        let evidence = OwnerEvidence { first, second };
+        assert_eq!(Evidence::Owner(evidence).verify(&network), nothing);
+    }
+
+    #[test]
     fn evidence_against_a_voter_holds_only_when_bits_are_taken_back() {
         let (_, batch) = batch(0, &[pay_coin(0, ""), pay_coin(1, "")]);
         let network = network();

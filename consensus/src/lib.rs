@@ -17,6 +17,7 @@
 //! | where every token stands | [`tips`] |
 //! | locks, promises, accepts | [`lock`] |
 //! | the rules R1 to R10 | [`validator`] |
+//! | what a member may cost the others | [`budget`] |
 //! | counting votes | [`tally`] |
 //! | batching, flights, outcomes | [`proposer`] |
 //! | rounds above 0 | [`recovery`] |
@@ -28,6 +29,7 @@
 extern crate self as consensus;
 
 pub mod batch;
+pub mod budget;
 pub mod codec;
 pub mod evidence;
 pub mod judge;

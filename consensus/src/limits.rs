@@ -21,6 +21,31 @@ pub const OPEN_BATCHES_PER_PROPOSER_MAX: usize = 256;
 /// Batches of one proposer that a validator keeps although it refused all of each. An honest
 /// proposer makes hardly any; more are refused until the old ones are forgotten.
 pub const USELESS_BATCHES_PER_PROPOSER_MAX: usize = 32;
+/// Bytes of the batches of one proposer that a validator judges or that may still move here: all
+/// that an honest one has in flight, and half as much again. More are refused until some are
+/// resolved.
+pub const OPEN_BYTES_PER_PROPOSER_MAX: usize = 3 * FLIGHTS_MAX * BATCH_BYTES_MAX / 2;
+/// What one member may make another do for nothing, at once: checks of a signature that does not
+/// hold (some 40 to 140 µs each). An honest member never causes any.
+pub const WRONGS_BURST: u64 = 64;
+/// And forgiven in a second. One bad signature makes up to 128 be checked a second time, 2 ms: so
+/// a liar costs less than 4 % of a core.
+pub const WRONGS_PER_S: u64 = 16;
+/// Longest time for which a member that is above that is not listened to, s.
+pub const REFUSED_S_MAX: u64 = 60;
+/// A message is long above this, bytes decoded: some 0.2 ms.
+pub const LONG_BYTES: usize = 64 * 1024;
+/// What one member may send in long messages at once, KiB decoded: all its batches in flight.
+pub const SENT_KIB_BURST: u64 = 128 * 1024;
+/// And in a second: 200,000 transfers, several times what seven validators can take, and a fifth
+/// of what one thread can decode.
+pub const SENT_KIB_PER_S: u64 = 64 * 1024;
+/// What a `Recover` costs besides its states, each as much as a promise: two signatures.
+pub const RECOVER_COST: u64 = 16;
+/// What one member may pass on of `Recover`s at once: twice what it may collect.
+pub const RECOVERED_BURST: u64 = 65_536;
+/// And in a second: 400 KB of durable promises.
+pub const RECOVERED_PER_S: u64 = 4_096;
 /// Certificates that wait for a batch or a parent that is missing here. When full, the oldest goes:
 /// it can
 /// be asked for again.
@@ -111,6 +136,9 @@ const _: () = assert!(BATCH_BYTES_MAX < MESSAGE_BYTES_MAX);
 const _: () = assert!(MESSAGE_BYTES_MAX < 1 << (ZSTD_WINDOW_LOG_MAX + 2));
 const _: () = assert!(QUEUE_MAX >= BATCH_ENTRIES_MAX && QUEUE_BYTES_MAX >= BATCH_BYTES_MAX);
 const _: () = assert!(USELESS_BATCHES_PER_PROPOSER_MAX < OPEN_BATCHES_PER_PROPOSER_MAX);
+const _: () = assert!(OPEN_BYTES_PER_PROPOSER_MAX > FLIGHTS_MAX * BATCH_BYTES_MAX);
+const _: () = assert!(SENT_KIB_BURST == 1_024 * 128 && 128 >= FLIGHTS_MAX * BATCH_BYTES_MAX >> 20);
+const _: () = assert!(RECOVERED_BURST >= 2 * 4 * 8_192);
 const _: () = assert!(FLIGHTS_MAX < FLIGHTS_KEPT_MAX);
 const _: () = assert!(FLIGHTS_KEPT_MAX < OPEN_BATCHES_PER_PROPOSER_MAX);
 const _: () = assert!(BATCH_AGE_US_MAX < RETRY_US && RETRY_US < DEADLINE_US);

@@ -370,3 +370,6 @@ impl Rules for Tips {
         self.assets.get(asset).is_some_and(|asset| asset.definition.is_indivisible())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,6 +11,7 @@
 //! | `validator/orphans.rs` | §3: transfers whose client and proposer are gone |
 //! | `validator/closed.rs` | R10: votes that are forgotten are never contradicted |
 //! | `validator/recall.rs` | §5: own votes that are not remembered |
+//! | `validator/charge.rs` | what members are charged for, and who is not listened to |
 //! | `validator/replay.rs` | being rebuilt from records |
 //!
 //! It owns the tips and the locks of one member. Time comes in as microseconds of any clock that
@@ -19,6 +20,7 @@
 
 mod accept;
 mod apply;
+mod charge;
 mod closed;
 mod orphans;
 mod recall;
@@ -27,10 +29,7 @@ mod replay;
 mod vote;
 
 use crate::batch::{Batch, Proposal};
-use crate::limits::{
-    DEADLINE_US, OPEN_BATCHES_PER_PROPOSER_MAX, ORPHAN_AGE_US, RESOLVED_KEEP_US,
-    USELESS_BATCHES_PER_PROPOSER_MAX,
-};
+use crate::limits::{ORPHAN_AGE_US, RESOLVED_KEEP_US};
 use crate::lock::Locks;
 use crate::message::{Answer, CheckedCertificate, Message};
 use crate::record::Certified;
@@ -41,6 +40,7 @@ use ledger::{Ballot, BatchId, Bitmap, Keypair, Network, Phase, TransferId};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
+pub use charge::cost_of;
 pub use replay::ReplayError;
 
 /// Whether a validator votes.
@@ -75,6 +75,8 @@ struct Open {
     applied: Bitmap,
     /// Whether a Record::Batch of it has been handed out.
     is_recorded: bool,
+    /// About how many bytes its entries have.
+    bytes: usize,
     /// When something last happened, µs.
     touched_us: u64,
     /// When it is looked at as an orphan, and how long it waits after that, µs; `None` until it was
@@ -94,10 +96,9 @@ pub struct Validator {
     tips: Tips,
     locks: Locks,
     open: HashMap<BatchId, Open>,
-    /// Batches that the pipeline has, by who proposed them: two members may propose one batch, and
-    /// one of
-    /// them may only claim to.
-    judging: BTreeSet<(BatchId, u16)>,
+    /// Batches that the pipeline has, by who proposed them, with their bytes: two members may
+    /// propose one batch, and one of them may only claim to.
+    judging: BTreeMap<(BatchId, u16), usize>,
     /// Certificates whose batch is missing, oldest first by arrival number.
     parked: BTreeMap<BatchId, Parked>,
     /// Batches that wait for a transfer to be applied.
@@ -110,6 +111,8 @@ pub struct Validator {
     orphan_age_us: u64,
     /// When the next orphan may go, µs.
     orphan_ready_us: u64,
+    /// What members have cost this one for nothing.
+    accounts: charge::Accounts,
 }
 
 /// Certificates that wait for their batch or for a parent.
@@ -137,13 +140,14 @@ impl Validator {
             tips,
             locks: Locks::default(),
             open: HashMap::new(),
-            judging: BTreeSet::new(),
+            judging: BTreeMap::new(),
             parked: BTreeMap::new(),
             waiting: HashMap::new(),
             closed: closed::Closed::default(),
             convicted: HashSet::new(),
             orphan_age_us: ORPHAN_AGE_US,
             orphan_ready_us: 0,
+            accounts: charge::Accounts::default(),
         }
     }
 
@@ -172,33 +176,25 @@ impl Validator {
             blame(&mut step, from, "a batch of another proposer".into());
             return step;
         }
+        if self.is_refused(now_us, from) {
+            blame(&mut step, from, charge::UNHEARD.into());
+            return step;
+        }
         let id = proposal.claimed;
         if self.open.contains_key(&id) {
             return self.repeated(now_us, id, from);
         }
-        if self.judging.contains(&(id, from)) {
+        if self.judging.contains_key(&(id, from)) {
             return step;
         }
-        if !self.has_room_for(now_us, from) {
+        let bytes = Open::bytes_of(&proposal);
+        if !self.has_room_for(now_us, from, bytes) {
             blame(&mut step, from, "more open batches than allowed".into());
             return step;
         }
-        self.judging.insert((id, from));
+        self.judging.insert((id, from), bytes);
         step.judge.push(Judge { proposal, only: None });
         step
-    }
-
-    /// Batches in which nothing moves any more do not count: an owner that splits the locks of its
-    /// own
-    /// tokens must not use up the room of the honest member that proposed them.
-    fn has_room_for(&self, now_us: u64, proposer: u16) -> bool {
-        let judging = self.judging.iter().filter(|(_, other)| *other == proposer).count();
-        let its = || self.open.values().filter(|open| open.proposal.proposer == proposer);
-        let open =
-            its().filter(|open| open.touched_us + DEADLINE_US > now_us && !self.is_resolved(open));
-        let useless = its().filter(|open| open.is_useless()).count();
-        useless < USELESS_BATCHES_PER_PROPOSER_MAX
-            && judging + open.count() < OPEN_BATCHES_PER_PROPOSER_MAX
     }
 
     fn is_judging(&self, id: BatchId) -> bool {
@@ -214,7 +210,7 @@ impl Validator {
             return false;
         }
         step.judge.push(Judge { proposal: open.proposal.clone(), only: Some(only) });
-        self.judging.insert((id, open.proposal.proposer));
+        self.judging.insert((id, open.proposal.proposer), open.bytes);
         true
     }
 
@@ -363,7 +359,7 @@ impl Open {
     }
 
     fn new(proposal: Arc<Proposal>, batch: Arc<Batch>, now_us: u64) -> Self {
-        let count = batch.count();
+        let (count, bytes) = (batch.count(), Self::bytes_of(&proposal));
         Self {
             proposers: BTreeSet::from([proposal.proposer]),
             proposal,
@@ -374,6 +370,7 @@ impl Open {
             lock_certificates: Vec::new(),
             applied: Bitmap::empty(count),
             is_recorded: false,
+            bytes,
             touched_us: now_us,
             orphan: None,
         }

@@ -159,4 +159,27 @@ mod tests {
         assert!(bitmap.has(1) && !bitmap.has(9) && !bitmap.has(100));
         assert!(!bitmap.covers(&Bitmap::empty(8)));
     }
+
+    #[test]
+    fn a_bit_once_set_stays_set_and_a_cleared_one_takes_no_other_along() {
+        for count in 1..=17 {
+            let all = Bitmap::from_bools(&vec![true; count]);
+            assert!(!all.has(count), "{count} fill the last byte or not");
+            for index in 0..count {
+                let mut one = Bitmap::empty(count);
+                one.set(index);
+                one.set(index);
+                assert_eq!(one.indexes().collect::<Vec<_>>(), [index]);
+                let mut sum = all.clone();
+                sum.add(&one);
+                assert_eq!(sum, all, "what both have stays");
+                let mut rest = all.clone();
+                rest.clear(index);
+                rest.clear(index);
+                rest.clear(count);
+                assert_eq!(rest, all.without(&one));
+                assert_eq!((rest.ones(), rest.has(index)), (count - 1, false));
+            }
+        }
+    }
 }

@@ -153,6 +153,20 @@ mod tests {
     }
 
     #[test]
+    fn members_are_known_by_index_and_key() {
+        let members = vec![member(1, 4), member(2, 2), member(3, 1)];
+        let committee = Committee::new(members.clone()).expect("a good committee");
+        assert_eq!((committee.total(), committee.quorum()), (7, 5));
+        for (index, member) in (0u16..).zip(&members) {
+            assert_eq!(committee.member(index), Some(member));
+            assert_eq!(committee.index_of(&member.key), Some(index));
+            assert_eq!(committee.weight(index), member.weight);
+        }
+        assert_eq!((committee.member(3), committee.weight(3)), (None, 0), "a stranger");
+        assert_eq!(committee.index_of(&member(4, 1).key), None);
+    }
+
+    #[test]
     fn odd_committees_are_refused() {
         assert_eq!(Committee::new(vec![]), Err(CommitteeError::Size(0)));
         let twice = vec![member(1, 1), member(1, 2)];

@@ -254,6 +254,30 @@ mod tests {
         );
     }
 
+    /// A value whose reader is careless: it takes any byte but 0 for yes.
+    #[derive(Debug, PartialEq)]
+    struct Lax(bool);
+    impl Canonical for Lax {
+        fn write(&self, out: &mut Vec<u8>) {
+            out.push(u8::from(self.0));
+        }
+        fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+            Ok(Self(u8::read(reader)? != 0))
+        }
+    }
+
+    #[test]
+    fn r1_decode_a_second_form_is_refused_also_where_a_reader_is_careless() {
+        assert_eq!(Lax::from_bytes(&[1]), Ok(Lax(true)));
+        assert_eq!(Lax::from_bytes(&[0]), Ok(Lax(false)));
+        for second in 2..=255 {
+            let why = "encoding again gives other bytes";
+            assert_eq!(Lax::from_bytes(&[second]), Err(DecodeError::NotCanonical(why)));
+        }
+        let list = [Lax(true), Lax(false)];
+        assert_eq!(canonical_bytes_of_list(&list), [2, 0, 0, 0, 1, 0]);
+    }
+
     #[test]
     fn left_over_bytes_are_refused() {
         assert_eq!(u16::from_bytes(&[1, 2, 3]), Err(DecodeError::Trailing(1)));

@@ -5,8 +5,8 @@
 
 use ledger::{
     Address, AssetDefinition, AssetKind, Ballot, Bitmap, Canonical, Certificate, DecodeError,
-    Entry, Genesis, GenesisAsset, GenesisMember, GenesisTokens, Input, Keypair, Name, Network,
-    Output, Phase, Receipt, SignedTransfer, Transfer, Vote, merkle, state::raw_cid,
+    Entry, Genesis, GenesisAsset, GenesisMember, GenesisTokens, Inclusion, Input, Keypair, Name,
+    Network, Output, Phase, Receipt, SignedTransfer, Transfer, Vote, merkle, state::raw_cid,
 };
 use std::fmt::Debug;
 
@@ -146,9 +146,7 @@ pub fn receipt(entries: &[Entry], index: usize, certificate: Certificate) -> Rec
         entries.iter().map(|entry| entry.leaf(entry.signed.transfer.id())).collect();
     Receipt {
         entry: entries[index].clone(),
-        index: u32::try_from(index).expect("small"),
-        count: u32::try_from(entries.len()).expect("small"),
-        path: merkle::path(&leaves, index),
+        inclusion: Inclusion::new(index, entries.len(), merkle::path(&leaves, index)),
         certificate,
     }
 }

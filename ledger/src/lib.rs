@@ -62,6 +62,7 @@ pub use hash::{AssetId, BatchId, Digest, NetworkId, TokenId, TransferId};
 pub use justification::Justification;
 pub use key::{Keypair, PublicKey, Signature};
 pub use lock_proof::{LockProof, LockProofError};
+pub use merkle::Inclusion;
 pub use name::Name;
 pub use receipt::{Receipt, ReceiptError, VerifiedReceipt, verify_many};
 pub use recover::{Recover, SignedRecover};

@@ -1,14 +1,12 @@
 //! Lock proofs: that a quorum has locked one transfer in one round, checkable with the genesis
 //! alone. Of the entry's justification only the hash is in it: who voted has checked it.
 
-use crate::bitmap::BITS_MAX;
 use crate::certificate::{Certificate, CertificateError, Expected};
-use crate::encoding::{Canonical, DecodeError, Reader, write_list};
+use crate::encoding::canonical_struct;
 use crate::entry::Entry;
 use crate::genesis::Network;
 use crate::hash::{Digest, TransferId};
-use crate::merkle;
-use crate::receipt::PATH_MAX;
+use crate::merkle::Inclusion;
 use crate::report::Accepted;
 use crate::transfer::SignedTransfer;
 use crate::vote::Phase;
@@ -23,39 +21,12 @@ pub struct LockProof {
     pub round: u32,
     /// H(owner's signature, justification) as in the entry's leaf.
     pub proof: Digest,
-    /// Its position in the batch, 0-based.
-    pub index: u32,
-    /// How many entries the batch has.
-    pub count: u32,
-    /// Siblings from the entry's leaf to the root, lowest first.
-    pub path: Vec<Digest>,
+    /// Where it stands in the batch.
+    pub inclusion: Inclusion,
     /// The Lock certificate over the batch.
     pub certificate: Certificate,
 }
-
-impl Canonical for LockProof {
-    fn write(&self, out: &mut Vec<u8>) {
-        self.signed.write(out);
-        self.round.write(out);
-        self.proof.write(out);
-        self.index.write(out);
-        self.count.write(out);
-        write_list(&self.path, out);
-        self.certificate.write(out);
-    }
-
-    fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            signed: SignedTransfer::read(reader)?,
-            round: u32::read(reader)?,
-            proof: Digest::read(reader)?,
-            index: u32::read(reader)?,
-            count: u32::read(reader)?,
-            path: reader.list("nodes in a Merkle path", PATH_MAX, 32)?,
-            certificate: Certificate::read(reader)?,
-        })
-    }
-}
+canonical_struct!(LockProof { signed, round, proof, inclusion, certificate });
 
 /// Why a lock proof proves nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -79,21 +50,13 @@ pub enum LockProofError {
 }
 
 impl LockProof {
-    /// The proof for an entry at `index` of `count`, with its Merkle path.
-    pub fn of(
-        entry: &Entry,
-        (index, count): (usize, usize),
-        path: Vec<Digest>,
-        certificate: &Certificate,
-    ) -> Self {
-        let small = |number: usize| u32::try_from(number).expect("at most 4,096");
+    /// The proof for an entry that stands there.
+    pub fn of(entry: &Entry, inclusion: Inclusion, certificate: &Certificate) -> Self {
         Self {
             signed: entry.signed.clone(),
             round: entry.round,
             proof: entry.proof(),
-            index: small(index),
-            count: small(count),
-            path,
+            inclusion,
             certificate: certificate.clone(),
         }
     }
@@ -109,21 +72,14 @@ impl LockProof {
         rng: &mut impl CryptoRng,
     ) -> Result<Accepted, LockProofError> {
         let transfer = self.signed.transfer.id();
-        let other = LockProofError::OtherBatch { index: self.index };
-        let (Ok(index), Ok(count)) = (usize::try_from(self.index), usize::try_from(self.count))
-        else {
-            return Err(other);
-        };
+        let leaf = Entry::leaf_of(transfer, self.round, &self.proof);
         // What was hashed with the signature is known in round 0.
         let is_plain = self.round > 0 || self.proof == Entry::ordinary(self.signed.clone()).proof();
-        if !is_plain {
-            return Err(other);
-        }
-        let leaf = Entry::leaf_of(transfer, self.round, &self.proof);
-        let root = merkle::root_of_path(leaf, index, count, &self.path);
-        if count > BITS_MAX || root != Some(self.certificate.batch) {
-            return Err(other);
-        }
+        let index = self.inclusion.index_in(&self.certificate.batch, leaf).filter(|_| is_plain);
+        let Some(index) = index else {
+            return Err(LockProofError::OtherBatch { index: self.inclusion.index });
+        };
+        let count = usize::try_from(self.inclusion.count).expect("it leads to a batch");
         let expected = Expected {
             network: &network.id,
             epoch: network.epoch,

@@ -2,7 +2,61 @@
 //! up, not doubled), leaves and nodes under different tags, and the count mixed into the root, so
 //! that directions and the path's length follow from index and count only.
 
+use crate::bitmap::BITS_MAX;
+use crate::encoding::{Canonical, DecodeError, Reader, write_list};
 use crate::hash::{BatchId, Digest, Tag, hash};
+
+/// Longest path: that of 4,096 leaves.
+pub const PATH_MAX: usize = 12;
+const _: () = assert!(1 << PATH_MAX == BITS_MAX);
+
+/// Where an entry stands in its batch, and the way from its leaf to the root (an inclusion proof in
+/// the words of RFC 6962).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inclusion {
+    /// Position in the batch, 0-based.
+    pub index: u32,
+    /// How many entries the batch has.
+    pub count: u32,
+    /// Siblings from the entry's leaf to the root, lowest first.
+    pub path: Vec<Digest>,
+}
+
+impl Inclusion {
+    /// Entry `index` of `count`.
+    ///
+    /// # Panics
+    /// Above 2^32, which every limit of a batch excludes.
+    pub fn new(index: usize, count: usize, path: Vec<Digest>) -> Self {
+        let small = |number: usize| u32::try_from(number).expect("at most 4,096");
+        Self { index: small(index), count: small(count), path }
+    }
+
+    /// The position, when `leaf` there leads to `batch`; `None` otherwise, also for a batch of more
+    /// than 4,096 entries.
+    pub fn index_in(&self, batch: &BatchId, leaf: Digest) -> Option<usize> {
+        let index = usize::try_from(self.index).ok()?;
+        let count = usize::try_from(self.count).ok()?;
+        let root = root_of_path(leaf, index, count, &self.path);
+        (count <= BITS_MAX && root.as_ref() == Some(batch)).then_some(index)
+    }
+}
+
+impl Canonical for Inclusion {
+    fn write(&self, out: &mut Vec<u8>) {
+        self.index.write(out);
+        self.count.write(out);
+        write_list(&self.path, out);
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            index: u32::read(reader)?,
+            count: u32::read(reader)?,
+            path: reader.list("nodes in a Merkle path", PATH_MAX, 32)?,
+        })
+    }
+}
 
 /// The batch id: the root over `leaves` with their count mixed in.
 ///
@@ -151,6 +205,16 @@ mod tests {
                 assert_eq!(root_of_path(leaves[index], index, count, &longer), None);
                 assert_eq!(root_of_path(leaves[index], index, count, &path[1..]), None);
             }
+        }
+    }
+
+    #[test]
+    fn a_place_is_in_a_batch_of_at_most_4096() {
+        for (count, found) in [(4_096, Some(4_095)), (4_097, None)] {
+            let leaves = leaves(u32::try_from(count).expect("small"));
+            let index = 4_095;
+            let inclusion = Inclusion::new(index, count, path(&leaves, index));
+            assert_eq!(inclusion.index_in(&root(&leaves), leaves[index]), found, "{count}");
         }
     }
 

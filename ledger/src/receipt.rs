@@ -1,57 +1,29 @@
 //! Receipts: the portable proof that one transfer is final; checkable offline with the genesis file
 //! alone.
 
-use crate::bitmap::BITS_MAX;
-use crate::certificate::{Certificate, CertificateError, Expected};
-use crate::encoding::{Canonical, DecodeError, Reader, write_list};
+use crate::certificate::{Certificate, CertificateError};
+use crate::encoding::canonical_struct;
 use crate::entry::Entry;
 use crate::genesis::Network;
-use crate::hash::{Digest, TransferId};
-use crate::merkle;
+use crate::hash::TransferId;
+use crate::merkle::Inclusion;
 use crate::transfer::{TransferError, VerifiedTransfer};
-use crate::vote::Phase;
 use rand_core::CryptoRng;
 
 mod many;
 pub use many::{Grouped, group, verify_many, verify_signed};
-
-/// Longest Merkle path: 4,096 leaves.
-pub(crate) const PATH_MAX: usize = 12;
 
 /// The proof that one transfer is final.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Receipt {
     /// The transfer as it stood in its batch.
     pub entry: Entry,
-    /// Its position in the batch, 0-based.
-    pub index: u32,
-    /// How many entries the batch has.
-    pub count: u32,
-    /// Siblings from the entry's leaf to the root, lowest first.
-    pub path: Vec<Digest>,
+    /// Where it stands there.
+    pub inclusion: Inclusion,
     /// The Commit certificate over the batch.
     pub certificate: Certificate,
 }
-
-impl Canonical for Receipt {
-    fn write(&self, out: &mut Vec<u8>) {
-        self.entry.write(out);
-        self.index.write(out);
-        self.count.write(out);
-        write_list(&self.path, out);
-        self.certificate.write(out);
-    }
-
-    fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            entry: Entry::read(reader)?,
-            index: u32::read(reader)?,
-            count: u32::read(reader)?,
-            path: reader.list("nodes in a Merkle path", PATH_MAX, 32)?,
-            certificate: Certificate::read(reader)?,
-        })
-    }
-}
+canonical_struct!(Receipt { entry, inclusion, certificate });
 
 /// Why a receipt proves nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -91,26 +63,11 @@ impl Receipt {
         network: &Network,
         rng: &mut impl CryptoRng,
     ) -> Result<VerifiedReceipt, ReceiptError> {
-        self.entry.signed.transfer.check(network)?;
+        let id = self.check_unsigned(network)?;
         let transfer = VerifiedTransfer::verify(self.entry.signed.clone())?;
-        let other = ReceiptError::OtherBatch { index: self.index };
-        let (Ok(index), Ok(count)) = (usize::try_from(self.index), usize::try_from(self.count))
-        else {
-            return Err(other);
-        };
-        let leaf = self.entry.leaf(transfer.id());
-        let root = merkle::root_of_path(leaf, index, count, &self.path);
-        if count > BITS_MAX || root != Some(self.certificate.batch) {
-            return Err(other);
-        }
-        let expected = Expected {
-            network: &network.id,
-            epoch: network.epoch,
-            committee: &network.committee,
-            phase: Phase::Commit,
-            count,
-        };
-        let certified = self.certificate.verify(expected, rng)?;
+        assert_eq!(transfer.id(), id);
+        let index = usize::try_from(self.inclusion.index).expect("it was found in the batch");
+        let certified = self.certificate.verify_commit(self.inclusion.count, network, rng)?;
         if !certified.has(index) {
             return Err(ReceiptError::NotCertified);
         }

@@ -3,8 +3,8 @@
 
 use ledger::{
     Address, AssetDefinition, AssetId, AssetKind, Ballot, BatchId, Bitmap, Canonical, Certificate,
-    Digest, Entry, Genesis, GenesisAsset, GenesisMember, GenesisTokens, Input, Keypair, Member,
-    Name, NetworkId, Output, Phase, PublicKey, Receipt, Signature, SignedTransfer, TokenId,
+    Digest, Entry, Genesis, GenesisAsset, GenesisMember, GenesisTokens, Inclusion, Input, Keypair,
+    Member, Name, NetworkId, Output, Phase, PublicKey, Receipt, Signature, SignedTransfer, TokenId,
     TokenState, Transfer, TransferId, Vote,
 };
 use proptest::collection::{btree_map, vec};
@@ -136,9 +136,7 @@ fn receipt() -> impl Strategy<Value = Receipt> {
     (entry(), any::<u32>(), any::<u32>(), vec(digest(), 0..=12), certificate()).prop_map(
         |(entry, index, count, path, certificate)| Receipt {
             entry,
-            index,
-            count,
-            path,
+            inclusion: Inclusion { index, count, path },
             certificate,
         },
     )

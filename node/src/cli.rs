@@ -55,14 +55,17 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(error) => return answer::print(wants_json(&arguments), of_clap(&error)),
     };
     let is_json = line.global.json;
-    answer::print(is_json, dispatch(line))
+    // Of a node its configuration decides.
+    let is_node = matches!(line.command, Command::Run(_));
+    let prepared = if is_node { Ok(()) } else { crate::core_dumps::switch_off() };
+    answer::print(is_json, prepared.and_then(|()| dispatch(line)))
 }
 
 fn dispatch(line: CommandLine) -> Result<Answer, Failure> {
     let global = line.global;
     match line.command {
         Command::Run(args) => run::run(&global, &args),
-        Command::Keys(command) => keys::keys(&command),
+        Command::Keys(command) => keys::keys(&global, &command),
         Command::Address(args) => keys::show(&args.file),
         Command::Store(command) => store::store(&global, &command),
         Command::Completions(args) => Ok(manual::completions(args.shell)),

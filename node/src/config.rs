@@ -23,6 +23,12 @@ pub struct NodeConfig {
     pub genesis: PathBuf,
     /// The member's key file, mode 0600.
     pub key: PathBuf,
+    /// The file with the key file's passphrase, mode 0600, where it is under one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_passphrase_file: Option<PathBuf>,
+    /// Whether a crash may leave a core dump, which holds the member's key.
+    #[serde(default)]
+    pub core_dumps: bool,
     /// The file that says where the members are: `name = "host:port"` lines. Read again when it
     /// changes.
     pub peers: PathBuf,
@@ -167,6 +173,8 @@ const KEYS: &[&str] = &[
     "home",
     "genesis",
     "key",
+    "key_passphrase_file",
+    "core_dumps",
     "peers",
     "quic",
     "quic.listen",
@@ -234,7 +242,8 @@ impl NodeConfig {
         for path in [&mut config.home, &mut config.genesis, &mut config.key, &mut config.peers] {
             *path = folder.join(&*path);
         }
-        if let Some(path) = &mut config.ipfs.bootstrap_file {
+        let files = [&mut config.ipfs.bootstrap_file, &mut config.key_passphrase_file];
+        for path in files.into_iter().flatten() {
             *path = folder.join(&*path);
         }
         let chunks = config.performance.chunks.check();

@@ -7,12 +7,16 @@
 //! |---|---|
 //! | `driver.rs` | the loop and what comes in |
 //! | `driver/execute.rs` | what a step asks for, in order |
+//! | `driver/gate.rs` | what waits for the journal |
+//! | `driver/hear.rs` | what members say, within what they may cost |
 //! | `driver/held.rs` | clients' transfers that can't be proposed yet |
 //! | `driver/recoveries.rs` | rounds above 0, for owners |
 //! | `driver/serve.rs` | answers to peers' questions |
 //! | `driver/upkeep.rs` | what time brings: repeats, peers, checkpoints |
 
 mod execute;
+mod gate;
+mod hear;
 mod held;
 mod recoveries;
 mod serve;
@@ -21,21 +25,18 @@ mod upkeep;
 use crate::handle::Shared;
 use crate::journal::Durable;
 use crate::pipeline::{Admission, Done, Pipeline};
-use crate::sync::check::{self, Proven};
 use crate::sync::join::Join;
 use crate::sync::{Fetched, Sync};
 use crate::transport::{Inbound, Transport};
-use consensus::{
-    AppliedBatch, CheckedCertificate, Collected, Message, Outgoing, Proposer, Step, TransferReport,
-    codec,
-};
-use execute::Gated;
+use consensus::{Collected, Message, Outgoing, Proposer, Step, TransferReport};
+use gate::Gate;
 use held::Held;
 use ledger::{Entry, SignedRecover, TransferId};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use recoveries::Recoveries;
-use std::collections::VecDeque;
+use serve::{Question, Questions};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -100,6 +101,10 @@ pub struct Driver {
     sync: Sync,
     held: Held,
     recoveries: Recoveries,
+    /// What peers ask, within what may be answered at a time.
+    questions: Questions,
+    /// Peers to whom proofs are under way.
+    proving: BTreeMap<u16, tokio::task::AbortHandle>,
     /// A node that has nothing yet, while it may join from a snapshot: nothing is applied then.
     join: Option<Join>,
     durable: watch::Receiver<Durable>,
@@ -107,8 +112,8 @@ pub struct Driver {
     steps: VecDeque<Step>,
     /// Commit certificates for the others, sent when this node's own records are on their way.
     later: Vec<Outgoing>,
-    /// What waits for the journal, oldest first.
-    gated: VecDeque<Gated>,
+    /// What waits for the journal.
+    gate: Gate,
     /// The newest record handed to the journal.
     newest: Option<u64>,
     checkpoint: Option<tokio::task::JoinHandle<()>>,
@@ -131,6 +136,7 @@ impl Driver {
         let durable = shared.store.journal().watch();
         let recoveries = Recoveries::new(shared.network.clone(), shared.member);
         let join = Join::new(&shared);
+        let questions = Questions::new(shared.network.committee.members().len());
         Self {
             shared,
             transport,
@@ -139,11 +145,13 @@ impl Driver {
             sync,
             held: Held::default(),
             recoveries,
+            questions,
+            proving: BTreeMap::new(),
             join,
             durable,
             steps: VecDeque::new(),
             later: Vec::new(),
-            gated: VecDeque::new(),
+            gate: Gate::default(),
             newest: None,
             checkpoint: None,
             is_failed: false,
@@ -188,7 +196,7 @@ impl Driver {
             self.settle();
             if self.shared.is_stopping.load(Ordering::SeqCst) {
                 let stop_at = *stop_at.get_or_insert_with(|| Instant::now() + STOP_WAIT);
-                let is_idle = self.proposer.load().1 == 0 && self.gated.is_empty();
+                let is_idle = self.proposer.load().1 == 0 && self.gate.is_empty();
                 if is_idle || Instant::now() >= stop_at {
                     break;
                 }
@@ -206,8 +214,7 @@ impl Driver {
     }
 
     fn us_of(&self, at: Instant) -> u64 {
-        let since = at.saturating_duration_since(self.shared.started);
-        u64::try_from(since.as_micros()).expect("a node runs for less than 500,000 years")
+        self.shared.us_of(at)
     }
 
     fn next_poll(&self) -> Instant {
@@ -242,18 +249,23 @@ impl Driver {
     fn done(&mut self, done: Done) {
         match done {
             Done::Judged(judged) => self.judged(judged),
+            Done::Unheard { batch, proposer } => {
+                let step = self.shared.validator.write().unheard(batch, proposer);
+                self.take(step);
+            }
             Done::Admitted(admitted) => self.admitted(admitted),
         }
     }
 
     fn inbound(&mut self, inbound: Inbound) {
         match inbound {
-            Inbound::Frame { from, bytes } => match codec::decode::<Message>(&bytes) {
-                Ok(message) => self.message(from, message),
-                Err(error) => self.blame(from, &error.to_string()),
-            },
+            Inbound::Frame { from, bytes } => self.frame(from, &bytes),
             Inbound::Request { from, bytes, reply } => {
-                serve::answer(&self.shared, &mut self.tasks, from, bytes, reply);
+                self.questions.answer(
+                    &self.shared,
+                    &mut self.tasks,
+                    Question { from, bytes, reply },
+                );
             }
             Inbound::Up { member } => {
                 let progress = self.progress();
@@ -270,83 +282,10 @@ impl Driver {
         }
     }
 
-    /// A message of member `from`, which may be this one.
-    fn message(&mut self, from: u16, message: Message) {
-        let now_us = self.now_us();
-        match message {
-            Message::Progress(progress) => {
-                let own = self.progress();
-                self.sync.progress(from, progress, &own);
-                self.catch_up();
-            }
-            // What is missed now comes with the logs.
-            _ if self.join.is_some() => {}
-            Message::Propose(proposal) => {
-                let proposal = Arc::new(proposal);
-                let step = self.shared.validator.write().proposed(now_us, from, proposal);
-                self.take(step);
-            }
-            Message::Answer(answer) => {
-                let step = self.proposer.answered(now_us, from, answer, &mut self.rng);
-                self.take(step);
-            }
-            Message::Certify(certificate) => {
-                let wanted = self.shared.validator.read().wants(&certificate);
-                if let Err(step) = wanted {
-                    self.take(step);
-                    return;
-                }
-                let network = &self.shared.network;
-                match CheckedCertificate::check(certificate, network, &mut self.rng) {
-                    Ok(checked) => {
-                        let step = self.shared.validator.write().certified(now_us, checked);
-                        self.take(step);
-                    }
-                    Err(error) => self.blame(from, &format!("a certificate: {error}")),
-                }
-            }
-            Message::Proof(applied) => {
-                self.proof(from, applied);
-            }
-            Message::Recover(recovers) => {
-                for signed in recovers {
-                    let step = self.shared.validator.write().recover(from, &signed);
-                    self.take(step);
-                }
-            }
-            Message::Report(reply) => self.reported(from, reply),
-        }
-    }
-
-    /// A batch with its Commit certificate, from a peer who has both.
-    fn proof(&mut self, from: u16, applied: AppliedBatch) {
-        match check::check(&self.shared.network, applied) {
-            Ok(proven) => self.proven(self.now_us(), proven),
-            Err(error) => self.blame(from, &format!("a proof: {error}")),
-        }
-    }
-
-    /// A batch with its Commit certificate, checked.
-    fn proven(&mut self, now_us: u64, proven: Proven) {
-        let Proven { applied, batch, checked, .. } = proven;
-        let step = self.shared.validator.write().proven(now_us, applied, batch, checked);
-        self.take(step);
-    }
-
-    fn blame(&mut self, member: u16, what: &str) {
-        self.shared.metrics.blamed.inc();
-        let name = self.shared.name_of(member);
-        tracing::warn!(member = %name, what, "a peer broke a rule");
-        let mut peers = self.shared.peers.write();
-        if let Some(peer) = peers.iter_mut().find(|peer| peer.member == member) {
-            peer.blamed += 1;
-        }
-    }
-
     /// The store has failed, or safety is in doubt: no vote leaves this node any more.
     fn fail(&mut self, why: &str) {
         self.is_failed = true;
-        self.gated.clear();
+        self.gate.clear();
         let mut failed = self.shared.failed.write();
         if failed.is_none() {
             tracing::error!(why, "this node stops voting; what is stored stays readable");

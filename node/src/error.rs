@@ -35,6 +35,8 @@ pub const MALFORMED: Code = code("malformed", 5, 400, false);
 pub const TOO_LARGE: Code = code("too_large", 5, 413, false);
 /// A Host header that is not this node's.
 pub const BAD_HOST: Code = code("bad_host", 2, 421, false);
+/// A request that a web page of another origin makes a browser send.
+pub const BAD_ORIGIN: Code = code("bad_origin", 2, 403, false);
 /// A configuration that can't be used.
 pub const CONFIG: Code = code("config", 3, 500, false);
 /// A genesis file that can't be used.
@@ -77,6 +79,7 @@ pub const CODES: &[Code] = &[
     MALFORMED,
     TOO_LARGE,
     BAD_HOST,
+    BAD_ORIGIN,
     CONFIG,
     GENESIS,
     KEY_FILE,

@@ -2,6 +2,7 @@
 //! where. Reads take the state's read lock for a few lines; nothing here waits for consensus but
 //! [`Handle::wait`].
 
+use crate::blames::Blames;
 use crate::board::{Board, Entry, Status};
 use crate::config::NodeConfig;
 use crate::driver::Command;
@@ -81,6 +82,8 @@ pub struct Shared {
     pub foreign: ForeignReceipts,
     /// The newest deliveries, for wallets that follow.
     pub inbox: Inbox,
+    /// Who was named in the log lately for breaking rules.
+    pub blames: Blames,
     /// Which providers have shown proofs.
     pub trust: Trust,
     /// Set when the node is to end.
@@ -268,6 +271,12 @@ impl Handle {
 }
 
 impl Shared {
+    /// An instant in microseconds since the node started, as the state machines count time.
+    pub fn us_of(&self, at: Instant) -> u64 {
+        let since = at.saturating_duration_since(self.started);
+        u64::try_from(since.as_micros()).expect("a node runs for less than 500,000 years")
+    }
+
     /// Weight of the members that were heard from lately, this one included, and the quorum.
     pub fn reachable_weight(&self) -> (u64, u64) {
         let committee = &self.network.committee;

@@ -5,7 +5,7 @@
 //!
 //! ```text
 //!  append ──▶ queue (bounded) ──▶ writer thread: one write, one fdatasync per group
-//!    │ place known at once             │
+//!    │ place known at once             │  on a `Disk`: the system's, or the simulator's
 //!    ▼                                 ▼ watch: `Durable { records, failed }`
 //!  Ticket { sequence, location }     votes leave
 //! ```
@@ -45,7 +45,6 @@ mod tests;
 mod verify;
 mod writer;
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -54,19 +53,20 @@ use std::time::Instant;
 use bytes::Bytes;
 use tokio::sync::watch;
 
+pub use disk::{Disk, DiskFile, FileHandle, System};
 pub use error::{Damage, DamageKind, Failure, JournalError, Step};
 pub use options::{Opened, Options};
 pub use record::RECORD_BYTES_MAX;
 pub use verify::{Report, verify};
+pub use writer::{Next, Writer};
 
-use disk::Disk;
+use disk::read_exact;
 use queue::{Bounds, Queue};
 use reader::Reader;
 use record::{Walk, length};
 use recover::Active;
 use scan::{Survey, Visit};
 use segment::FIRST_RECORD;
-use writer::Writer;
 
 /// Size of a segment unless told otherwise, in bytes.
 pub const SEGMENT_BYTES: u64 = 64 << 20;
@@ -127,18 +127,19 @@ pub fn read_all(
     network: [u8; 32],
     visit: &mut dyn FnMut(Location, u8, &[u8]),
 ) -> Result<(), JournalError> {
-    scan::survey(dir, &network, visit).map(drop)
+    scan::survey(&System, dir, &network, visit).map(drop)
 }
 
 /// An open journal. Share it by reference or `Arc`; every method takes `&self`.
 ///
 /// Dropping it writes and syncs what is queued, like `close`, but tells nobody of a failure.
 pub struct Journal {
+    disk: Arc<dyn Disk>,
     dir: PathBuf,
     queue: Arc<Queue>,
     reader: Reader,
     damage: Option<Damage>,
-    writer: Option<JoinHandle<()>>,
+    thread: Option<JoinHandle<()>>,
 }
 
 impl Journal {
@@ -157,30 +158,56 @@ impl Journal {
         options: Options,
         visit: &mut dyn FnMut(Location, u8, &[u8]),
     ) -> Result<(Self, Opened), JournalError> {
-        Self::open_on(Disk::default(), dir, options, visit)
+        Self::open_on(Arc::new(System), dir, options, visit)
     }
 
     fn open_on(
-        disk: Disk,
+        disk: Arc<dyn Disk>,
         dir: &Path,
         options: Options,
         visit: Visit<'_>,
     ) -> Result<(Self, Opened), JournalError> {
+        let (mut journal, writer, opened) = Self::open_stepped(disk, dir, options, visit)?;
+        journal.run(writer)?;
+        Ok((journal, opened))
+    }
+
+    /// Starts the thread that writes, unless there is no writer.
+    pub(crate) fn run(&mut self, writer: Option<Writer>) -> Result<(), JournalError> {
+        let Some(writer) = writer else { return Ok(()) };
+        assert!(self.thread.is_none(), "a journal has one writer");
+        let builder = std::thread::Builder::new().name("journal".to_owned());
+        let thread = builder.spawn(move || writer.run());
+        self.thread = Some(thread.map_err(JournalError::io("starting the writer of", &self.dir))?);
+        Ok(())
+    }
+
+    /// As [`Journal::open`], on any disk, and without a thread: what is appended is written and
+    /// synced when the caller steps the writer. There is none when damage is not accepted.
+    ///
+    /// # Errors
+    /// As [`Journal::open`].
+    pub fn open_stepped(
+        disk: Arc<dyn Disk>,
+        dir: &Path,
+        options: Options,
+        visit: Visit<'_>,
+    ) -> Result<(Self, Option<Writer>, Opened), JournalError> {
         let Options { network, accept_damage, segment_bytes, .. } = options;
-        match (dir.exists(), options.create) {
+        match (disk.exists(dir), options.create) {
             (true, _) => {}
-            (false, true) => create_dir(dir).map_err(JournalError::io("creating", dir))?,
+            (false, true) => disk.create_dir(dir).map_err(JournalError::io("creating", dir))?,
             (false, false) => return Err(JournalError::Missing { dir: dir.to_path_buf() }),
         }
-        let survey = scan::survey(dir, &network, visit)?;
+        let survey = scan::survey(&*disk, dir, &network, visit)?;
         let is_new = survey.last.is_none() && survey.damage.is_none();
         if is_new && !options.create {
             return Err(JournalError::Missing { dir: dir.to_path_buf() });
         }
         let active = match &survey.damage {
-            None => Some(recover::resume(&disk, dir, &survey, network, segment_bytes)?),
+            None => Some(recover::resume(&*disk, dir, &survey, network, segment_bytes)?),
             Some(_) if accept_damage => {
-                Some(recover::accept(&disk, dir, &survey, network, segment_bytes)?)
+                Some(recover::accept(&*disk, dir, &survey, network, segment_bytes)?)
             }
             Some(_) => None,
         };
@@ -193,16 +220,17 @@ impl Journal {
             },
             damage: survey.damage.clone(),
         };
-        Ok((Self::start(disk, dir, &options, &survey, active)?, opened))
+        let (journal, writer) = Self::assemble(disk, dir, &options, &survey, active);
+        Ok((journal, writer, opened))
     }
 
-    fn start(
-        disk: Disk,
+    fn assemble(
+        disk: Arc<dyn Disk>,
         dir: &Path,
         options: &Options,
         survey: &Survey,
         active: Option<Active>,
-    ) -> Result<Self, JournalError> {
+    ) -> (Self, Option<Writer>) {
         let end = match (&active, &survey.last) {
             (Some(active), _) => {
                 Location { segment: active.header.segment, offset: active.head.end }
@@ -217,18 +245,11 @@ impl Journal {
         };
         let queue = Arc::new(Queue::new(bounds, survey.records, end));
         let damage = if active.is_some() { None } else { survey.damage.clone() };
+        let (bytes, dir) = (options.segment_bytes, dir.to_path_buf());
         let writer = active
-            .map(|active| {
-                let bytes = options.segment_bytes;
-                let writer = Writer::new(queue.clone(), disk, dir.to_path_buf(), bytes, active);
-                std::thread::Builder::new()
-                    .name("journal".to_owned())
-                    .spawn(move || writer.run())
-                    .map_err(JournalError::io("starting the writer of", dir))
-            })
-            .transpose()?;
-        let reader = Reader::new(dir.to_path_buf());
-        Ok(Self { dir: dir.to_path_buf(), queue, reader, damage, writer })
+            .map(|active| Writer::new(queue.clone(), disk.clone(), dir.clone(), bytes, active));
+        let reader = Reader::new(disk.clone(), dir.clone());
+        (Self { disk, dir, queue, reader, damage, thread: None }, writer)
     }
 
     /// Queues a record and assigns its place; it is durable once `durable()` exceeds the ticket's
@@ -334,17 +355,16 @@ impl Journal {
     }
 
     fn walk(&self, start: Location, limit: Option<u64>) -> Result<Walk, JournalError> {
-        use std::os::unix::fs::FileExt;
         let path = segment::path(&self.dir, start.segment);
         let fail = || JournalError::io("reading", &path);
-        let file = fs::File::open(&path).map_err(fail())?;
+        let file = self.disk.open(&path).map_err(fail())?;
         let mut hash = [0; 32];
-        file.read_exact_at(&mut hash, start.offset - record::HASH_BYTES).map_err(fail())?;
+        read_exact(&*file, &mut hash, start.offset - record::HASH_BYTES).map_err(fail())?;
         let limit = match limit {
             Some(limit) => limit,
-            None => file.metadata().map_err(fail())?.len(),
+            None => file.bytes().map_err(fail())?,
         };
-        Walk::new(file, start.offset, limit, hash).map_err(fail())
+        Ok(Walk::new(file, start.offset, limit, hash))
     }
 
     /// Writes and syncs everything queued, makes the head exact, ends the writer.
@@ -357,10 +377,10 @@ impl Journal {
     }
 
     fn stop(&mut self) {
-        if let Some(writer) = self.writer.take() {
+        if let Some(thread) = self.thread.take() {
             self.queue.stop();
             // A panic of the writer has poisoned the queue already, which `close` tells.
-            if writer.join().is_err() {
+            if thread.join().is_err() {
                 tracing::error!("the journal's writer panicked");
             }
         }
@@ -371,10 +391,4 @@ impl Drop for Journal {
     fn drop(&mut self) {
         self.stop();
     }
-}
-
-/// Creates the directory so that a power cut does not take it away from its parent.
-fn create_dir(dir: &Path) -> std::io::Result<()> {
-    fs::create_dir_all(dir)?;
-    dir.parent().filter(|parent| parent.is_dir()).map_or(Ok(()), segment::sync_dir)
 }

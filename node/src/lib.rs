@@ -25,11 +25,13 @@
 //! held for a few lines) and owns the proposer; the journal's thread alone writes the journal.
 
 pub mod api;
+pub mod blames;
 pub mod board;
 pub mod cli;
 pub mod client;
 pub mod config;
 pub mod content;
+pub mod core_dumps;
 pub mod driver;
 pub mod durable;
 pub mod error;

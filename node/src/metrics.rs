@@ -33,6 +33,8 @@ pub struct Metrics {
     pub applied: Gauge,
     /// Rules that peers broke.
     pub blamed: Counter,
+    /// `Recover`s that were above what a member may pass on.
+    pub recovers_dropped: Counter,
     /// Times the pipeline's stages took.
     pub pipeline: Family<Labels, Histogram>,
     /// Records appended to the journal.
@@ -71,6 +73,7 @@ impl Default for Metrics {
             batches: Counter::default(),
             applied: Gauge::default(),
             blamed: Counter::default(),
+            recovers_dropped: Counter::default(),
             pipeline: new.1,
             journal_records: Counter::default(),
             journal_bytes: Counter::default(),
@@ -103,6 +106,8 @@ impl Metrics {
         r.register("batches", "Batches applied", self.batches.clone());
         r.register("applied_transfers", "Distinct transfers applied", self.applied.clone());
         r.register("peer_faults", "Rules that peers broke", self.blamed.clone());
+        let help = "Recovers above what a member may pass on";
+        r.register("dropped_recovers", help, self.recovers_dropped.clone());
         r.register("journal_records", "Records appended", self.journal_records.clone());
         r.register("journal_bytes", "Bytes appended", self.journal_bytes.clone());
         r.register("reachable_validators", "Members heard from lately", self.reachable.clone());

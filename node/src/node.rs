@@ -14,6 +14,7 @@ use crate::ipfs::IpfsNode;
 use crate::ipfs::foreign::ForeignReceipts;
 use crate::ipfs::trust::Trust;
 use crate::keyfile;
+use crate::keyfile::passphrase::Unlock;
 use crate::metrics::Metrics;
 use crate::peers_file::PeersFile;
 use crate::pipeline::{DONE_MAX, Pipeline};
@@ -140,7 +141,8 @@ async fn start_ipfs(config: &NodeConfig) -> Result<IpfsNode, Failure> {
 /// A [`Failure`] of code `genesis`, `key_file` or `config`.
 pub fn identity(config: &NodeConfig) -> Result<(Arc<Network>, Keypair, u16), Failure> {
     let network = Arc::new(load_network(&config.genesis)?);
-    let keypair = keyfile::load(&config.key)?;
+    let unlock = Unlock { file: config.key_passphrase_file.clone(), may_ask: false };
+    let keypair = keyfile::open(&config.key, &unlock)?;
     let Some(member) = network.committee.index_of(&keypair.public()) else {
         let what = format!("the key {} is no member's of this genesis", config.key.display());
         return Err(Failure::new(CONFIG, what));
@@ -269,6 +271,7 @@ fn share(
         applied: Arc::default(),
         foreign: ForeignReceipts::default(),
         inbox: Inbox::default(),
+        blames: Default::default(),
         trust: Trust::default(),
         is_stopping: AtomicBool::new(false),
         api_address: places.api,

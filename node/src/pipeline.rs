@@ -23,7 +23,7 @@ pub mod prefetch;
 use crate::handle::Shared;
 use crate::sync::check::Checker;
 use consensus::{Judge, Judged};
-use ledger::Network;
+use ledger::{BatchId, Network};
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::mpsc;
@@ -41,6 +41,13 @@ pub const DONE_MAX: usize = 1_024;
 pub enum Done {
     /// A batch of some proposer.
     Judged(Judged),
+    /// A batch that was not looked at: its proposer is not listened to any more.
+    Unheard {
+        /// Its id, as claimed.
+        batch: BatchId,
+        /// Who proposed it.
+        proposer: u16,
+    },
     /// Transfers of this node's clients.
     Admitted(Vec<Admitted>),
 }
@@ -100,10 +107,21 @@ impl Pipeline {
         }
         let (shared, done) = (shared.clone(), self.done.clone());
         let runtime = self.runtime.clone();
-        self.pool.spawn(move || match run(&shared, job) {
+        let proposer = job.proposal.proposer;
+        self.pool.spawn(move || {
+            // It came before the batches ahead of it in the pool were found to be junk.
+            let now_us = shared.us_of(Instant::now());
+            let is_unheard =
+                job.only.is_none() && shared.validator.read().is_refused(now_us, proposer);
             // The driver is gone only when the node ends.
-            Ok(judged) => drop(done.blocking_send(Done::Judged(judged))),
-            Err(open) => drop(runtime.spawn(finish(shared, open, done))),
+            if is_unheard {
+                let batch = job.proposal.claimed;
+                return drop(done.blocking_send(Done::Unheard { batch, proposer }));
+            }
+            match run(&shared, job) {
+                Ok(judged) => drop(done.blocking_send(Done::Judged(judged))),
+                Err(open) => drop(runtime.spawn(finish(shared, open, done))),
+            }
         });
         None
     }
@@ -153,7 +171,7 @@ fn run(shared: &Shared, job: Judge) -> Result<Judged, Box<Open>> {
     let hashed = hash::hash(&shared.network, prefetched);
     shared.metrics.stage("hash", start.elapsed());
     let start = Instant::now();
-    let checked = pin_check::pin_check(&shared.store, hashed);
+    let checked = pin_check::pin_check(|id| shared.store.is_final(id), hashed);
     shared.metrics.stage("pin_check", start.elapsed());
     match question {
         Some(question) => Err(Box::new(Open { checked, question })),

@@ -20,12 +20,14 @@
 
 mod bytes;
 pub mod first_start;
+mod mark;
 mod open;
 mod receipts;
 mod recent;
 mod restore;
 mod row;
 mod silence;
+mod start;
 mod verify;
 
 use crate::index::{Checkpoint, CheckpointJob, Index, IndexError};
@@ -41,6 +43,7 @@ use std::time::Instant;
 pub use open::{OpenError, Opened, open};
 pub use restore::{RestoreError, restore};
 pub use silence::{Cause, Silence};
+pub use start::{Home, Started, start};
 pub use verify::{StoreReport, verify};
 
 /// Kind of the journal's checkpoint records; the consensus' kinds are 1 to 7.

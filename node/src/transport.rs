@@ -15,7 +15,8 @@
 //! validator doesn't take from the `inbound` channel, reading from the peer whose frame is next
 //! pauses, and QUIC holds back that peer alone once its stream window
 //! ([`limits::STREAM_WINDOW_BYTES`]) is full; other peers' readers wait for their own turn in the
-//! channel, which is fair (first come, first served).
+//! channel, which is fair (first come, first served). What waits there of one peer is bounded in
+//! bytes, too ([`limits::WAITING_KIB_MAX`]).
 //!
 //! Everything runs on the caller's tokio runtime; all tasks belong to one root task, which
 //! [`Transport::close`] joins and whose failure [`Transport::failed`] reports.

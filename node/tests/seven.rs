@@ -76,6 +76,8 @@ fn config(folder: &Path, index: u8) -> NodeConfig {
         home,
         genesis: folder.join("genesis.json"),
         key,
+        key_passphrase_file: None,
+        core_dumps: false,
         peers: folder.join("peers.toml"),
         quic: QuicConfig::default(),
         api: ApiConfig::default(),

@@ -1,6 +1,7 @@
 //! The command line of `quorate-testnet`.
 
 use crate::faults::DELAY_MAX;
+use crate::torture::villain::Class;
 use clap::{Args, Parser, Subcommand};
 use node::config::DhtSilence;
 use std::ffi::OsString;
@@ -50,6 +51,9 @@ pub enum Command {
     Heal(DirArgs),
     /// Write genesis, configurations and keys for real machines; start nothing
     Init(InitArgs),
+    /// Pay on a fresh testnet while its validators are killed, paused, parted and slowed; then
+    /// check everything
+    Torture(TortureArgs),
     /// The node's role: what a testnet starts, one process per validator
     #[command(hide = true)]
     Node(NodeArgs),
@@ -231,6 +235,51 @@ pub struct InitArgs {
     #[arg(long, value_name = "N", default_value_t = 1000)]
     #[arg(value_parser = clap::value_parser!(u64).range(1..))]
     pub tokens: u64,
+}
+
+/// Arguments of `torture`.
+#[derive(Debug, Args)]
+pub struct TortureArgs {
+    /// How long validators are tortured; what was sent is brought to its end afterwards
+    #[arg(long, value_name = "N", default_value_t = 60)]
+    pub seconds: u64,
+    /// The same seed chooses the same deeds
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// Clients, each a thread with one request under way
+    #[arg(long, value_name = "N", default_value_t = 8,
+          value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub clients: u16,
+    /// Transfers in one request
+    #[arg(long, value_name = "N", default_value_t = 16,
+          value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub batch: u16,
+    /// Transfers a second at most, all clients together [default: as fast as answers come]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub rate: Option<u64>,
+    /// End as soon as so many processes were killed; 0 for the time alone
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub kills: u64,
+    /// Longest pause between two deeds
+    #[arg(long, value_name = "TIME", default_value = "3s", value_parser = node::cli::args::parse_time)]
+    pub pause: Duration,
+    /// Classes of deeds, by commas [default: all]
+    #[arg(long, value_name = "CLASS", value_delimiter = ',')]
+    pub faults: Vec<Class>,
+    /// No owner signs two transfers of one state
+    #[arg(long)]
+    pub no_rivals: bool,
+    /// Validators
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 7,
+          value_parser = clap::value_parser!(u16).range(1..=30))]
+    pub validators: u16,
+    /// Tokens of each of the ten accounts
+    #[arg(long, value_name = "N", default_value_t = 1000,
+          value_parser = clap::value_parser!(u64).range(1..))]
+    pub tokens: u64,
+    /// A new folder for the testnet, which stays [default: a fresh one, which goes if all is well]
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
 }
 
 /// Arguments of the hidden roles.

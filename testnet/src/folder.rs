@@ -224,6 +224,8 @@ impl Folder {
             home: ".".into(),
             genesis: "../genesis.json".into(),
             key: "key".into(),
+            key_passphrase_file: None,
+            core_dumps: false,
             peers: "peers.toml".into(),
             quic: QuicConfig { listen: listen.quic, ..QuicConfig::default() },
             api: ApiConfig { listen: listen.api, ..ApiConfig::default() },

@@ -6,7 +6,8 @@
 //!                    │                                                   │ peers.toml, registry
 //!                    ├──▶ demo, init                                     ▼
 //!                    ├──▶ control (status, kill, start, down …) ◀── testnet.json
-//!                    └──▶ faults (slow, partition, heal) ─▶ faults.toml ─▶ relay process
+//!                    ├──▶ faults (slow, partition, heal) ─▶ faults.toml ─▶ relay process
+//!                    └──▶ torture (load, villain, check)
 //! ```
 //! The programs are one: a node process is this program in its hidden role `node`. Nodes are told
 //! apart from strangers by process id *and* start time, so no signal goes astray.
@@ -29,4 +30,5 @@ pub mod registry;
 pub mod relay;
 pub mod sim;
 pub mod spawn;
+pub mod torture;
 pub mod up;

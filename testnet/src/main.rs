@@ -10,7 +10,7 @@ use testnet::args::{Command, CommandLine, NodeArgs};
 use testnet::control::{self, Action};
 use testnet::faults::switch;
 use testnet::output::Output;
-use testnet::{demo, dht, init, relay, up};
+use testnet::{demo, dht, init, relay, torture, up};
 
 fn main() -> ExitCode {
     let line = match CommandLine::try_parse() {
@@ -99,6 +99,7 @@ async fn run_command(command: Command, output: Output) -> Result<(), Failure> {
         Command::Partition(args) => switch::partition(&args, output).await,
         Command::Heal(args) => switch::heal(&args, output).await,
         Command::Init(args) => init::init(&args, output),
+        Command::Torture(args) => torture::torture(&args, output).await,
         Command::Node(_) | Command::DhtPeer(_) | Command::Relay(_) | Command::Cli(_) => {
             unreachable!("roles without this runtime")
         }

@@ -3,7 +3,8 @@
 //! exact run: network, disks, crashes, clients and adversaries all draw from it.
 //!
 //! ```text
-//!  clients ─▶ Node: Proposer, Validator, Disk ─▶ Links (loss, delay, partitions) ─▶ Node …
+//!  clients ─▶ Node: Proposer, Validator, journal ─▶ Links (loss, delay, partitions) ─▶ Node …
+//!                    │ its journal's disk: sectors and names, lost, torn, harmed
 //!                    │ votes, certificates, applied transfers, reports
 //!                    ▼
 //!                 Checks (one invariant a file in `check/`) ─▶ Failure with its seed
@@ -25,6 +26,7 @@ pub mod node;
 pub mod packet;
 pub mod plan;
 pub mod recovery;
+pub mod store;
 pub mod trace;
 pub mod traitor;
 pub mod world;
@@ -54,14 +56,57 @@ pub struct Report {
     pub equivocal: u64,
     /// Transfers that are final.
     pub finals: u64,
-    /// Crashes.
+    /// Crashes: power is lost.
     pub crashes: u64,
+    /// What happened to machines.
+    pub machines: Machinery,
     /// How recoveries ended.
     pub ends: recovery::Ends,
     /// Orphaned batches that members took over.
     pub adopted: u64,
     /// Transfers that were sent once and became final.
     pub lonely: u64,
+}
+
+/// What happened to machines in a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Machinery {
+    /// Power went between two calls of a disk.
+    pub fuses: u64,
+    /// Disks failed: a sync, or no room.
+    pub failures: u64,
+    /// Processes were killed.
+    pub kills: u64,
+    /// Processes were paused.
+    pub pauses: u64,
+    /// Disks were harmed.
+    pub harms: u64,
+    /// Starts that a failing disk ended.
+    pub false_starts: u64,
+}
+
+impl Machinery {
+    /// Adds another run's.
+    pub fn add(&mut self, other: &Self) {
+        self.fuses += other.fuses;
+        self.failures += other.failures;
+        self.kills += other.kills;
+        self.pauses += other.pauses;
+        self.harms += other.harms;
+        self.false_starts += other.false_starts;
+    }
+
+    /// Each with its name.
+    pub fn rows(&self) -> [(&'static str, u64); 6] {
+        [
+            ("fuses", self.fuses),
+            ("failures", self.failures),
+            ("kills", self.kills),
+            ("pauses", self.pauses),
+            ("harms", self.harms),
+            ("false_starts", self.false_starts),
+        ]
+    }
 }
 
 /// An invariant that did not hold.

@@ -20,6 +20,8 @@ pub(super) struct Flight {
     pub batch: Arc<Batch>,
     lock: Tally,
     commit: Tally,
+    /// Who has sent a vote with a bad signature: it is not asked a second time.
+    liars: BTreeSet<u16>,
     /// The newest refusals of each member.
     refused: BTreeMap<u16, Vec<Refused>>,
     /// The newest certificate of each phase, for members that come late.
@@ -39,6 +41,7 @@ impl Flight {
             proposal,
             lock: Tally::new(count),
             commit: Tally::new(count),
+            liars: BTreeSet::new(),
             refused: BTreeMap::new(),
             certificates: BTreeMap::new(),
             proposed_us: now_us,
@@ -118,7 +121,7 @@ impl Proposer {
         let mut step = Step::default();
         let id = answer.batch;
         let Some(flight) = self.flights.get_mut(&id) else { return step };
-        if let Some(vote) = answer.vote {
+        if let Some(vote) = answer.vote.filter(|_| !flight.liars.contains(&from)) {
             let is_member = self.network.committee.member(from).is_some();
             if !is_member || !is_for(&vote, from, flight, answer.phase, self.network.epoch) {
                 let what = "a vote that is not the sender's, or of another length".into();
@@ -128,10 +131,13 @@ impl Proposer {
             let counted = flight.tally(answer.phase).add(vote, &self.network.committee);
             if let Counted::Contradicts(evidence) = counted {
                 let is_new = !self.convicted.contains(&from);
+                // One of the two may have a bad signature: then they are no evidence.
                 if is_new && evidence.verify(&self.network).is_ok() {
                     self.convicted.insert(from);
                     step.persist.push(Record::Evidence((*evidence).clone()));
                     step.evidence.push(*evidence);
+                } else if is_new {
+                    flight.liars.insert(from);
                 }
                 let what = "a vote that takes bits back (R9)".into();
                 step.blame.push(Blame { member: from, what });
@@ -163,6 +169,7 @@ impl Proposer {
         let flight = self.flights.get_mut(&id).expect("the caller looked");
         let (checked, bad) = flight.tally(phase).certificate(&self.network, rng);
         for member in bad {
+            flight.liars.insert(member);
             step.blame.push(Blame { member, what: "a vote with a bad signature".into() });
         }
         let Some(checked) = checked else { return };

@@ -294,3 +294,25 @@ fn answers_about_a_batch_that_is_not_in_flight_change_nothing() {
     let step = votes(&mut proposer, &other, Phase::Lock, &QUORUM, "1");
     assert!(step.now.is_empty() && step.certificates.is_empty() && step.blame.is_empty());
 }
+
+#[test]
+fn a_vote_with_a_bad_signature_makes_the_others_be_checked_again_once_only() {
+    let mut proposer = proposer();
+    let batch = launched(&mut proposer, &[pay_coin(0, "")]);
+    let mut forged = vote(5, Phase::Lock, &batch, "1");
+    forged.signature.0[0] ^= 1;
+    votes(&mut proposer, &batch, Phase::Lock, &[0, 1, 2, 3], "1");
+    let blamed = |proposer: &mut Proposer| {
+        let answer = answer(&batch, Phase::Lock, Some(forged.clone()), vec![]);
+        let step = proposer.answered(100, 5, answer, &mut rng());
+        assert!(step.certificates.is_empty());
+        step.blame.len()
+    };
+    assert_eq!(blamed(&mut proposer), 1);
+    for _ in 0..10 {
+        assert_eq!(blamed(&mut proposer), 0, "it is not looked at again");
+    }
+    assert!(votes(&mut proposer, &batch, Phase::Lock, &[5], "1").certificates.is_empty());
+    let step = votes(&mut proposer, &batch, Phase::Lock, &[6], "1");
+    assert_eq!(step.certificates.len(), 1, "an honest fifth makes the certificate");
+}

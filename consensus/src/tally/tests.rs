@@ -87,6 +87,20 @@ fn bad_signatures_are_thrown_out_and_their_members_may_vote_again() {
 }
 
 #[test]
+fn an_empty_vote_is_in_no_certificate() {
+    let batch = two();
+    let mut tally = Tally::new(2);
+    for member in 0..5 {
+        add(&mut tally, vote(member, Phase::Lock, &batch, "1."));
+    }
+    add(&mut tally, vote(5, Phase::Lock, &batch, ".."));
+    let (checked, _) = tally.certificate(&network(), &mut rng());
+    let checked = checked.expect("five votes");
+    assert_eq!(checked.certificate().groups.len(), 1);
+    assert_eq!(checked.certificate().votes().len(), 5);
+}
+
+#[test]
 fn strangers_have_no_weight() {
     let batch = two();
     let mut tally = Tally::new(2);

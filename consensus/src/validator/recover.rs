@@ -10,8 +10,8 @@ use crate::record::{Promise, Promised, Record};
 use crate::step::{Outgoing, Step, To};
 use crate::tips::Place;
 use ledger::{
-    Accepted, BatchId, Canonical, Claim, LockProof, Recover, Report, SignedRecover, TokenState,
-    TransferId, merkle,
+    Accepted, BatchId, Canonical, Claim, Inclusion, LockProof, Recover, Report, SignedRecover,
+    TokenState, TransferId, merkle,
 };
 use std::collections::{BTreeMap, HashMap};
 
@@ -146,8 +146,8 @@ impl Proofs {
         let mut certified = open.lock_certificates.iter();
         let certified = certified.find(|certified| certified.bitmap.has(index))?;
         let entry = &open.batch.entries()[index];
-        let path = indexed.tree.path(index);
-        Some(LockProof::of(entry, (index, open.batch.count()), path, &certified.certificate))
+        let inclusion = Inclusion::new(index, open.batch.count(), indexed.tree.path(index));
+        Some(LockProof::of(entry, inclusion, &certified.certificate))
     }
 }
 

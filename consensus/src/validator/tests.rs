@@ -4,6 +4,10 @@
 
 mod bounds;
 mod certificates;
+mod charges;
+mod closed;
+mod orphans;
+mod parked;
 mod recall;
 mod recover;
 mod repeats;
@@ -87,14 +91,14 @@ fn r1_decode_a_wrong_root_is_refused_whole_and_its_sender_blamed() {
     assert_eq!(step.blame.len(), 1);
     assert_eq!(step.blame[0].member, PROPOSER);
     // With a good signature over the wrong root, too.
-    let mut signed = crate::Proposal::sign(
-        &crate::Batch::of(&other).expect("a good batch"),
-        &network().id,
-        network().epoch,
-        PROPOSER,
-        &key,
-    );
-    signed.claimed = proposal.claimed;
+    let entries = ledger::encoding::canonical_bytes_of_list(&other.entries);
+    let body = [&PROPOSER.to_le_bytes()[..], proposal.claimed.bytes(), &entries];
+    let digest = ledger::hash::hash(ledger::hash::Tag::Proposal, &body);
+    let network = network();
+    let bytes = ledger::Statement::Proposal.bytes(&network.id, network.epoch, &[&digest.0]);
+    let signature = key.sign(&bytes);
+    let signed = crate::Proposal { claimed: proposal.claimed, signature, ..(*other).clone() };
+    assert!(signed.is_signed_by(&key.public(), &network.id));
     let step = propose(&mut validator, 0, &Arc::new(signed));
     assert!(step.persist.is_empty() && step.after.is_empty() && step.blame.len() == 1);
     // And the real batch is taken after that.
@@ -116,6 +120,16 @@ fn r1_a_batch_without_its_proposers_signature_of_another_epoch_or_relayed_is_ref
     refused(&mut validator, PROPOSER, unsigned);
     refused(&mut validator, PROPOSER, crate::Proposal { epoch: 4, ..(*proposal).clone() });
     refused(&mut validator, 2, (*proposal).clone());
+}
+
+#[test]
+fn r1_a_batch_of_another_epoch_is_refused_although_its_proposer_signed_it() {
+    let (_, batch) = batch(PROPOSER, &[pay_coin(0, "")]);
+    let (network, key) = (network(), member_key(PROPOSER));
+    let epoch = network.epoch + 1;
+    let other = crate::Proposal::sign(&batch, &network.id, epoch, PROPOSER, &key);
+    let step = validator(1).proposed(0, PROPOSER, Arc::new(other));
+    assert_eq!((step.blame.len(), step.judge.len()), (1, 0));
 }
 
 #[test]
@@ -159,6 +173,33 @@ fn r2_owner_inputs_are_tips_unspent_and_the_signers() {
     assert!(refused.iter().all(|refused| refused.kind == RefusedKind::Invalid));
     assert_eq!(refused.len(), 4);
     assert_eq!(validator.locks().count(), 1);
+}
+
+#[test]
+fn r2_the_tips_are_asked_again_before_anything_is_locked() {
+    let mut one = validator(1);
+    let (late, _) = batch(PROPOSER, &[pay_coin(0, "late"), pay_coin(1, "")]);
+    let (wins, wins_batch) = batch(2, &[pay_coin(0, "wins")]);
+    one.proposed(0, PROPOSER, late.clone());
+    let judged = crate::judge::judge(one.tips(), late, None, &mut rng());
+    assert!(judged.verdicts.iter().all(|found| *found == Some(crate::Verdict::Valid)));
+    // While its verdicts are on their way, one of its states is spent.
+    propose(&mut one, 0, &wins);
+    certify(&mut one, 0, certificate(Phase::Commit, &wins_batch, "1"));
+    let step = one.judged(1, judged);
+    assert_eq!(
+        (voted(&step, Phase::Lock).as_str(), only_refusal(&step)),
+        (".1", RefusedKind::Spent)
+    );
+    assert!(one.locks().get(&coin(0).state.token).is_none());
+    // Its own proposer's word is no more than a pipeline's.
+    let mut own = validator(PROPOSER);
+    let (proposal, batch) = batch(PROPOSER, &[pay(1, &[coin(0)], 2, "not the owner")]);
+    let step = own.own(0, proposal, batch);
+    assert_eq!((voted(&step, Phase::Lock).as_str(), own.locks().count()), ("", 0));
+    let parentless = pay(1, &[made(&pay_coin(0, ""))], 2, "");
+    let (proposal, batch) = self::batch(PROPOSER, &[parentless]);
+    assert!(own.own(0, proposal, batch).fetch.is_empty(), "it does not ask itself");
 }
 
 #[test]

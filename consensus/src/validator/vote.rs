@@ -22,17 +22,20 @@ impl Validator {
         let id = judged.proposal.claimed;
         let proposer = judged.proposal.proposer;
         self.judging.remove(&(id, proposer));
-        let batch = match judged.batch {
-            Ok(batch) if judged.is_signed => batch,
+        let batch = match &judged.batch {
+            Ok(batch) if judged.is_signed => batch.clone(),
             Ok(_) => {
                 blame(&mut step, proposer, "a batch without its proposer's signature (R1)".into());
+                self.charge_batch(now_us, &judged);
                 return step;
             }
             Err(wrong) => {
                 blame(&mut step, proposer, wrong.to_string());
+                self.charge_batch(now_us, &judged);
                 return step;
             }
         };
+        self.charge_entries(now_us, &judged, &mut step);
         if let std::collections::hash_map::Entry::Vacant(e) = self.open.entry(id) {
             e.insert(Open::new(judged.proposal.clone(), batch.clone(), now_us));
         }

@@ -28,6 +28,9 @@ fn weak_and_second_encodings_are_refused() {
     let mut below = [0xff; 32];
     (below[0], below[31]) = (0xeb, 0x7f);
     assert!(PublicKey::from_bytes(below).is_ok(), "p - 2 is the greatest that is not weak");
+    let mut lower = [0xff; 32];
+    lower[31] = 0x7e;
+    assert!(PublicKey::from_bytes(lower).is_ok(), "far below p");
     assert!(PublicKey::from_bytes(*key(1).public().bytes()).is_ok());
 }
 

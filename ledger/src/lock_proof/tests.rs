@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::fixture::*;
+use crate::merkle;
 
 fn rng() -> rand::rngs::StdRng {
     rand::SeedableRng::seed_from_u64(1)
@@ -14,7 +15,7 @@ fn proof(phase: Phase, bits: &[bool]) -> LockProof {
         entries.iter().map(|entry| entry.leaf(entry.signed.transfer.id())).collect();
     let votes = [(0, bits), (1, bits), (3, bits)];
     let certificate = certificate(&network, phase, &entries, &votes);
-    LockProof::of(&entries[1], (1, 3), merkle::path(&leaves, 1), &certificate)
+    LockProof::of(&entries[1], Inclusion::new(1, 3, merkle::path(&leaves, 1)), &certificate)
 }
 
 #[test]
@@ -47,7 +48,8 @@ fn above_round_0_the_justification_is_known_by_its_hash() {
     let bits = [true, true];
     let votes = [(0, &bits[..]), (1, &bits), (2, &bits)];
     let certificate = certificate(&network, Phase::Lock, &entries, &votes);
-    let good = LockProof::of(&entries[0], (0, 2), merkle::path(&leaves, 0), &certificate);
+    let inclusion = Inclusion::new(0, 2, merkle::path(&leaves, 0));
+    let good = LockProof::of(&entries[0], inclusion, &certificate);
     assert_eq!(good.verify(&network, &mut rng()).map(|accepted| accepted.round), Ok(3));
     let mut forged = good.clone();
     forged.signed.signature.0[0] ^= 1;
@@ -58,4 +60,13 @@ fn above_round_0_the_justification_is_known_by_its_hash() {
     let mut plain = good;
     plain.round = 0;
     assert!(plain.verify(&network, &mut rng()).is_err());
+}
+
+#[test]
+fn in_round_0_the_signature_is_the_one_that_was_voted_on() {
+    let network = network();
+    let mut other = proof(Phase::Lock, &[true, true, true]);
+    other.signed.signature.0[0] ^= 1;
+    let found = other.verify(&network, &mut rng());
+    assert_eq!(found, Err(LockProofError::OtherBatch { index: 1 }));
 }

@@ -3,11 +3,10 @@
 //! that a caller with threads can spread them; [`super::Receipt::verify`] is the slow twin.
 
 use super::{Receipt, ReceiptError, VerifiedReceipt};
-use crate::bitmap::{BITS_MAX, Bitmap};
+use crate::bitmap::Bitmap;
 use crate::certificate::{Certificate, CertificateError, Expected};
 use crate::genesis::Network;
 use crate::hash::{BatchId, TransferId};
-use crate::merkle;
 use crate::transfer::{SignedTransfer, TransferError, VerifiedTransfer, verify_owners};
 use crate::vote::Phase;
 use rand_core::CryptoRng;
@@ -29,7 +28,7 @@ pub fn group(receipts: &[Receipt]) -> Grouped<'_> {
     let mut of = Vec::with_capacity(receipts.len());
     for receipt in receipts {
         let same_batch = by_batch.entry(receipt.certificate.batch).or_default();
-        let this = (&receipt.certificate, receipt.count);
+        let this = (&receipt.certificate, receipt.inclusion.count);
         let known = same_batch.iter().copied().find(|index| certificates[*index] == this);
         of.push(known.unwrap_or_else(|| {
             certificates.push(this);
@@ -49,16 +48,10 @@ impl Receipt {
     pub fn check_unsigned(&self, network: &Network) -> Result<TransferId, ReceiptError> {
         self.entry.signed.transfer.check(network)?;
         let id = self.entry.signed.transfer.id();
-        let other = ReceiptError::OtherBatch { index: self.index };
-        let (Ok(index), Ok(count)) = (usize::try_from(self.index), usize::try_from(self.count))
-        else {
-            return Err(other);
-        };
-        let root = merkle::root_of_path(self.entry.leaf(id), index, count, &self.path);
-        if count > BITS_MAX || root != Some(self.certificate.batch) {
-            return Err(other);
+        match self.inclusion.index_in(&self.certificate.batch, self.entry.leaf(id)) {
+            Some(_) => Ok(id),
+            None => Err(ReceiptError::OtherBatch { index: self.inclusion.index }),
         }
-        Ok(id)
     }
 }
 
@@ -104,7 +97,8 @@ pub fn verify_signed(
         .zip(checked)
         .map(|(receipt, checked)| {
             let (id, bits) = checked?;
-            let is_certified = usize::try_from(receipt.index).is_ok_and(|index| bits.has(index));
+            let index = usize::try_from(receipt.inclusion.index);
+            let is_certified = index.is_ok_and(|index| bits.has(index));
             if is_certified { Ok(id) } else { Err(ReceiptError::NotCertified) }
         })
         .collect();

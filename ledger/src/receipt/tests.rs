@@ -1,7 +1,11 @@
 //! Receipts: what holds, each error, and that no flipped bit holds.
 
 use super::*;
+use crate::encoding::{Canonical, DecodeError};
 use crate::fixture::*;
+use crate::hash::Digest;
+use crate::merkle;
+use crate::vote::Phase;
 use rand::{SeedableRng, rngs::StdRng};
 
 const YES: &[bool] = &[true];
@@ -46,13 +50,19 @@ fn r1_decode_a_receipt_with_any_bit_flipped_proves_nothing() {
     check_damage(&receipt, |other| verify(other, &network).is_err());
 }
 
+/// The same receipt, said to stand elsewhere.
+fn at(receipt: &Receipt, index: u32, count: u32) -> Receipt {
+    let path = receipt.inclusion.path.clone();
+    Receipt { inclusion: Inclusion { index, count, path }, ..receipt.clone() }
+}
+
 #[test]
 fn another_index_count_or_path_is_refused() {
     let network = network();
     let receipt = good(&network, 1, 5);
     for index in 0..9 {
         for count in 0..17 {
-            let other = Receipt { index, count, ..receipt.clone() };
+            let other = at(&receipt, index, count);
             let found = verify(&other, &network).map(|_| ());
             let is_same = (index, count) == (1, 5);
             let expected = if is_same { Ok(()) } else { Err(ReceiptError::OtherBatch { index }) };
@@ -61,11 +71,11 @@ fn another_index_count_or_path_is_refused() {
     }
     let refused = Err(ReceiptError::OtherBatch { index: 1 });
     for (index, count) in [(1, u32::MAX), (1, 4_097), (1, 1), (1, 0)] {
-        assert_eq!(verify(&Receipt { index, count, ..receipt.clone() }, &network), refused);
+        assert_eq!(verify(&at(&receipt, index, count), &network), refused);
     }
     let other = |change: fn(&mut Vec<Digest>)| {
         let mut other = receipt.clone();
-        change(&mut other.path);
+        change(&mut other.inclusion.path);
         verify(&other, &network)
     };
     assert_eq!(other(|path| path.truncate(2)), refused);
@@ -81,17 +91,20 @@ fn a_batch_has_at_most_4096_entries() {
     let leaf = one.entry.leaf(one.entry.signed.transfer.id());
     let mut leaves = vec![leaf; 4_097];
     leaves[0] = Digest::default();
-    let mut other =
-        Receipt { index: 4_096, count: 4_097, path: merkle::path(&leaves, 4_096), ..one };
+    let inclusion = Inclusion::new(4_096, 4_097, merkle::path(&leaves, 4_096));
+    let mut other = Receipt { inclusion, ..one };
     other.certificate.batch = merkle::root(&leaves);
-    assert_eq!(other.path.len(), 1);
+    assert_eq!(other.inclusion.path.len(), 1);
     assert_eq!(verify(&other, &network), Err(ReceiptError::OtherBatch { index: 4_096 }));
 }
 
 #[test]
 fn r1_decode_a_path_has_at_most_12_nodes() {
     let network = network();
-    let with = |count| Receipt { path: vec![Digest::default(); count], ..good(&network, 0, 1) };
+    let with = |count| {
+        let inclusion = Inclusion::new(0, 1, vec![Digest::default(); count]);
+        Receipt { inclusion, ..good(&network, 0, 1) }
+    };
     assert_eq!(Receipt::from_bytes(&with(12).to_bytes()), Ok(with(12)));
     let refused = Receipt::from_bytes(&with(13).to_bytes());
     assert!(matches!(refused, Err(DecodeError::TooMany { max: 12, found: 13, .. })));

@@ -1,11 +1,14 @@
-//! What every request passes first: the Host header, the number in flight, the time.
+//! What every request passes first: the Host header, the Origin, the number in flight, the time.
 //!
-//! The Host header is what keeps a web page away from a node on loopback: a page whose name was
-//! pointed at 127.0.0.1 (DNS rebinding) comes with its own name in it.
+//! Two headers keep web pages away from a node on loopback. A page whose name was pointed at
+//! 127.0.0.1 (DNS rebinding) comes with its own name as Host. A page that makes its visitor's
+//! browser send something to the node can't read the answer, but what was done is done: so what
+//! changes anything here, or makes this node look for content, is refused when a browser says that
+//! another page wants it. Programs send neither header.
 
 use super::answer::Problem;
 use super::limits::{CONTENT_TIME_MAX, IN_FLIGHT_MAX, REQUEST_TIME_MAX};
-use crate::error::{BAD_HOST, Failure, OUTCOME_UNKNOWN, OVERLOADED};
+use crate::error::{BAD_HOST, BAD_ORIGIN, Failure, OUTCOME_UNKNOWN, OVERLOADED};
 use axum::extract::{Request, State};
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, Method, header};
@@ -42,6 +45,11 @@ pub(super) async fn pass(State(gate): State<Gate>, request: Request, next: Next)
         let help = "use the node's address, or list the name under api.hosts in its configuration";
         return Problem(Failure::new(BAD_HOST, what).help(help)).into_response();
     }
+    if does_something(&request) && is_foreign(request.headers()) {
+        let what = "a web page of another origin asks for this; nothing was done";
+        let help = "use the node's own page, or a program: those send no Origin";
+        return Problem(Failure::new(BAD_ORIGIN, what).help(help)).into_response();
+    }
     // Whether the process is alive is answered under any load.
     let is_free = request.uri().path() == "/v1/health/live";
     let permit = gate.in_flight.try_acquire();
@@ -67,6 +75,28 @@ fn time_max(request: &Request) -> Duration {
     let is_large =
         *request.method() != Method::GET && request.uri().path().starts_with("/v1/content");
     if is_large { CONTENT_TIME_MAX } else { REQUEST_TIME_MAX }
+}
+
+/// Whether a request may change something, or make this node look for content.
+fn does_something(request: &Request) -> bool {
+    let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+    !is_read || request.uri().path().starts_with("/v1/content")
+}
+
+/// Whether a browser says that a page of another origin than the host asked makes the request. Of
+/// a browser that does not send `Sec-Fetch-Site` the Origin alone tells.
+fn is_foreign(headers: &HeaderMap) -> bool {
+    let sites = headers.get_all("sec-fetch-site").iter();
+    if sites.into_iter().any(|site| site != "same-origin" && site != "none") {
+        return true;
+    }
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let is_own = |origin: &str| {
+        let rest = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
+        rest.is_some_and(|rest| rest.eq_ignore_ascii_case(host))
+    };
+    let origins = headers.get_all(header::ORIGIN).iter();
+    origins.into_iter().any(|origin| !origin.to_str().is_ok_and(is_own))
 }
 
 /// Whether the one Host header names loopback, the listening address or a configured host.
@@ -120,6 +150,35 @@ mod tests {
         }
         check(&[], false);
         check(&["localhost", "localhost"], false);
+    }
+
+    fn check_origin(name: &'static str, value: &str, is_refused: bool) {
+        let mut headers = HeaderMap::new();
+        headers.append(header::HOST, "127.0.0.1:80".parse().expect("a header"));
+        headers.append(name, value.parse().expect("a header"));
+        assert_eq!(is_foreign(&headers), is_refused, "{name}: {value}");
+    }
+
+    #[test]
+    fn only_the_nodes_own_page_may_do_something() {
+        for own in ["http://127.0.0.1:80", "https://127.0.0.1:80"] {
+            check_origin("origin", own, false);
+        }
+        let foreign =
+            ["http://evil.example", "null", "", "http://127.0.0.1:81", "http://localhost:80"];
+        for origin in foreign.into_iter().chain(["127.0.0.1:80", "http://127.0.0.1:80/x"]) {
+            check_origin("origin", origin, true);
+        }
+        for (site, is_refused) in
+            [("same-origin", false), ("none", false), ("same-site", true), ("cross-site", true)]
+        {
+            check_origin("sec-fetch-site", site, is_refused);
+        }
+        let mut headers = HeaderMap::new();
+        assert!(!is_foreign(&headers), "a program sends neither");
+        headers.append(header::ORIGIN, "http://evil.example".parse().expect("a header"));
+        headers.append(header::HOST, "evil.example".parse().expect("a header"));
+        assert!(!is_foreign(&headers), "that name is the Host check's to refuse");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod content;
 mod events;
+mod hostile;
 mod inbox;
 pub(crate) mod server;
 mod transfers;

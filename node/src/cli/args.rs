@@ -2,6 +2,7 @@
 
 mod content;
 mod evidence;
+mod keys;
 mod store;
 mod tx;
 
@@ -12,6 +13,7 @@ use std::time::Duration;
 
 pub use content::{ContentCommand, ContentGetArgs, ContentIdArgs, ContentPutArgs};
 pub use evidence::{EvidenceCommand, EvidenceFileArgs};
+pub use keys::{KeyFileArgs, KeysCommand, NewKeyArgs, PassphraseArgs};
 pub use store::{StoreArgs, StoreCommand, StoreInitArgs, StoreRestoreArgs, StoreSnapshotArgs};
 pub use tx::{TransferIdArgs, TxCommand, TxListArgs, TxRetryArgs, TxWaitArgs};
 
@@ -50,6 +52,9 @@ pub struct Global {
     #[arg(long, global = true, env = "QUORATE_TIMEOUT", value_name = "TIME")]
     #[arg(value_parser = parse_time)]
     pub timeout: Option<Duration>,
+    /// File with the passphrase of key files; asked for at the terminal where none is named
+    #[arg(long, global = true, env = "QUORATE_PASSPHRASE_FILE", value_name = "FILE")]
+    pub passphrase_file: Option<PathBuf>,
     /// No notes for people on standard error
     #[arg(short, long, global = true)]
     pub quiet: bool,
@@ -121,23 +126,6 @@ pub struct RunArgs {
     /// End when standard input closes
     #[arg(long, hide = true)]
     pub stop_with_stdin: bool,
-}
-
-/// Commands of `keys`.
-#[derive(Debug, Subcommand)]
-pub enum KeysCommand {
-    /// Make a key in a new file, readable by you alone
-    New(KeyFileArgs),
-    /// Show the address of a key file; never its secret
-    Show(KeyFileArgs),
-}
-
-/// A key file.
-#[derive(Debug, Args)]
-pub struct KeyFileArgs {
-    /// Key file
-    #[arg(value_name = "KEYFILE")]
-    pub file: PathBuf,
 }
 
 /// Arguments of `transfer`.

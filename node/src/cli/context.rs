@@ -182,10 +182,10 @@ impl Context {
     /// `not_found` for a name that is neither; `key_file`.
     pub fn keypair(&self, from: &str) -> Result<Keypair, Failure> {
         if let Some(account) = self.testnet().and_then(|file| file.account(from)) {
-            return keyfile::load(&account.key);
+            return keyfile::open(&account.key, &self.settings.unlock);
         }
         if Path::new(from).exists() {
-            return keyfile::load(Path::new(from));
+            return keyfile::open(Path::new(from), &self.settings.unlock);
         }
         Err(self.unknown_account(from))
     }
@@ -214,7 +214,7 @@ impl Context {
     pub fn account(&self, given: &str) -> Result<Address, Failure> {
         let is_named = self.testnet().is_some_and(|file| file.account(given).is_some());
         if !is_named && !given.starts_with("did:") && Path::new(given).exists() {
-            return Ok(keyfile::address_of(&keyfile::load(Path::new(given))?));
+            return keyfile::address_in(Path::new(given));
         }
         self.address(given)
     }

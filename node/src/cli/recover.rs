@@ -41,7 +41,7 @@ pub async fn recover(context: &Context, args: &RecoverArgs) -> Result<Answer, Fa
     let client = context.client()?;
     let network = context.network(&client).await?;
     let wallet = context.wallet(network.id)?;
-    let mut keys = keys(args)?;
+    let mut keys = keys(context, args)?;
     let mut tokens = Vec::new();
     let mut ended: BTreeMap<TokenId, Ended> = BTreeMap::new();
     for id in &ids {
@@ -100,9 +100,9 @@ fn token_ids(texts: &[String]) -> Result<Vec<TokenId>, Failure> {
 }
 
 /// The keys that were named.
-fn keys(args: &RecoverArgs) -> Result<BTreeMap<Address, Keypair>, Failure> {
+fn keys(context: &Context, args: &RecoverArgs) -> Result<BTreeMap<Address, Keypair>, Failure> {
     let load = |path: &std::path::PathBuf| {
-        let keypair = keyfile::load(path)?;
+        let keypair = keyfile::open(path, &context.settings.unlock)?;
         Ok((keyfile::address_of(&keypair), keypair))
     };
     args.key.iter().map(load).collect()
@@ -127,7 +127,7 @@ fn key_of(
         return Err(Failure::new(KEY_FILE, what + "; nothing was asked")
             .help(format!("quorate recover {token} --key KEYFILE --node {node}")));
     };
-    keys.insert(found.owner, keyfile::load(&account.key)?);
+    keys.insert(found.owner, keyfile::open(&account.key, &context.settings.unlock)?);
     Ok(())
 }
 

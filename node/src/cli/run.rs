@@ -32,6 +32,9 @@ pub fn run_node(config: &Path, options: RunOptions) -> Result<(), Failure> {
     match Config::load(config)? {
         Config::Validator(config) => {
             start_log(&config.log)?;
+            if !config.core_dumps {
+                crate::core_dumps::switch_off()?;
+            }
             crate::node::run(*config, options)
         }
         Config::Wallet(config) => {
@@ -50,7 +53,10 @@ pub fn start_log(config: &LogConfig) -> Result<(), Failure> {
         let what = format!("log.level {:?}: {error}; the node was not started", config.level);
         Failure::new(CONFIG, what).help("use error, warn, info, debug or trace")
     })?;
+    // A log that can't be written, as on a full disk, must not end the node: to tell that on
+    // standard error, which is the log, would be a panic.
     let builder = tracing_subscriber::fmt()
+        .log_internal_errors(false)
         .with_env_filter(filter)
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);

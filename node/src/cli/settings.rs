@@ -3,6 +3,7 @@
 
 use super::args::{Global, parse_time};
 use crate::error::{CONFIG, Failure};
+use crate::keyfile::passphrase::Unlock;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -44,6 +45,8 @@ pub struct Settings {
     pub timeout: Duration,
     /// The genesis file, when it is named.
     pub genesis: Option<PathBuf>,
+    /// How key files under a passphrase are opened.
+    pub unlock: Unlock,
     /// One document on standard output, and nothing else.
     pub is_json: bool,
     /// No notes on standard error.
@@ -73,6 +76,7 @@ impl Settings {
             home: given(&global.home).or(file.home),
             timeout: global.timeout.or(of_file).unwrap_or(TIMEOUT_DEFAULT),
             genesis: file.genesis,
+            unlock: super::keys::unlock(global),
             is_json: global.json,
             is_quiet: global.quiet,
             is_verbose: global.verbose,

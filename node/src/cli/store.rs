@@ -7,6 +7,7 @@ use super::args::{Global, StoreArgs, StoreCommand};
 use crate::config::NodeConfig;
 use crate::error::{BUSY, CONFIG, Failure, GENESIS, INTERNAL, USAGE, VERIFICATION_FAILED};
 use crate::keyfile;
+use crate::keyfile::passphrase::Unlock;
 use crate::store::{StoreReport, first_start, verify};
 use crate::store_lock::{LockError, StoreLock};
 use ledger::{Keypair, Network};
@@ -81,9 +82,9 @@ fn member(
     args: &StoreArgs,
     home: &Path,
 ) -> Result<(Arc<Network>, Keypair, u16), Failure> {
-    let (genesis, key) = files(global, args, home)?;
+    let (genesis, key, unlock) = files(global, args, home)?;
     let network = Arc::new(crate::node::load_network(&genesis)?);
-    let keypair = keyfile::load(&key)?;
+    let keypair = keyfile::open(&key, &unlock)?;
     let member = network.committee.index_of(&keypair.public()).ok_or_else(|| {
         let what = format!("key {} is no member's of {}", key.display(), genesis.display());
         Failure::new(GENESIS, what + "; nothing was read")
@@ -92,10 +93,15 @@ fn member(
     Ok((network, keypair, member))
 }
 
-/// Genesis and key file: flags, then the node's configuration.
-fn files(global: &Global, args: &StoreArgs, home: &Path) -> Result<(PathBuf, PathBuf), Failure> {
+/// Genesis and key file, and how that is opened: flags, then the node's configuration.
+fn files(
+    global: &Global,
+    args: &StoreArgs,
+    home: &Path,
+) -> Result<(PathBuf, PathBuf, Unlock), Failure> {
+    let mut unlock = super::keys::unlock(global);
     if let (Some(genesis), Some(key)) = (&args.genesis, &args.key) {
-        return Ok((genesis.clone(), key.clone()));
+        return Ok((genesis.clone(), key.clone(), unlock));
     }
     let path = global.config.clone().unwrap_or_else(|| home.join("node.toml"));
     if !path.is_file() {
@@ -106,7 +112,8 @@ fn files(global: &Global, args: &StoreArgs, home: &Path) -> Result<(PathBuf, Pat
     }
     let config = NodeConfig::load(&path)?;
     let genesis = args.genesis.clone().unwrap_or(config.genesis);
-    Ok((genesis, args.key.clone().unwrap_or(config.key)))
+    unlock.file = unlock.file.or(config.key_passphrase_file);
+    Ok((genesis, args.key.clone().unwrap_or(config.key), unlock))
 }
 
 /// Takes the store's lock, as a starting node does: one that was just killed may still be cleared

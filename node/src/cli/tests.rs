@@ -127,6 +127,37 @@ fn keys_are_made_shown_and_never_overwritten() {
 }
 
 #[test]
+fn a_key_under_a_passphrase_is_made_changed_and_opened_by_its_file_alone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = |name: &str, text: &str| {
+        use std::os::unix::fs::PermissionsExt;
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).expect("written");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).expect("0600");
+        path
+    };
+    let (one, two) = (file("one", "correct horse\n"), file("two", "battery staple"));
+    let key = folder.path().join("key");
+    let given = ["--json", "--passphrase-file", path(&one)];
+    let made = answer(&[&given[..], &["keys", "new", path(&key)]].concat()).expect("made");
+    assert_eq!(made.document["passphrase"], true);
+    let shown = answer(&["keys", "show", path(&key)]).expect("shown without the passphrase");
+    assert_eq!(shown.document["address"], made.document["address"]);
+    let change = ["keys", "passphrase", path(&key), "--new-passphrase-file", path(&two)];
+    let refused = answer(&[&["--json"][..], &change].concat()).expect_err("it is not known");
+    assert_eq!((refused.code, refused.code.exit), (KEY_FILE, 3));
+    answer(&[&given[..], &change].concat()).expect("changed");
+    let wrong = answer(&[&given[..], &["keys", "passphrase", path(&key), "--remove"]].concat());
+    let wrong = wrong.expect_err("that was the old one");
+    assert!(wrong.message.contains("the passphrase is wrong"), "{wrong}");
+    assert_eq!(wrong.code.exit, 3);
+    let given = ["--json", "--passphrase-file", path(&two)];
+    let plain = answer(&[&given[..], &["keys", "passphrase", path(&key), "--remove"]].concat());
+    assert_eq!(plain.expect("taken away").document["passphrase"], false);
+    crate::keyfile::load(&key).expect("plain again");
+}
+
+#[test]
 fn names_that_nobody_has_name_the_nearest() {
     let folder = tempfile::tempdir().expect("a folder");
     testnet(folder.path());

@@ -2,12 +2,13 @@
 //! to clients leave only after every record handed to the journal before them is durable (R5, R6).
 
 use super::Driver;
+use super::gate::Gated;
 use crate::journal::JournalError;
+use crate::multicast::Sent;
 use crate::store::{Cause, Persisted, Silence, StoreError};
 use bytes::Bytes;
 use consensus::{
-    CheckedCertificate, Judged, Message, Mode, Outgoing, Refusal, Step, To, TransferReport,
-    Verdict, codec,
+    CheckedCertificate, Judged, Message, Mode, Outgoing, Refusal, Step, To, Verdict, codec,
 };
 use ledger::{Phase, TransferId};
 use std::collections::BTreeSet;
@@ -17,14 +18,6 @@ use std::time::{Duration, Instant};
 const JOURNAL_WAIT: Duration = Duration::from_secs(10);
 /// Proofs sent for one batch: a proposer whose tips are that far behind catches up by itself.
 const PROOFS_MAX: usize = 8;
-
-/// What waits until the journal is durable up to a record.
-pub(super) struct Gated {
-    /// The record; `None` waits for nothing.
-    sequence: Option<u64>,
-    after: Vec<Outgoing>,
-    reports: Vec<TransferReport>,
-}
 
 impl Driver {
     /// Hands a step's records to the journal at once, in the order in which the state machines
@@ -111,7 +104,7 @@ impl Driver {
                 self.shared.store.journal().hurry(newest);
             }
             let (after, reports) = (step.after, step.reports);
-            self.gated.push_back(Gated { sequence, after, reports });
+            self.gate.hold(Gated { sequence, after, reports });
         }
         let now_us = self.now_us();
         for (proposal, batch) in step.own {
@@ -155,16 +148,14 @@ impl Driver {
             self.sync.fetch(&self.transport, fetch);
         }
         for blame in step.blame {
-            self.blame(blame.member, &blame.what);
+            self.shared.blame(blame.member, &blame.what);
         }
     }
 
     /// No vote leaves this node any more, also not after a restart; it goes on serving and
     /// applying. What already waits for the journal may be a vote, and does not leave either.
     fn silence(&mut self, silence: Silence) {
-        for gated in &mut self.gated {
-            gated.after.clear();
-        }
+        self.gate.silence();
         for step in &mut self.steps {
             step.after.clear();
         }
@@ -198,19 +189,28 @@ impl Driver {
         }
     }
 
+    /// Shows a member the batches that spent what it proposes. One set at a time, and only as much
+    /// as it takes: some hundred bytes of a batch could ask for 64 MiB.
     fn send_proofs(&mut self, to: u16, spenders: BTreeSet<TransferId>) {
+        if self.proving.get(&to).is_some_and(|task| !task.is_finished()) {
+            return;
+        }
         let shared = self.shared.clone();
         let multicast = self.transport.multicast();
-        self.tasks.spawn_blocking(move || {
+        let task = self.tasks.spawn_blocking(move || {
             for id in spenders {
                 if let Ok(Some(applied)) = shared.store.batch_of(&id) {
                     let frame = Bytes::from(codec::encode(&Message::Proof(applied)));
                     // A dropped proof is sent again with the next repeat of the batch.
                     let sent = multicast.send(to, frame);
                     tracing::trace!(to, ?sent, "a proof");
+                    if sent != Sent::Queued {
+                        return;
+                    }
                 }
             }
         });
+        self.proving.insert(to, task);
     }
 
     /// Lets go of what waited for records that are durable now.
@@ -219,9 +219,7 @@ impl Driver {
         if let Some(failure) = durable.failed {
             self.fail(&failure.to_string());
         }
-        let is_durable = |gated: &Gated| gated.sequence.is_none_or(|s| s < durable.records);
-        while self.gated.front().is_some_and(is_durable) {
-            let gated = self.gated.pop_front().expect("it is there");
+        while let Some(gated) = self.gate.release(durable.records) {
             for outgoing in gated.after {
                 self.deliver(outgoing);
             }

@@ -5,10 +5,12 @@ use crate::handle::Shared;
 use crate::transport::ReplyHandle;
 use bytes::Bytes;
 use consensus::limits::BATCH_BYTES_MAX;
+use consensus::message::REQUEST_IDS_MAX;
 use consensus::{AppliedBatch, Proposal, Reply, Request, codec};
 use ledger::{BatchId, Canonical};
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 /// Lines of the applied log in one reply.
@@ -16,25 +18,74 @@ pub(crate) const LINES_PER_REPLY_MAX: usize = 1_024;
 /// Bytes of batches in one reply. One batch always fits.
 const REPLY_BYTES: usize = BATCH_BYTES_MAX / 4;
 
-/// Answers one question. Dropping the handle is a refusal.
-pub(super) fn answer(
-    shared: &Arc<Shared>,
-    tasks: &mut JoinSet<()>,
-    from: u16,
-    bytes: Bytes,
-    reply: ReplyHandle,
-) {
-    while tasks.try_join_next().is_some() {}
-    let shared = shared.clone();
-    tasks.spawn_blocking(move || match codec::decode::<Request>(&bytes) {
+/// Questions of one peer that wait or are answered; more are refused.
+const QUESTIONS_PER_PEER_MAX: usize = 16;
+/// Questions answered at a time, whoever asks: each reads the disk and compresses up to a batch.
+const ANSWERING_MAX: usize = 4;
+
+/// Bytes of a question, decoded: the most ids that it may have, and some.
+const QUESTION_BYTES_MAX: usize = 32 * REQUEST_IDS_MAX + 64;
+
+/// A question and the way back.
+pub(super) struct Question {
+    pub from: u16,
+    pub bytes: Bytes,
+    pub reply: ReplyHandle,
+}
+
+/// What may be asked at a time. Who asks and gives up, again and again, takes its own room alone.
+pub(super) struct Questions {
+    /// `waiting[i]` is member i's.
+    waiting: Vec<Arc<Semaphore>>,
+    answering: Arc<Semaphore>,
+}
+
+impl Questions {
+    /// Of a committee of so many.
+    pub(super) fn new(members: usize) -> Self {
+        let room = |_| Arc::new(Semaphore::new(QUESTIONS_PER_PEER_MAX));
+        let waiting = (0..members).map(room).collect();
+        Self { waiting, answering: Arc::new(Semaphore::new(ANSWERING_MAX)) }
+    }
+
+    /// Answers one question. Dropping the handle is a refusal.
+    pub(super) fn answer(&self, shared: &Arc<Shared>, tasks: &mut JoinSet<()>, question: Question) {
+        while tasks.try_join_next().is_some() {}
+        let Some(waiting) = self.waiting.get(usize::from(question.from)) else { return };
+        let Ok(waiting) = waiting.clone().try_acquire_owned() else { return };
+        let (shared, answering) = (shared.clone(), self.answering.clone());
+        tasks.spawn(async move {
+            let turn = answering.acquire_owned().await;
+            let turn = turn.expect("the semaphore is never closed");
+            let answered = tokio::task::spawn_blocking(move || {
+                answer(&shared, question);
+                drop((turn, waiting));
+            });
+            if let Err(error) = answered.await {
+                tracing::error!(%error, "a question could not be answered");
+            }
+        });
+    }
+}
+
+fn answer(shared: &Arc<Shared>, question: Question) {
+    let Question { from, bytes, reply } = question;
+    if reply.is_gone() {
+        return;
+    }
+    let claimed = codec::claimed_bytes(&bytes);
+    if claimed > QUESTION_BYTES_MAX {
+        return shared.blame(from, &format!("a question of {claimed} bytes"));
+    }
+    match codec::decode::<Request>(&bytes) {
         Ok(request) => {
-            let answer = answer_to(&shared, request, || reply.is_gone());
+            let answer = answer_to(shared, request, || reply.is_gone());
             if let Err(error) = reply.send(Bytes::from(answer)) {
                 tracing::debug!(member = %shared.name_of(from), %error, "a reply was not taken");
             }
         }
-        Err(error) => tracing::warn!(member = %shared.name_of(from), %error, "a bad question"),
-    });
+        Err(error) => shared.blame(from, &format!("a question: {error}")),
+    }
 }
 
 /// The frame of the answer.

@@ -62,7 +62,7 @@ impl Driver {
             Fetched::Log { from, at, lines, log } => self.sync.log_came(from, at, lines, log),
             Fetched::Proven { from, generation, checked } => {
                 if let Some(what) = checked.bad {
-                    self.blame(from, &format!("a reply: {what}"));
+                    self.shared.blame(from, &format!("a reply: {what}"));
                 }
                 match generation {
                     Some(generation) => self.sync.batches_came(from, generation, checked.proven),

@@ -1,5 +1,5 @@
-//! What stands between those who append and the one thread that writes: records in order, each with
-//! its place already assigned, bounded by count and by bytes.
+//! What stands between those who append and the one who writes: records in order, each with its
+//! place already assigned, bounded by count and by bytes.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -53,8 +53,8 @@ struct State {
     durable: u64,
     /// Records that somebody waits for: this many have to become durable at once.
     wanted: u64,
-    /// When the oldest queued record came.
-    oldest: Instant,
+    /// When the writer first saw what is queued now, by its clock.
+    seen: Option<Duration>,
     failed: Option<Failure>,
     is_stopping: bool,
 }
@@ -76,6 +76,8 @@ pub(super) enum Work {
     Quiet,
     /// Everything is written and nothing will come.
     Stop,
+    /// Nothing, until this time of the writer's clock, or until something is queued or waited for.
+    Wait(Option<Duration>),
 }
 
 impl Queue {
@@ -89,7 +91,7 @@ impl Queue {
             written: next,
             durable: records,
             wanted: records,
-            oldest: Instant::now(),
+            seen: None,
             failed: None,
             is_stopping: false,
         };
@@ -117,9 +119,6 @@ impl Queue {
         state.next = Location { offset: location.offset + framed, ..location };
         state.bytes += framed;
         let is_first = state.items.is_empty();
-        if is_first {
-            state.oldest = Instant::now();
-        }
         state.items.push_back(Queued { location, kind, payload });
         drop(state);
         if is_first {
@@ -147,37 +146,25 @@ impl Queue {
         next
     }
 
-    /// Blocks until there is something to do; with `quiet_at`, no longer than that.
-    pub fn wait_work(&self, quiet_at: Option<Instant>) -> Work {
+    /// Blocks until there is something to do. The clock's zero is `started`; at `quiet_at` the head
+    /// is to be made durable.
+    pub fn wait_work(&self, started: Instant, quiet_at: Option<Duration>) -> Work {
         let mut state = self.state.lock();
         loop {
-            let until = match state.items.is_empty() {
-                true if state.is_stopping => return Work::Stop,
-                true => quiet_at,
-                false if self.is_due(&state) => return Work::Group(group(&state.items)),
-                false => Some(state.oldest + LAZY),
-            };
-            match until {
-                None => self.work.wait(&mut state),
-                Some(at) => {
-                    let is_late = self.work.wait_until(&mut state, at).timed_out();
-                    if is_late && state.items.is_empty() {
-                        return Work::Quiet;
-                    }
+            match state.next(&self.bounds, started.elapsed(), quiet_at) {
+                Work::Wait(None) => self.work.wait(&mut state),
+                // Late or woken, the next look tells.
+                Work::Wait(Some(at)) => {
+                    self.work.wait_until(&mut state, started + at);
                 }
+                work => return work,
             }
         }
     }
 
-    /// Whether queued records are to be written now: somebody waits, or they have waited long, or
-    /// they fill half of the queue.
-    fn is_due(&self, state: &State) -> bool {
-        let is_half_full = length(state.items.len()) * 2 >= self.bounds.records_max
-            || state.bytes * 2 >= self.bounds.bytes_max;
-        state.wanted > state.durable
-            || state.is_stopping
-            || is_half_full
-            || state.oldest.elapsed() >= LAZY
+    /// The same at a time that the caller tells, without blocking.
+    pub fn work_at(&self, now: Duration, quiet_at: Option<Duration>) -> Work {
+        self.state.lock().next(&self.bounds, now, quiet_at)
     }
 
     /// The first `records` of the queue are in the file and synced.
@@ -189,7 +176,7 @@ impl Queue {
             state.bytes -= framed;
             state.written = Location { offset: item.location.offset + framed, ..item.location };
         }
-        state.oldest = Instant::now();
+        state.seen = None;
         assert!(durable == state.durable + length(records), "every record is counted once");
         state.durable = durable;
         self.published.send_replace(Durable { records: durable, failed: None });
@@ -269,6 +256,32 @@ impl Queue {
     /// A receiver of every change of `Durable`.
     pub fn watch(&self) -> watch::Receiver<Durable> {
         self.published.subscribe()
+    }
+}
+
+impl State {
+    /// What the writer is to do at `now` of its clock.
+    fn next(&mut self, bounds: &Bounds, now: Duration, quiet_at: Option<Duration>) -> Work {
+        if self.items.is_empty() {
+            return match quiet_at {
+                _ if self.is_stopping => Work::Stop,
+                Some(at) if at <= now => Work::Quiet,
+                _ => Work::Wait(quiet_at),
+            };
+        }
+        let late_at = *self.seen.get_or_insert(now) + LAZY;
+        match late_at <= now || self.is_pressing(bounds) {
+            true => Work::Group(group(&self.items)),
+            false => Work::Wait(Some(late_at)),
+        }
+    }
+
+    /// Whether queued records are to be written at once: somebody waits, or they fill half of the
+    /// queue.
+    fn is_pressing(&self, bounds: &Bounds) -> bool {
+        let is_half_full = length(self.items.len()) * 2 >= bounds.records_max
+            || self.bytes * 2 >= bounds.bytes_max;
+        self.wanted > self.durable || self.is_stopping || is_half_full
     }
 }
 

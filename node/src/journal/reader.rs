@@ -1,15 +1,14 @@
 //! Random reads of written records, each checked by its own hash, over a few open files.
 
 use std::collections::VecDeque;
-use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 
 use super::Location;
+use super::disk::{self, Disk, DiskFile, FileHandle};
 use super::error::JournalError;
 use super::record::{HASH_BYTES, PREFIX_BYTES, chain, framed_bytes, length, prefix};
 use super::segment::{self, FIRST_RECORD};
@@ -21,14 +20,15 @@ const FIRST_READ_BYTES: u64 = 1024;
 
 /// Open segments, the most recently used last.
 pub(super) struct Reader {
+    disk: Arc<dyn Disk>,
     dir: PathBuf,
-    files: Mutex<VecDeque<(u32, Arc<File>)>>,
+    files: Mutex<VecDeque<(u32, FileHandle)>>,
 }
 
 impl Reader {
     /// Opens nothing yet.
-    pub fn new(dir: PathBuf) -> Self {
-        Self { dir, files: Mutex::new(VecDeque::new()) }
+    pub fn new(disk: Arc<dyn Disk>, dir: PathBuf) -> Self {
+        Self { disk, dir, files: Mutex::new(VecDeque::new()) }
     }
 
     /// The kind and payload of the record at `location`, which must end by `end`.
@@ -42,7 +42,7 @@ impl Reader {
         let fail = || JournalError::io("reading", &path);
         // The 32 bytes before a record are the hash that its own continues.
         let start = location.offset - HASH_BYTES;
-        let mut bytes = read_up_to(&file, start, FIRST_READ_BYTES).map_err(fail())?;
+        let mut bytes = read_up_to(&*file, start, FIRST_READ_BYTES).map_err(fail())?;
         let at = |from: u64| usize::try_from(from).expect("records fit in memory");
         let Some(head) = bytes.get(at(HASH_BYTES)..).and_then(|rest| rest.first_chunk()) else {
             return Err(bad);
@@ -50,7 +50,7 @@ impl Reader {
         let Some((payload_bytes, kind)) = prefix(*head) else { return Err(bad) };
         let whole = HASH_BYTES + framed_bytes(payload_bytes);
         if length(bytes.len()) < whole {
-            bytes = read_up_to(&file, start, whole).map_err(fail())?;
+            bytes = read_up_to(&*file, start, whole).map_err(fail())?;
         }
         if length(bytes.len()) < whole {
             return Err(bad);
@@ -65,7 +65,7 @@ impl Reader {
         Ok((kind, bytes))
     }
 
-    fn file(&self, segment: u32) -> io::Result<Arc<File>> {
+    fn file(&self, segment: u32) -> io::Result<FileHandle> {
         let mut files = self.files.lock();
         if let Some(index) = files.iter().position(|(number, _)| *number == segment)
             && let Some(found) = files.remove(index)
@@ -74,7 +74,7 @@ impl Reader {
             files.push_back(found);
             return Ok(file);
         }
-        let file = Arc::new(File::open(segment::path(&self.dir, segment))?);
+        let file = self.disk.open(&segment::path(&self.dir, segment))?;
         if files.len() >= FILES_MAX {
             files.pop_front();
         }
@@ -84,15 +84,9 @@ impl Reader {
 }
 
 /// Reads `bytes` bytes, or fewer where the file ends.
-fn read_up_to(file: &File, offset: u64, bytes: u64) -> io::Result<Vec<u8>> {
+fn read_up_to(file: &dyn DiskFile, offset: u64, bytes: u64) -> io::Result<Vec<u8>> {
     let mut out = vec![0; usize::try_from(bytes).expect("at most 16 MiB and a little")];
-    let mut filled = 0;
-    while filled < out.len() {
-        match file.read_at(&mut out[filled..], offset + length(filled))? {
-            0 => break,
-            read => filled += read,
-        }
-    }
+    let filled = disk::read_up_to(file, &mut out, offset)?;
     out.truncate(filled);
     Ok(out)
 }

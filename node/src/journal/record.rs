@@ -7,10 +7,11 @@
 //! The hash stands last, so the 32 bytes before any record are the hash that it continues: a record
 //! can be checked alone, by reading 32 bytes more, and no second digest is stored.
 
-use std::fs::File;
-use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::io::{self, BufReader, Read};
 
 use sha2::{Digest, Sha256};
+
+use super::disk::FileHandle;
 
 /// Longest payload of a record, in bytes: one batch of the largest size with room to spare.
 pub const RECORD_BYTES_MAX: u64 = 16 << 20;
@@ -65,9 +66,23 @@ pub(super) fn prefix(bytes: [u8; 5]) -> Option<(u64, u8)> {
     (payload_bytes <= RECORD_BYTES_MAX).then_some((payload_bytes, kind))
 }
 
+/// A file read in order from a place on.
+struct From {
+    file: FileHandle,
+    offset: u64,
+}
+
+impl Read for From {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read_at(buffer, self.offset)?;
+        self.offset += length(read);
+        Ok(read)
+    }
+}
+
 /// Reads records in order from one segment's file for as long as they are valid.
 pub(super) struct Walk {
-    reader: BufReader<File>,
+    reader: BufReader<From>,
     payload: Vec<u8>,
     limit: u64,
     /// Where the next record starts.
@@ -78,10 +93,10 @@ pub(super) struct Walk {
 
 impl Walk {
     /// Starts at `offset`, after a record of hash `hash`, and stops at byte `limit` of the file.
-    pub fn new(mut file: File, offset: u64, limit: u64, hash: Hash) -> io::Result<Self> {
-        file.seek(SeekFrom::Start(offset))?;
-        let reader = BufReader::with_capacity(WALK_BUFFER_BYTES, file);
-        Ok(Self { reader, payload: Vec::new(), limit, offset, hash })
+    pub fn new(file: FileHandle, offset: u64, limit: u64, hash: Hash) -> Self {
+        let from = From { file, offset };
+        let reader = BufReader::with_capacity(WALK_BUFFER_BYTES, from);
+        Self { reader, payload: Vec::new(), limit, offset, hash }
     }
 
     /// The next valid record as (its offset, kind, payload), or `None` where validity ends.

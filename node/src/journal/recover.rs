@@ -3,15 +3,13 @@
 //!
 //! Each step may be interrupted: damage stays damage until the last step of accepting it is done.
 
-use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::disk::Disk;
+use super::disk::{Disk, DiskFile, FileHandle, read_exact, read_up_to};
 use super::error::JournalError;
 use super::head::Head;
-use super::record::Hash;
+use super::record::{Hash, length};
 use super::scan::{Scanned, Survey};
 use super::segment::{self, FIRST_RECORD, Header};
 
@@ -21,7 +19,7 @@ const COPY_BYTES: u64 = 1 << 20;
 /// The segment that the writer goes on in.
 pub(super) struct Active {
     /// Its file, open for writing.
-    pub file: File,
+    pub file: FileHandle,
     /// Its header.
     pub header: Header,
     /// Its head, exact and durable.
@@ -30,7 +28,7 @@ pub(super) struct Active {
 
 /// Prepares a journal without damage.
 pub(super) fn resume(
-    disk: &Disk,
+    disk: &dyn Disk,
     dir: &Path,
     survey: &Survey,
     network: [u8; 32],
@@ -38,50 +36,50 @@ pub(super) fn resume(
 ) -> Result<Active, JournalError> {
     let fail = || JournalError::io("recovering", dir);
     for path in &survey.listing.unborn {
-        fs::remove_file(path).map_err(JournalError::io("removing", path))?;
+        disk.remove(path).map_err(JournalError::io("removing", path))?;
     }
     let Some(last) = &survey.last else {
         return create(disk, dir, network, 0, (0, network), segment_bytes).map_err(fail());
     };
     for (header, head) in &survey.unsealed {
-        let file = writable(dir, header.segment).map_err(fail())?;
-        write_head(disk, &file, header, head).map_err(fail())?;
+        let file = writable(disk, dir, header.segment).map_err(fail())?;
+        write_head(&*file, header, head).map_err(fail())?;
     }
     reopen(disk, dir, last, segment_bytes).map_err(fail())
 }
 
 /// Cuts the torn tail, makes sure of what lies beyond the head, and writes the head.
-fn reopen(disk: &Disk, dir: &Path, last: &Scanned, segment_bytes: u64) -> io::Result<Active> {
+fn reopen(disk: &dyn Disk, dir: &Path, last: &Scanned, segment_bytes: u64) -> io::Result<Active> {
     let header = last.header;
-    let file = writable(dir, header.segment)?;
+    let file = writable(disk, dir, header.segment)?;
     if last.torn_bytes > 0 {
         // Old bytes must not stay: behind a new record they could make an old one valid again.
-        file.set_len(last.end)?;
-        file.sync_all()?;
+        file.cut(last.end)?;
+        file.sync()?;
     }
-    disk.allocate(&file, segment_bytes.max(last.end))?;
+    file.allocate(segment_bytes.max(last.end))?;
     let old = last.head.expect("a segment without damage has a head");
     if (old.records, old.end, old.hash) == (last.records, last.end, last.hash) {
         return Ok(Active { file, header, head: old });
     }
     // If the process before this one died of a failed sync, these pages may be marked clean and yet
     // not be on the disk: written again, they are dirty again, and this sync tells the truth.
-    rewrite(disk, &file, old.end, last.end)?;
-    disk.sync(&file)?;
+    rewrite(&*file, old.end, last.end)?;
+    file.sync()?;
     let generation = old.generation + 1;
     let (records, end, hash) = (last.records, last.end, last.hash);
     let head = Head { generation, records, end, hash, is_sealed: false };
-    write_head(disk, &file, &header, &head)?;
+    write_head(&*file, &header, &head)?;
     Ok(Active { file, header, head })
 }
 
-fn rewrite(disk: &Disk, file: &File, from: u64, to: u64) -> io::Result<()> {
+fn rewrite(file: &dyn DiskFile, from: u64, to: u64) -> io::Result<()> {
     let mut offset = from;
     while offset < to {
         let bytes = (to - offset).min(COPY_BYTES);
         let mut buffer = vec![0; usize::try_from(bytes).expect("at most COPY_BYTES")];
-        file.read_exact_at(&mut buffer, offset)?;
-        disk.write(file, &buffer, offset)?;
+        read_exact(file, &mut buffer, offset)?;
+        file.write_at(&buffer, offset)?;
         offset += bytes;
     }
     Ok(())
@@ -89,7 +87,7 @@ fn rewrite(disk: &Disk, file: &File, from: u64, to: u64) -> io::Result<()> {
 
 /// Sets aside what is damaged and goes on after the last valid record, in a new segment.
 pub(super) fn accept(
-    disk: &Disk,
+    disk: &dyn Disk,
     dir: &Path,
     survey: &Survey,
     network: [u8; 32],
@@ -100,39 +98,53 @@ pub(super) fn accept(
     let next = last.map_or(0, |last| last.header.segment + 1);
     for segment in survey.listing.segments.iter().rev().filter(|segment| **segment >= next) {
         let from = segment::path(dir, *segment);
-        fs::rename(&from, aside(dir, *segment)).map_err(fail())?;
+        disk.rename(&from, &aside(disk, dir, *segment)).map_err(fail())?;
     }
-    segment::sync_dir(dir).map_err(fail())?;
+    disk.sync_dir(dir).map_err(fail())?;
     let from = (survey.records, survey.hash);
     let Some(last) = last else {
         return create(disk, dir, network, 0, from, segment_bytes).map_err(fail());
     };
     if last.damage.is_some() || last.torn_bytes > 0 {
-        let copy = aside(dir, last.header.segment);
-        fs::copy(segment::path(dir, last.header.segment), &copy).map_err(fail())?;
-        File::open(&copy).and_then(|file| file.sync_all()).map_err(fail())?;
+        let copy = aside(disk, dir, last.header.segment);
+        keep_copy(disk, &segment::path(dir, last.header.segment), &copy).map_err(fail())?;
     }
     let active = create(disk, dir, network, next, from, segment_bytes).map_err(fail())?;
     end_segment(disk, dir, last).map_err(fail())?;
     Ok(active)
 }
 
+/// Copies a file; its bytes are durable then, its name with the next sync of the folder.
+fn keep_copy(disk: &dyn Disk, from: &Path, to: &Path) -> io::Result<()> {
+    let (from, to) = (disk.open(from)?, disk.create(to)?);
+    let mut buffer = vec![0; usize::try_from(COPY_BYTES).expect("a MiB")];
+    let mut offset = 0;
+    loop {
+        let read = read_up_to(&*from, &mut buffer, offset)?;
+        if read == 0 {
+            return to.sync();
+        }
+        to.write_at(&buffer[..read], offset)?;
+        offset += length(read);
+    }
+}
+
 /// Cuts a segment after its last valid record and makes both slots of its head say so.
-fn end_segment(disk: &Disk, dir: &Path, last: &Scanned) -> io::Result<()> {
-    let file = writable(dir, last.header.segment)?;
-    file.set_len(last.end.max(FIRST_RECORD))?;
-    file.sync_all()?;
+fn end_segment(disk: &dyn Disk, dir: &Path, last: &Scanned) -> io::Result<()> {
+    let file = writable(disk, dir, last.header.segment)?;
+    file.cut(last.end.max(FIRST_RECORD))?;
+    file.sync()?;
     let generation = last.head.map_or(2, |head| head.generation + 1);
     let (records, end, hash) = (last.records, last.end, last.hash);
     for generation in [generation, generation + 1] {
         let head = Head { generation, records, end, hash, is_sealed: true };
-        write_head(disk, &file, &last.header, &head)?;
+        write_head(&*file, &last.header, &head)?;
     }
     Ok(())
 }
 
 fn create(
-    disk: &Disk,
+    disk: &dyn Disk,
     dir: &Path,
     network: [u8; 32],
     segment: u32,
@@ -145,20 +157,20 @@ fn create(
 }
 
 /// Writes a head into its slot and syncs it.
-pub(super) fn write_head(disk: &Disk, file: &File, header: &Header, head: &Head) -> io::Result<()> {
-    disk.write(file, &head.to_bytes(header), head.slot_offset())?;
-    disk.sync(file)
+pub(super) fn write_head(file: &dyn DiskFile, header: &Header, head: &Head) -> io::Result<()> {
+    file.write_at(&head.to_bytes(header), head.slot_offset())?;
+    file.sync()
 }
 
 /// Opens a segment for reading and writing.
-fn writable(dir: &Path, segment: u32) -> io::Result<File> {
-    OpenOptions::new().read(true).write(true).open(segment::path(dir, segment))
+fn writable(disk: &dyn Disk, dir: &Path, segment: u32) -> io::Result<FileHandle> {
+    disk.edit(&segment::path(dir, segment))
 }
 
 /// A name that is still free for a segment set aside.
-fn aside(dir: &Path, segment: u32) -> std::path::PathBuf {
+fn aside(disk: &dyn Disk, dir: &Path, segment: u32) -> PathBuf {
     (0_u64..)
         .map(|attempt| dir.join(format!("journal-{segment:08}.damaged-{attempt}")))
-        .find(|path| !path.exists())
+        .find(|path| !disk.exists(path))
         .expect("there are more numbers than files")
 }

@@ -1,12 +1,11 @@
 //! Reading the whole journal in order, changing nothing: what is valid, what a crash left torn,
 //! what is damaged. Opening, verifying and catching up all stand on it.
 
-use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use super::Location;
+use super::disk::{Disk, DiskFile, FileHandle};
 use super::error::{Damage, DamageKind, JournalError};
 use super::head::Head;
 use super::record::{Hash, Walk};
@@ -54,15 +53,14 @@ impl Scanned {
 /// Walks the records of an opened segment.
 pub(super) fn scan(
     path: &Path,
-    file: File,
+    file: FileHandle,
     header: Header,
     head: Option<Head>,
     visit: Visit<'_>,
 ) -> Result<Scanned, JournalError> {
     let fail = || JournalError::io("reading", path);
-    let file_bytes = file.metadata().map_err(fail())?.len();
-    let second = file.try_clone().map_err(fail())?;
-    let mut walk = Walk::new(file, FIRST_RECORD, file_bytes, header.previous).map_err(fail())?;
+    let file_bytes = file.bytes().map_err(fail())?;
+    let mut walk = Walk::new(file.clone(), FIRST_RECORD, file_bytes, header.previous);
     let (mut records, mut is_head_met) = (header.first_record, false);
     loop {
         is_head_met |= head.is_some_and(|head| {
@@ -72,7 +70,7 @@ pub(super) fn scan(
         visit(Location { segment: header.segment, offset }, kind, payload);
         records += 1;
     }
-    let torn_bytes = torn_bytes(&second, walk.offset, file_bytes).map_err(fail())?;
+    let torn_bytes = torn_bytes(&*file, walk.offset, file_bytes).map_err(fail())?;
     let (hash, end) = (walk.hash, walk.offset);
     let mut scanned = Scanned { header, head, records, hash, end, torn_bytes, damage: None };
     scanned.judge(is_head_met);
@@ -80,7 +78,7 @@ pub(super) fn scan(
 }
 
 /// Bytes from `end` to the last that is not zero.
-fn torn_bytes(file: &File, end: u64, file_bytes: u64) -> io::Result<u64> {
+fn torn_bytes(file: &dyn DiskFile, end: u64, file_bytes: u64) -> io::Result<u64> {
     let mut buffer = vec![0; 1 << 18];
     let (mut offset, mut torn_end) = (end, end);
     while offset < file_bytes {
@@ -126,11 +124,12 @@ impl Survey {
 /// # Errors
 /// `OtherNetwork`, `OtherFormat`, `Io`; damage is not an error but an answer.
 pub(super) fn survey(
+    disk: &dyn Disk,
     dir: &Path,
     network: &[u8; 32],
     visit: Visit<'_>,
 ) -> Result<Survey, JournalError> {
-    let listing = segment::list(dir)?;
+    let listing = segment::list(disk, dir)?;
     let mut survey = Survey {
         listing,
         records: 0,
@@ -145,7 +144,7 @@ pub(super) fn survey(
             survey.damage = survey.damage(index, DamageKind::MissingSegment, None);
             return Ok(survey);
         }
-        let (file, pages) = segment::open(dir, segment, network)?;
+        let (file, pages) = segment::open(disk, dir, segment, network)?;
         let Pages::Valid(header, head) = pages else {
             survey.damage = survey.damage(segment, DamageKind::BadHeader, None);
             return Ok(survey);

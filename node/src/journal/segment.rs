@@ -8,14 +8,12 @@
 //! ```
 //! A file gets its name only when its header is durable: a bad header in a named one is damage.
 
-use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use super::disk::Disk;
+use super::disk::{Disk, FileHandle, read_exact};
 use super::error::JournalError;
 use super::head::{Head, SLOT_BYTES};
 use super::record::{HASH_BYTES, Hash};
@@ -96,11 +94,9 @@ pub(super) struct Listing {
 }
 
 /// Lists the journal's files in `dir`; other files are ignored.
-pub(super) fn list(dir: &Path) -> Result<Listing, JournalError> {
+pub(super) fn list(disk: &dyn Disk, dir: &Path) -> Result<Listing, JournalError> {
     let mut listing = Listing::default();
-    let fail = || JournalError::io("listing", dir);
-    for entry in fs::read_dir(dir).map_err(fail())? {
-        let entry = entry.map_err(fail())?.path();
+    for entry in disk.list(dir).map_err(JournalError::io("listing", dir))? {
         let name = entry.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let Some((number, ending)) =
             name.strip_prefix("journal-").and_then(|rest| rest.split_once('.'))
@@ -120,26 +116,25 @@ pub(super) fn list(dir: &Path) -> Result<Listing, JournalError> {
 }
 
 /// Creates a segment of `bytes` bytes, durable with its name, and opens it for writing.
-pub(super) fn create(disk: &Disk, dir: &Path, header: &Header, bytes: u64) -> io::Result<File> {
+pub(super) fn create(
+    disk: &dyn Disk,
+    dir: &Path,
+    header: &Header,
+    bytes: u64,
+) -> io::Result<FileHandle> {
     let unborn = dir.join(format!("journal-{:08}.new", header.segment));
-    let file =
-        OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&unborn)?;
-    disk.allocate(&file, bytes.max(FIRST_RECORD))?;
+    let file = disk.create(&unborn)?;
+    file.allocate(bytes.max(FIRST_RECORD))?;
     let head = Head::fresh(header);
     let next = Head { generation: 1, ..head };
-    disk.write(&file, &header.to_bytes(), 0)?;
-    disk.write(&file, &head.to_bytes(header), head.slot_offset())?;
-    disk.write(&file, &next.to_bytes(header), next.slot_offset())?;
-    disk.write(&file, &header.previous, FIRST_RECORD - HASH_BYTES)?;
-    disk.sync(&file)?;
-    fs::rename(&unborn, path(dir, header.segment))?;
-    sync_dir(dir)?;
+    file.write_at(&header.to_bytes(), 0)?;
+    file.write_at(&head.to_bytes(header), head.slot_offset())?;
+    file.write_at(&next.to_bytes(header), next.slot_offset())?;
+    file.write_at(&header.previous, FIRST_RECORD - HASH_BYTES)?;
+    file.sync()?;
+    disk.rename(&unborn, &path(dir, header.segment))?;
+    disk.sync_dir(dir)?;
     Ok(file)
-}
-
-/// fsync of a directory, so that names given in it survive a power cut.
-pub(super) fn sync_dir(dir: &Path) -> io::Result<()> {
-    File::open(dir)?.sync_all()
 }
 
 /// Opens segment `segment` for reading and checks its first three pages.
@@ -147,14 +142,15 @@ pub(super) fn sync_dir(dir: &Path) -> io::Result<()> {
 /// # Errors
 /// `OtherNetwork` and `OtherFormat` if the header is intact but not for us; `Io`.
 pub(super) fn open(
+    disk: &dyn Disk,
     dir: &Path,
     segment: u32,
     network: &[u8; 32],
-) -> Result<(File, Pages), JournalError> {
+) -> Result<(FileHandle, Pages), JournalError> {
     let path = path(dir, segment);
-    let file = File::open(&path).map_err(JournalError::io("opening", &path))?;
+    let file = disk.open(&path).map_err(JournalError::io("opening", &path))?;
     let mut bytes = vec![0; usize::try_from(FIRST_RECORD).expect("three pages")];
-    match file.read_exact_at(&mut bytes, 0) {
+    match read_exact(&*file, &mut bytes, 0) {
         Ok(()) => Ok((file, pages(&bytes, segment, network)?)),
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok((file, Pages::Invalid)),
         Err(error) => Err(JournalError::io("reading", &path)(error)),

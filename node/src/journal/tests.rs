@@ -5,6 +5,7 @@ mod faults;
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::record::framed_bytes;
@@ -28,11 +29,11 @@ fn payload(index: u8) -> Vec<u8> {
 type Rows = Vec<(Location, u8, Vec<u8>)>;
 
 fn open(dir: &Path, options: Options) -> Result<(Journal, Opened, Rows), JournalError> {
-    open_on(Disk::default(), dir, options)
+    open_on(Arc::new(System), dir, options)
 }
 
 fn open_on(
-    disk: Disk,
+    disk: Arc<dyn Disk>,
     dir: &Path,
     options: Options,
 ) -> Result<(Journal, Opened, Rows), JournalError> {

@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::disk::System;
 use super::error::{Damage, DamageKind, JournalError};
 use super::scan::{Scanned, scan};
 use super::segment::{self, FIRST_RECORD, Pages};
@@ -32,7 +33,8 @@ pub struct Report {
 /// # Errors
 /// `OtherNetwork`, `OtherFormat`, `Io`. Damage is in the report.
 pub fn verify(dir: &Path, network: [u8; 32]) -> Result<Report, JournalError> {
-    let listing = segment::list(dir)?;
+    let disk = System;
+    let listing = segment::list(&disk, dir)?;
     let mut report = Report {
         segments: super::record::length(listing.segments.len()),
         records: 0,
@@ -49,7 +51,7 @@ pub fn verify(dir: &Path, network: [u8; 32]) -> Result<Report, JournalError> {
             before = None;
         }
         next = number.saturating_add(1);
-        let (file, pages) = segment::open(dir, number, &network)?;
+        let (file, pages) = segment::open(&disk, dir, number, &network)?;
         let Pages::Valid(header, head) = pages else {
             report.problem(number, DamageKind::BadHeader, None, before.as_ref());
             before = None;

@@ -15,7 +15,7 @@ fn key(number: u8) -> Keypair {
 fn staged(validator: &Validator, store: &Store, network: &Network, job: Judge) -> Judged {
     let prefetched = prefetch::prefetch(validator, job);
     let hashed = hash::hash(network, prefetched);
-    dht_check::dht_check(pin_check::pin_check(store, hashed), None, false)
+    dht_check::dht_check(pin_check::pin_check(|id| store.is_final(id), hashed), None, false)
 }
 
 /// A transfer of genesis token `position`, damaged in a random way or not.
@@ -117,7 +117,10 @@ fn trusted_network_skips_the_dht_stage_and_nothing_else() {
     let prefetched = || prefetch::prefetch(&opened.validator, job.clone());
     let states: Vec<_> = prefetched().open_states().collect();
     let stages = |findings: Option<&Findings>, is_strict| {
-        let checked = pin_check::pin_check(&opened.store, hash::hash(&network, prefetched()));
+        let checked = pin_check::pin_check(
+            |id| opened.store.is_final(id),
+            hash::hash(&network, prefetched()),
+        );
         dht_check::dht_check(checked, findings, is_strict).verdicts
     };
     let trusted = stages(None, false);

@@ -1,10 +1,10 @@
 //! What a wallet's journal holds: the receipts of each batch, each distinct certificate once, and
 //! forks with both receipts. Canonical bytes.
 
-use ledger::encoding::{canonical_struct, write_list};
+use ledger::encoding::canonical_struct;
 use ledger::receipt::group;
 use ledger::{
-    Canonical, Certificate, DecodeError, Digest, Entry, Network, Reader, Receipt, ReceiptError,
+    Canonical, Certificate, DecodeError, Entry, Inclusion, Network, Reader, Receipt, ReceiptError,
     TokenState,
 };
 
@@ -21,37 +21,14 @@ pub const RECEIPTS_MAX: usize = 4_096;
 /// Bytes of the shortest certificate and of the shortest item below.
 const CERTIFICATE_BYTES_MIN: usize = 45;
 const ITEM_BYTES_MIN: usize = 200;
-/// Longest Merkle path: 4,096 leaves.
-const PATH_MAX: usize = 12;
 
 /// A receipt but for its certificate, which is the one of this index in the record.
 struct Item {
     entry: Entry,
-    index: u32,
-    count: u32,
-    path: Vec<Digest>,
+    inclusion: Inclusion,
     certificate: u32,
 }
-
-impl Canonical for Item {
-    fn write(&self, out: &mut Vec<u8>) {
-        self.entry.write(out);
-        self.index.write(out);
-        self.count.write(out);
-        write_list(&self.path, out);
-        self.certificate.write(out);
-    }
-
-    fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            entry: Entry::read(reader)?,
-            index: u32::read(reader)?,
-            count: u32::read(reader)?,
-            path: reader.list("nodes in a Merkle path", PATH_MAX, 32)?,
-            certificate: u32::read(reader)?,
-        })
-    }
-}
+canonical_struct!(Item { entry, inclusion, certificate });
 
 /// The payload of a record of these receipts, in this order.
 pub fn received(receipts: &[Receipt]) -> Vec<u8> {
@@ -65,9 +42,7 @@ pub fn received(receipts: &[Receipt]) -> Vec<u8> {
     small(receipts.len()).write(&mut out);
     for (receipt, certificate) in receipts.iter().zip(grouped.of) {
         receipt.entry.write(&mut out);
-        receipt.index.write(&mut out);
-        receipt.count.write(&mut out);
-        write_list(&receipt.path, &mut out);
+        receipt.inclusion.write(&mut out);
         small(certificate).write(&mut out);
     }
     out
@@ -86,11 +61,11 @@ pub fn read_received(payload: &[u8]) -> Result<Vec<Receipt>, DecodeError> {
         return Err(DecodeError::Trailing(reader.left()));
     }
     let receipt = |item: Item| {
-        let Item { entry, index, count, path, certificate } = item;
+        let Item { entry, inclusion, certificate } = item;
         let found = usize::try_from(certificate).ok().and_then(|at| certificates.get(at));
         let missing = DecodeError::NotCanonical("an item names a certificate that is not there");
         let certificate = found.cloned().ok_or(missing)?;
-        Ok(Receipt { entry, index, count, path, certificate })
+        Ok(Receipt { entry, inclusion, certificate })
     };
     items.into_iter().map(receipt).collect()
 }

@@ -181,7 +181,7 @@ fn one_bad_receipt_fails_alone() {
     let mut receipts = world.payments(6);
     receipts[2].entry.signed.signature.0[3] ^= 1;
     receipts[4].certificate.groups[0].votes[0].signature.0[3] ^= 1;
-    receipts[5].index ^= 1;
+    receipts[5].inclusion.index ^= 1;
     let receiver = world.open();
     let outcomes = receiver.receive(receipts, Guards).expect("received");
     for (index, outcome) in outcomes.iter().enumerate() {

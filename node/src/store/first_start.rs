@@ -9,15 +9,17 @@
 //! What it can't see: a copy of a home that still has the file in it, restored after its key has
 //! voted elsewhere. Never keep one, and never start one home's copy on two machines.
 
+use super::mark;
 use crate::durable;
+use crate::journal::Disk;
 use crate::keyfile::address_of;
 use ledger::{Keypair, NetworkId};
-use std::fs::{self, File};
-use std::io::{self, Read};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// Longest file that is read; ours have about 170 bytes.
-const BYTES_MAX: u64 = 1_024;
+const BYTES_MAX: usize = 1_024;
 
 /// Permits one first start in `home`, which is made if it is not there: this network's member with
 /// this key has never voted. The caller knows that; nothing here can check it.
@@ -29,31 +31,33 @@ pub fn permit(home: &Path, network: &NetworkId, keypair: &Keypair) -> io::Result
     durable::replace(&path(home), text(network, keypair).as_bytes())
 }
 
+/// The same on any disk, in a home that is there.
+///
+/// # Errors
+/// As [`permit`].
+pub fn permit_on(
+    disk: &dyn Disk,
+    home: &Path,
+    network: &NetworkId,
+    keypair: &Keypair,
+) -> io::Result<()> {
+    mark::keep(disk, &path(home), text(network, keypair).as_bytes())
+}
+
 /// Whether a first start of this member is permitted; a file for another network or key is none.
 pub(super) fn is_permitted(
+    disk: &dyn Disk,
     home: &Path,
     network: &NetworkId,
     keypair: &Keypair,
 ) -> io::Result<bool> {
-    let mut found = String::new();
-    let file = match File::open(path(home)) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-        other => other?,
-    };
-    match file.take(BYTES_MAX).read_to_string(&mut found) {
-        Err(error) if error.kind() == io::ErrorKind::InvalidData => Ok(false),
-        Err(error) => Err(error),
-        Ok(_) => Ok(found == text(network, keypair)),
-    }
+    let found = mark::read(disk, &path(home), BYTES_MAX)?;
+    Ok(found.is_some_and(|found| found == text(network, keypair).as_bytes()))
 }
 
 /// Uses the permission up, durably. The journal must be durable before.
-pub(super) fn use_up(home: &Path) -> io::Result<()> {
-    let path = path(home);
-    if path.symlink_metadata().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
-        return Ok(());
-    }
-    durable::remove(&path)
+pub(super) fn use_up(disk: &dyn Disk, home: &Path) -> io::Result<()> {
+    mark::remove(disk, &path(home))
 }
 
 /// Where the permission is.

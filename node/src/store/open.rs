@@ -1,20 +1,13 @@
-//! Opening a store: journal, index, tips, locks. Whatever is wrong with the index leads to a
-//! rebuild from the journal; whatever is wrong with the journal stops the voting, for good.
-//!
-//! | found | what is done, each step durable before the next |
-//! |---|---|
-//! | a journal | a permission for a first start that is still there is removed |
-//! | none, and the permission | the journal is made, the permission removed: it votes |
-//! | none, and no permission | the mark `silent` is left, the journal made: it never votes |
-//! | a damaged journal | the mark is left, the journal stays as it is |
-//! | the mark, and the operator's override | the mark is set aside: it votes |
+//! Opening a store: what `start` found of the journal, the index, tips, locks. Whatever is wrong with
+//! the index leads to a rebuild from the journal.
 
 use super::recent::Recent;
 use super::restore::{Parts, SNAPSHOT_KIND};
-use super::silence::{self, Cause, Silence};
-use super::{CHECKPOINT_KIND, Known, Line, Store, StoreError, add_known, first_start, row};
+use super::silence::{self, Silence};
+use super::start::{Home, Started, start};
+use super::{CHECKPOINT_KIND, Known, Line, Store, StoreError, add_known, row};
 use crate::index::{Checkpoint, Index, IndexError};
-use crate::journal::{self, Damage, Journal, JournalError, Location, Options};
+use crate::journal::{Damage, Disk, Journal, JournalError, Location, Options, System};
 use consensus::validator::ReplayError;
 use consensus::{Mode, Record, Tips, Validator};
 use ledger::{AssetId, BatchId, Keypair, Network, TokenId};
@@ -93,8 +86,12 @@ pub fn open(
     let mut newest: Option<Checkpoint> = None;
     let mut evidence = Vec::new();
     let mut base_at = None;
-    let (journal, opened) =
-        open_journal(home, &identity, accept_amnesia, &mut |location, kind, payload| {
+    let disk: Arc<dyn Disk> = Arc::new(System);
+    let at = Home { disk: &disk, path: home, network: &network.id, keypair };
+    let mut options = Options::new(*network.id.bytes());
+    options.accept_damage = accept_amnesia;
+    let Started { mut journal, writer, opened, silence } =
+        start(at, options, &mut |location, kind, payload| {
             if kind == SNAPSHOT_KIND && payload.starts_with(&[0; 4]) {
                 // The newest that was begun: those before it were not ended.
                 base_at = Some(location);
@@ -106,8 +103,9 @@ pub fn open(
                 evidence.push(found);
             }
         })?;
+    journal.run(writer)?;
     let dir = home.join("index");
-    let (index, start) = match Index::open(&dir, newest) {
+    let (index, newest_kept) = match Index::open(&dir, newest) {
         Ok(index) => (index, newest),
         Err(IndexError::Rebuild { why }) => {
             tracing::warn!(%why, "the index is rebuilt from the journal");
@@ -115,10 +113,9 @@ pub fn open(
         }
         Err(error) => return Err(StoreError::from(error).into()),
     };
-    let silence = silence_of(home, opened.damage.as_ref(), accept_amnesia)?;
-    let mut is_rebuilt = start != newest;
+    let mut is_rebuilt = newest_kept != newest;
     let mut store = assemble(journal, index);
-    let from = start.and_then(|checkpoint| row::location(checkpoint.position));
+    let from = newest_kept.and_then(|checkpoint| row::location(checkpoint.position));
     let restored = match restore(&store, &identity, from.unwrap_or(Location::START)) {
         Err(error) if from.is_some() => {
             // The index is only derived: what does not fit the journal goes.
@@ -135,7 +132,7 @@ pub fn open(
     if silence.is_some() {
         validator.set_mode(Mode::Silent);
     }
-    if accept_amnesia || silence::is_overridden(home) {
+    if accept_amnesia || silence::is_overridden(&System, home) {
         validator.accept_amnesia();
     }
     *store.evidence.write() = evidence;
@@ -143,53 +140,6 @@ pub fn open(
     *store.base_at.lock() = base_at.filter(|_| store.has_foreign_lines());
     let damage = opened.damage.filter(|_| !accept_amnesia);
     Ok(Opened { store, validator, damage, silence, replayed: (records, is_rebuilt) })
-}
-
-/// Opens the journal, or makes one. When it returns, the permission for a first start is used up.
-fn open_journal(
-    home: &Path,
-    identity: &Identity<'_>,
-    accept_amnesia: bool,
-    visit: &mut dyn FnMut(Location, u8, &[u8]),
-) -> Result<(Journal, journal::Opened), OpenError> {
-    let Identity { network, keypair, .. } = identity;
-    let mark = OpenError::mark(home);
-    let dir = home.join("journal");
-    let mut options = Options::new(*network.id.bytes());
-    options.accept_damage = accept_amnesia;
-    let opened = match Journal::open(&dir, options.clone(), visit) {
-        Err(JournalError::Missing { .. }) => {
-            // An index comes after the journal: with one here, this is no first start.
-            let has_index = home.join("index").symlink_metadata().is_ok();
-            let is_first =
-                first_start::is_permitted(home, &network.id, keypair).map_err(&mark)? && !has_index;
-            if !is_first {
-                Silence::new(Cause::StoreLost, "").keep(home).map_err(&mark)?;
-            }
-            options.create = true;
-            Journal::open(&dir, options, visit)?
-        }
-        other => other?,
-    };
-    first_start::use_up(home).map_err(&mark)?;
-    Ok(opened)
-}
-
-/// Why this member never votes. Damage leaves its mark; the override sets a mark aside.
-fn silence_of(
-    home: &Path,
-    damage: Option<&Damage>,
-    accept_amnesia: bool,
-) -> Result<Option<Silence>, OpenError> {
-    let mark = OpenError::mark(home);
-    if let Some(damage) = damage {
-        let found = Silence::new(Cause::StoreDamaged, &damage.to_string());
-        found.keep(home).map_err(&mark)?;
-    }
-    if accept_amnesia {
-        silence::override_mark(home).map_err(&mark)?;
-    }
-    Silence::read(home).map_err(&mark)
 }
 
 /// Who the store belongs to.

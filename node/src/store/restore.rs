@@ -101,7 +101,7 @@ pub fn restore(home: &Path, network: &Network, bytes: &[u8]) -> Result<Checked, 
     let checked = Snapshot::from_bytes(bytes)?.check(&network)?;
     let mark = OpenError::mark(home);
     Silence::new(Cause::Restored, "").keep(home).map_err(&mark)?;
-    first_start::use_up(home).map_err(&mark)?;
+    first_start::use_up(&crate::journal::System, home).map_err(&mark)?;
     let mut options = Options::new(*network.id.bytes());
     options.create = true;
     let (journal, _) = Journal::open(&home.join("journal"), options, &mut |_, _, _| {})?;

@@ -5,16 +5,16 @@
 //! `store.vote_after_damage` overrides it: the mark is set aside as `silent.overridden`, and from
 //! then on own votes that are not remembered are expected and silence nobody.
 
-use crate::durable;
+use super::mark;
+use crate::journal::{Disk, System};
 use std::fmt;
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// First line of the file.
 const SCHEMA: &str = "quorate.silent/1";
 /// Longest file that is read; ours have at most a few hundred bytes.
-const BYTES_MAX: u64 = 4_096;
+const BYTES_MAX: usize = 4_096;
 
 /// Why a validator is silent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,13 +73,8 @@ impl Silence {
 
     /// The mark in `home`; `None` when there is none. One that makes no sense is a mark all the
     /// same.
-    pub(super) fn read(home: &Path) -> io::Result<Option<Self>> {
-        let file = match File::open(path(home)) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            other => other?,
-        };
-        let mut bytes = Vec::new();
-        file.take(BYTES_MAX).read_to_end(&mut bytes)?;
+    pub(super) fn read(disk: &dyn Disk, home: &Path) -> io::Result<Option<Self>> {
+        let Some(bytes) = mark::read(disk, &path(home), BYTES_MAX)? else { return Ok(None) };
         let text = String::from_utf8_lossy(&bytes);
         let mut lines = text.lines();
         let is_ours = lines.next() == Some(SCHEMA);
@@ -94,11 +89,16 @@ impl Silence {
     /// # Errors
     /// What the file system says.
     pub fn keep(&self, home: &Path) -> io::Result<()> {
-        if path(home).symlink_metadata().is_ok() {
-            return Ok(());
-        }
+        self.keep_on(&System, home)
+    }
+
+    /// The same on any disk.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn keep_on(&self, disk: &dyn Disk, home: &Path) -> io::Result<()> {
         let text = format!("{SCHEMA}\n{}\n{}\n", self.cause.word(), self.seen);
-        durable::replace(&path(home), text.as_bytes())
+        mark::keep(disk, &path(home), text.as_bytes())
     }
 }
 
@@ -132,16 +132,13 @@ impl fmt::Display for Silence {
 }
 
 /// Overrides the silence in `home`, if there is one: the operator accepts the amnesia.
-pub(super) fn override_mark(home: &Path) -> io::Result<()> {
-    match path(home).symlink_metadata() {
-        Ok(_) => durable::rename(&path(home), &overridden(home)),
-        Err(_) => Ok(()),
-    }
+pub(super) fn override_mark(disk: &dyn Disk, home: &Path) -> io::Result<()> {
+    mark::rename(disk, &path(home), &overridden(home))
 }
 
 /// Whether a silence was overridden here at any time.
-pub(super) fn is_overridden(home: &Path) -> bool {
-    overridden(home).symlink_metadata().is_ok()
+pub(super) fn is_overridden(disk: &dyn Disk, home: &Path) -> bool {
+    disk.exists(&overridden(home))
 }
 
 /// Where the mark is.

@@ -74,7 +74,7 @@ pub fn verify(
 }
 
 fn silence(home: &Path) -> Option<String> {
-    match Silence::read(home) {
+    match Silence::read(&crate::journal::System, home) {
         Ok(silence) => silence.map(|silence| silence.to_string()),
         Err(error) => Some(Silence::new(Cause::Unreadable, &error.to_string()).to_string()),
     }

@@ -58,6 +58,14 @@ pub const WRITE_FRAMES_MAX: usize = 512;
 /// Bytes up to which a frame is copied beside its neighbours; above, it is passed on by reference.
 pub const COALESCE_BYTES_MAX: usize = 4 * KIB;
 
+/// KiB of one peer's frames that wait for the validator: two of the largest. Above it, reading from
+/// that peer pauses, or a thousand waiting frames could be 9 GiB.
+pub const WAITING_KIB_MAX: usize = 2 * (FRAME_BYTES_MAX / KIB + WAITING_FRAME_KIB);
+
+/// KiB that a frame counts besides its bytes, so that few small frames of one peer wait: 280, which
+/// is what honest ones are delayed by.
+pub const WAITING_FRAME_KIB: usize = 64;
+
 /// Handshakes under way from addresses that no member has.
 pub const HANDSHAKES_STRANGERS_MAX: usize = 32;
 
@@ -91,6 +99,7 @@ const _: () = assert!(OUTBOX_BYTES_MAX >= 2 * FRAME_BYTES_MAX);
 const _: () = assert!(OUTBOX_BYTES_MAX > WRITE_BYTES_MAX);
 const _: () = assert!(COALESCE_BYTES_MAX < WRITE_BYTES_MAX);
 const _: () = assert!(FRAME_AHEAD_BYTES_MAX <= FRAME_BYTES_MAX);
+const _: () = assert!(WAITING_KIB_MAX * KIB >= 2 * FRAME_BYTES_MAX && WAITING_KIB_MAX < 32 * 1024);
 const _: () = assert!(HANDSHAKES_RETRY_ABOVE < HANDSHAKES_STRANGERS_MAX);
 const _: () = assert!(HANDSHAKES_STRANGERS_MAX + MEMBERS_MAX <= HANDSHAKES_MAX);
 const _: () = assert!(HANDSHAKES_MAX <= INCOMING_MAX);

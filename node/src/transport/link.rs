@@ -7,7 +7,7 @@
 pub use super::link_error::{CloseReason, LinkError};
 
 use super::frame::{FrameReader, gather};
-use super::limits::FRAME_BYTES_MAX;
+use super::limits::{FRAME_BYTES_MAX, WAITING_FRAME_KIB, WAITING_KIB_MAX};
 use super::{Inbound, Shared, request};
 use crate::multicast::Outbox;
 use bytes::Bytes;
@@ -16,7 +16,7 @@ use quinn::{Connection, SendStream};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::{Notify, Semaphore, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 
 /// A connection whose peer is known and has accepted us too, with both streams of frames.
@@ -104,6 +104,8 @@ pub(super) struct Link {
     dialled: Mutex<Option<SocketAddr>>,
     /// One permit for each of our requests under way.
     pub(super) requests: Semaphore,
+    /// KiB of its frames that may wait for the validator.
+    waiting: Arc<Semaphore>,
     pub(super) state: Mutex<LinkState>,
     /// The newest connection that no session has taken yet.
     offered: Mutex<Option<Established>>,
@@ -126,6 +128,7 @@ impl Link {
             address: watch::Sender::new(address),
             dialled: Mutex::default(),
             requests: Semaphore::new(super::limits::REQUESTS_PER_PEER_MAX),
+            waiting: Arc::new(Semaphore::new(WAITING_KIB_MAX)),
             state: Mutex::default(),
             offered: Mutex::default(),
             offer: Notify::new(),
@@ -234,7 +237,7 @@ async fn session(shared: &Arc<Shared>, link: &Arc<Link>, established: Establishe
         is_told = tell(shared, Inbound::Up { member: link.member }) => {
             is_up_told = is_told;
             tasks.spawn(write(link.outbox.clone(), outgoing, connection.clone()));
-            tasks.spawn(read(shared.clone(), link.member, incoming, connection.clone()));
+            tasks.spawn(read(shared.clone(), link.clone(), incoming, connection.clone()));
             tasks.spawn(request::serve(shared.clone(), link.member, connection.clone()));
             tokio::select! {
                 biased;
@@ -269,10 +272,34 @@ pub(super) async fn tell(shared: &Shared, event: Inbound) -> bool {
     shared.inbound.send(event).await.is_ok()
 }
 
+/// A frame with its share of what may wait for the validator, which is free again when the last
+/// reference to the bytes goes.
+struct Waiting {
+    bytes: Bytes,
+    _share: OwnedSemaphorePermit,
+}
+
+impl AsRef<[u8]> for Waiting {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Link {
+    /// Waits until one more frame of this peer may wait for the validator.
+    async fn let_wait(&self, bytes: Bytes) -> Bytes {
+        let kib = WAITING_FRAME_KIB + bytes.len() / 1_024;
+        let kib = u32::try_from(kib).expect("frames are limited far below 2^32");
+        let share = self.waiting.clone().acquire_many_owned(kib).await;
+        let share = share.expect("the semaphore is never closed");
+        Bytes::from_owner(Waiting { bytes, _share: share })
+    }
+}
+
 /// Reads frames until the link ends.
 async fn read(
     shared: Arc<Shared>,
-    from: u16,
+    link: Arc<Link>,
     mut incoming: FrameReader,
     connection: Connection,
 ) -> LinkError {
@@ -282,8 +309,13 @@ async fn read(
             Ok(None) => return LinkError::StreamBroken,
             Err(error) => return error.into(),
         };
+        let from = link.member;
+        let telling = async {
+            let bytes = link.let_wait(bytes).await;
+            tell(&shared, Inbound::Frame { from, bytes }).await
+        };
         let is_told = tokio::select! {
-            is_told = tell(&shared, Inbound::Frame { from, bytes }) => is_told,
+            is_told = telling => is_told,
             error = connection.closed() => return error.into(),
         };
         if !is_told {

@@ -8,6 +8,7 @@ use std::future::Future;
 use std::time::Instant;
 
 mod faults;
+mod hostile;
 mod links;
 mod requests;
 mod strangers;

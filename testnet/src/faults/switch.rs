@@ -165,7 +165,14 @@ fn document(action: &str, file: &TestnetFile, faults: Option<&Faults>) -> Value 
 }
 
 /// Starts the relay without faults and moves every link to it. Returns the version it is under.
-async fn start_relay(folder: &Folder, file: &mut TestnetFile, seed: u64) -> Result<u64, Failure> {
+///
+/// # Errors
+/// The relay does not start, or a link does not move; it is taken back then.
+pub async fn start_relay(
+    folder: &Folder,
+    file: &mut TestnetFile,
+    seed: u64,
+) -> Result<u64, Failure> {
     let home = folder.home(NAME);
     std::fs::create_dir_all(&home).map_err(|error| io_failure(CONFIG, "making", &home, &error))?;
     let mut calm = Faults::none(file, seed)?;
@@ -220,7 +227,13 @@ pub async fn write_places(
 }
 
 /// Writes the faults and waits until the relay says that they are in force.
-async fn put_in_force(folder: &Folder, faults: &mut Faults) -> Result<Acknowledgement, Failure> {
+///
+/// # Errors
+/// The file can't be written, or the time is over.
+pub async fn put_in_force(
+    folder: &Folder,
+    faults: &mut Faults,
+) -> Result<Acknowledgement, Failure> {
     let version = faults.write(folder)?;
     let said = || Acknowledgement::read(folder).filter(|said| said.version == version);
     until(FORCE_TIME, said).await.ok_or_else(|| {

@@ -6,19 +6,25 @@ pub mod acknowledged;
 pub mod certified;
 pub mod conserved;
 pub mod evidence;
+pub mod judged;
+pub mod kept;
 pub mod one_final;
 pub mod one_lock;
 pub mod only_gains;
 pub mod reports;
 pub mod settled;
+pub mod silent;
 pub mod unlocked;
 
 use super::archive::Archive;
 use super::node::Node;
+use super::store::Found;
 use consensus::message::Message;
 use consensus::proposer::Outcome;
-use consensus::{Batch, Evidence, Record};
+use consensus::{Batch, Evidence, Judged, Record};
+use kept::Harm;
 use ledger::{BatchId, Network, Phase, TokenState, TransferId};
+use node::store::OpenError;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -45,10 +51,18 @@ pub struct Checks {
     certified: certified::Certified,
     acknowledged: acknowledged::Acknowledged,
     reports: reports::Reports,
+    kept: kept::Kept,
+    silent: silent::Silent,
+    /// Honest members whose store is not what they wrote: they may lack what they told.
+    harmed: BTreeSet<u16>,
+    /// Members whose store is an older copy: Byzantine, as far as they do not know it.
+    rolled_back: BTreeSet<u16>,
     /// Transfers that an honest member has voted to lock.
     locked: BTreeSet<TransferId>,
     /// Members that are gone for good.
     gone: BTreeSet<u16>,
+    /// Whether a rolled back member is held to everything, as it is for a planted bug.
+    pub is_strict: bool,
     /// The first broken invariant, and when, µs.
     pub broken: Option<(u64, Broken)>,
 }
@@ -66,8 +80,13 @@ impl Checks {
             certified: Default::default(),
             acknowledged: Default::default(),
             reports: Default::default(),
+            kept: Default::default(),
+            silent: Default::default(),
+            harmed: BTreeSet::new(),
+            rolled_back: BTreeSet::new(),
             locked: BTreeSet::new(),
             gone: BTreeSet::new(),
+            is_strict: false,
             broken: None,
         }
     }
@@ -89,6 +108,10 @@ impl Checks {
 
     /// A member sends a message.
     pub fn said(&mut self, now_us: u64, member: u16, message: &Message) {
+        if self.is_itself(member) {
+            let found = self.silent.said(member, message);
+            self.note(now_us, found);
+        }
         if let Message::Report(reply) = message
             && let Some(report) = reply.report.as_ref().filter(|_| self.honest.contains(&member))
         {
@@ -150,6 +173,70 @@ impl Checks {
         }
     }
 
+    /// A member's pipeline has judged a batch, and so has the slow sequential form of it.
+    pub fn judged(
+        &mut self,
+        now_us: u64,
+        (fast, slow): (&Judged, &Judged),
+        is_final: impl Fn(&TransferId) -> bool,
+    ) {
+        self.note(now_us, judged::same(fast, slow, is_final));
+    }
+
+    /// A member's journal takes a record.
+    pub fn wrote(&mut self, member: u16, record: &Record) {
+        if self.is_itself(member) {
+            self.kept.wrote(member, record.kind(), &record.payload());
+        }
+    }
+
+    /// A member's journal says how many records are durable.
+    pub fn durable(&mut self, member: u16, records: u64) {
+        if self.is_itself(member) {
+            self.kept.durable(member, records);
+        }
+    }
+
+    /// A member starts on what its journal shows.
+    pub fn replayed(&mut self, now_us: u64, member: u16, found: &Found) {
+        if !self.is_itself(member) {
+            return;
+        }
+        if found.is_silent {
+            self.silent.learned(member, "a store that is not whole");
+        }
+        let kept = self.kept.replayed(member, &found.rows, found.is_silent);
+        self.note(now_us, kept);
+    }
+
+    /// The disk of a member that is down is harmed.
+    pub fn harmed(&mut self, member: u16, harm: Harm) {
+        self.kept.harmed(member, harm);
+        self.harmed.insert(member);
+        if harm == Harm::RolledBack {
+            self.rolled_back.insert(member);
+            if !self.is_strict {
+                self.honest.remove(&member);
+            }
+        }
+    }
+
+    /// A member can't start although nothing fails any more.
+    pub fn stranded(&mut self, now_us: u64, member: u16, error: &OpenError) {
+        let what = format!("member {member} can't start: {error}");
+        self.note(now_us, Err(("starts", what)));
+    }
+
+    /// A planted bug wipes a member's disk and permits a first start.
+    pub fn lost(&mut self, member: u16) {
+        self.kept.forget(member);
+    }
+
+    /// Whether it is one instance on one disk: neither a traitor nor one of two twins.
+    fn is_itself(&self, member: u16) -> bool {
+        self.honest.contains(&member) || self.rolled_back.contains(&member)
+    }
+
     /// A member is gone for good.
     pub fn gone(&mut self, member: u16) {
         self.gone.insert(member);
@@ -161,9 +248,10 @@ impl Checks {
         self.note(now_us, Err(("one_final", what)));
     }
 
-    /// A member is shown a vote of its own that it knows nothing of. Every store here is whole.
+    /// A member is shown a vote of its own that it knows nothing of: its store was rolled back.
     pub fn forgot(&mut self, now_us: u64, member: u16, id: TransferId) {
-        if self.honest.contains(&member) {
+        self.silent.learned(member, "a vote of its own that it does not know");
+        if self.honest.contains(&member) && !self.rolled_back.contains(&member) {
             let what = format!("member {member} voted for {id:?} and does not know it");
             self.note(now_us, Err(("remembered", what)));
         }
@@ -202,8 +290,10 @@ impl Checks {
         if !self.honest.contains(&member) {
             return;
         }
-        let found = self.acknowledged.restarted(member, node);
-        self.note(now_us, found);
+        if !self.harmed.contains(&member) {
+            let found = self.acknowledged.restarted(member, node);
+            self.note(now_us, found);
+        }
         let found = conserved::holds(&self.network, member, node.validator.tips());
         self.note(now_us, found);
     }
@@ -217,8 +307,9 @@ impl Checks {
         (wanted, lonely): (&[TransferId], &[TransferId]),
         nodes: &[Node],
     ) -> Result<(), Broken> {
-        let of = |(member, _): &(u16, &Node)| {
-            self.honest.contains(member) && !self.gone.contains(member)
+        let of = |(member, node): &(u16, &Node)| {
+            let is_there = !self.gone.contains(member) && !node.is_damaged;
+            self.honest.contains(member) && is_there
         };
         let honest: Vec<(u16, &Node)> = (0..).zip(nodes).filter(of).collect();
         settled::holds(wanted, &honest)?;

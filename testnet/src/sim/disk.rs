@@ -1,67 +1,130 @@
-//! A simulated journal: what is written and not synced may be lost at a crash, from some record on.
+//! A simulated disk under the real journal: what is written and not synced may be lost at a crash,
+//! sector by sector and name by name, and every call can be made to fail.
+//!
+//! ```text
+//!  calls ─▶ seen (page cache) ─sync─▶ durable (platter)        Image: names, and Inodes of bytes
+//!              │ crash: each unsynced sector survives in some version, or not at all
+//! ```
+//! Not here: when what fails (the plan and the world say), and what a journal is.
 
-use consensus::Record;
-use rand::RngExt;
-use rand::rngs::StdRng;
+mod image;
+mod inode;
 
-/// The records of one node, encoded.
-#[derive(Clone, Debug, Default)]
-pub struct Disk {
-    records: Vec<(u8, Vec<u8>)>,
-    synced: usize,
-    is_syncing: bool,
+pub use image::{Image, Lie, Weakness};
+pub use inode::SECTOR_BYTES;
+
+use node::journal::{Disk, DiskFile, FileHandle};
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+/// A handle on one node's disk.
+#[derive(Clone)]
+pub struct SimDisk {
+    image: Arc<Mutex<Image>>,
 }
 
-impl Disk {
-    /// Writes a record; it is durable after a later sync.
-    pub fn append(&mut self, record: &Record) {
-        self.records.push((record.kind(), record.payload()));
-    }
+/// One open file.
+struct SimFile {
+    disk: SimDisk,
+    inode: u64,
+}
 
-    /// Begins a sync of all that is written, if there is need and none is running; it ends with
-    /// [`Disk::synced_to`].
-    pub fn begin_sync(&mut self) -> Option<usize> {
-        if self.is_syncing || self.is_durable() {
-            return None;
-        }
-        self.is_syncing = true;
-        Some(self.records.len())
-    }
-
-    /// A sync has ended.
-    pub fn synced_to(&mut self, count: usize) {
-        self.is_syncing = false;
-        self.synced = self.synced.max(count);
-    }
-
-    /// Power is lost: some of what was not synced is gone, the rest happens to be there.
-    pub fn crash(&mut self, rng: &mut StdRng) {
-        let kept = rng.random_range(self.synced..=self.records.len());
-        self.records.truncate(kept);
-        self.synced = kept;
-        self.is_syncing = false;
-    }
-
-    /// How many records are written.
-    pub fn written(&self) -> usize {
-        self.records.len()
-    }
-
-    /// How many records are durable.
-    pub fn synced(&self) -> usize {
-        self.synced
-    }
-
-    /// Whether all that is written is durable.
-    pub fn is_durable(&self) -> bool {
-        self.synced == self.records.len()
-    }
-
-    /// What a restart reads.
-    pub fn read(&self) -> impl Iterator<Item = Record> + '_ {
-        let read = |(kind, payload): &(u8, Vec<u8>)| {
-            Record::read(*kind, payload).expect("it wrote that itself").expect("of a known kind")
-        };
-        self.records.iter().map(read)
+impl Default for SimDisk {
+    fn default() -> Self {
+        Self { image: Arc::new(Mutex::new(Image::default())) }
     }
 }
+
+impl SimDisk {
+    /// The image behind it: for faults, and for those who look.
+    pub fn image(&self) -> MutexGuard<'_, Image> {
+        self.image.lock().expect("one thread uses it, and a panic ends the run")
+    }
+
+    fn file(&self, inode: u64) -> FileHandle {
+        Arc::new(SimFile { disk: self.clone(), inode })
+    }
+}
+
+impl fmt::Debug for SimDisk {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a simulated disk")
+    }
+}
+
+impl fmt::Debug for SimFile {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "file {} of a simulated disk", self.inode)
+    }
+}
+
+impl Disk for SimDisk {
+    fn exists(&self, path: &Path) -> bool {
+        self.image().exists(path)
+    }
+
+    fn list(&self, dir: &Path) -> io::Result<Vec<PathBuf>> {
+        self.image().list(dir)
+    }
+
+    fn create_dir(&self, dir: &Path) -> io::Result<()> {
+        self.image().create_dir(dir)
+    }
+
+    fn create(&self, path: &Path) -> io::Result<FileHandle> {
+        let inode = self.image().create(path)?;
+        Ok(self.file(inode))
+    }
+
+    fn open(&self, path: &Path) -> io::Result<FileHandle> {
+        let inode = self.image().find(path)?;
+        Ok(self.file(inode))
+    }
+
+    fn edit(&self, path: &Path) -> io::Result<FileHandle> {
+        self.open(path)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.image().rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        self.image().remove(path)
+    }
+
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        self.image().sync_dir(dir)
+    }
+}
+
+impl DiskFile for SimFile {
+    fn bytes(&self) -> io::Result<u64> {
+        self.disk.image().bytes(self.inode)
+    }
+
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.disk.image().read_at(self.inode, buffer, offset)
+    }
+
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.disk.image().write_at(self.inode, bytes, offset)
+    }
+
+    fn allocate(&self, bytes: u64) -> io::Result<()> {
+        self.disk.image().allocate(self.inode, bytes)
+    }
+
+    fn cut(&self, bytes: u64) -> io::Result<()> {
+        self.disk.image().cut(self.inode, bytes)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.disk.image().sync(self.inode)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -3,6 +3,7 @@
 use super::plan::Plan;
 use rand::RngExt;
 use rand::rngs::StdRng;
+use std::collections::BTreeMap;
 
 /// Shortest way of a message, µs.
 const DELAY_US_MIN: u64 = 50;
@@ -17,18 +18,33 @@ pub struct Links {
     is_calm: bool,
     /// Members on one side of a partition; the others are on the other side.
     side: Vec<u16>,
+    /// Links that lose everything, in one direction, until then.
+    cut: BTreeMap<(u16, u16), u64>,
+    /// Links on which nothing arrives before then; the time grows with each message.
+    clogged: BTreeMap<(u16, u16), u64>,
+    /// Virtual time, µs.
+    pub now_us: u64,
 }
 
 impl Links {
     /// With the faults of a plan, no partition.
     pub fn new(plan: Plan) -> Self {
-        Self { plan, is_calm: false, side: Vec::new() }
+        Self {
+            plan,
+            is_calm: false,
+            side: Vec::new(),
+            cut: BTreeMap::new(),
+            clogged: BTreeMap::new(),
+            now_us: 0,
+        }
     }
 
     /// From here on nothing is lost, and nothing parted.
     pub fn calm(&mut self) {
         self.is_calm = true;
         self.side.clear();
+        self.cut.clear();
+        self.clogged.clear();
     }
 
     /// Parts these members from the others; none heals.
@@ -38,10 +54,28 @@ impl Links {
         }
     }
 
+    /// A link loses everything until then, or delivers nothing until then and all of it after that,
+    /// in order.
+    pub fn fault(&mut self, link: (u16, u16), until_us: u64, is_clog: bool) {
+        if !self.is_calm {
+            let faults = if is_clog { &mut self.clogged } else { &mut self.cut };
+            faults.insert(link, until_us);
+        }
+    }
+
     /// How long each copy of a message takes, µs; none when it is lost.
-    pub fn delays(&self, from: u16, to: u16, rng: &mut StdRng) -> Vec<u64> {
+    pub fn delays(&mut self, from: u16, to: u16, rng: &mut StdRng) -> Vec<u64> {
         if self.side.contains(&from) != self.side.contains(&to) {
             return Vec::new();
+        }
+        if self.cut.get(&(from, to)).is_some_and(|until_us| *until_us > self.now_us) {
+            return Vec::new();
+        }
+        if let Some(until_us) = self.clogged.get_mut(&(from, to))
+            && *until_us > self.now_us
+        {
+            *until_us += 1;
+            return vec![*until_us - self.now_us];
         }
         if self.is_calm {
             return vec![rng.random_range(DELAY_US_MIN..1_000)];

@@ -2,7 +2,9 @@
 //! them.
 
 use super::byzantine::Behaviour;
-use super::plan::{MEMBERS, Plan};
+use super::check::kept::Harm;
+use super::disk::Lie;
+use super::plan::{MEMBERS, Machines, Plan};
 use consensus::Record;
 
 /// One planted bug.
@@ -40,11 +42,29 @@ pub enum Mutant {
     PromiseBeforeSync,
     /// Nobody ends what its client and proposer have left.
     NoOrphans,
+    /// The journal's tail is read without comparing a hash.
+    TrustsTail,
+    /// Records count as durable that no sync has covered.
+    NoSync,
+    /// A failed sync is tried again, and the second one believed.
+    SyncRetried,
+    /// New names of files are not synced.
+    NoNameSync,
+    /// The head is never written again.
+    NoHead,
+    /// A damaged journal is cut at the damage, and the node votes on.
+    DamageIgnored,
+    /// The mark of a silence is forgotten with the process.
+    SilenceForgotten,
+    /// A member whose store was rolled back does not look at its own votes.
+    RollbackUnnoticed,
+    /// The pipeline leaves the last transfer of a batch without a verdict.
+    VerdictMissing,
 }
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Mutant; 16] = [
+    pub const ALL: [Mutant; 25] = [
         Mutant::SendBeforeSync,
         Mutant::ReportBeforeSync,
         Mutant::ForgetLocks,
@@ -61,6 +81,15 @@ impl Mutant {
         Mutant::ForgetAccepted,
         Mutant::PromiseBeforeSync,
         Mutant::NoOrphans,
+        Mutant::TrustsTail,
+        Mutant::NoSync,
+        Mutant::SyncRetried,
+        Mutant::NoNameSync,
+        Mutant::NoHead,
+        Mutant::DamageIgnored,
+        Mutant::SilenceForgotten,
+        Mutant::RollbackUnnoticed,
+        Mutant::VerdictMissing,
     ];
 
     /// The invariants of which it breaks one.
@@ -79,6 +108,15 @@ impl Mutant {
                 &["reports"]
             }
             Mutant::NoOrphans => &["settled", "unlocked"],
+            Mutant::TrustsTail
+            | Mutant::NoSync
+            | Mutant::SyncRetried
+            | Mutant::NoNameSync
+            | Mutant::NoHead
+            | Mutant::DamageIgnored => &["kept"],
+            Mutant::SilenceForgotten => &["silent"],
+            Mutant::VerdictMissing => &["judged"],
+            Mutant::RollbackUnnoticed => &["one_lock", "only_gains", "reports"],
         }
     }
 
@@ -87,6 +125,8 @@ impl Mutant {
         let mut plan = Plan::of(seed);
         plan.byzantine.clear();
         plan.gone.clear();
+        plan.harmed.clear();
+        self.machines(&mut plan);
         (plan.recovering, plan.lonely, plan.strikes) = (0, 0, 0);
         plan.crashes = plan.crashes.max(6);
         plan.conflicts = plan.conflicts.max(10);
@@ -110,6 +150,41 @@ impl Mutant {
             _ => {}
         }
         plan
+    }
+
+    /// Machines fail only where the bug needs it.
+    fn machines(self, plan: &mut Plan) {
+        let segment_bytes = plan.machines.segment_bytes;
+        plan.machines = Machines { segment_bytes, ..Machines::default() };
+        let two = |harm: Harm| vec![(0, harm), (3, harm)];
+        match self {
+            Mutant::TrustsTail | Mutant::NoSync => plan.machines.fuses = 30,
+            Mutant::SyncRetried => (plan.machines.bad_syncs, plan.machines.fuses) = (30, 30),
+            Mutant::NoNameSync => {
+                (plan.machines.segment_bytes, plan.machines.fuses) = (16 * 1024, 30);
+            }
+            Mutant::NoHead | Mutant::DamageIgnored => {
+                (plan.machines.segment_bytes, plan.harmed) = (1 << 20, two(Harm::Changed));
+            }
+            Mutant::SilenceForgotten => {
+                (plan.machines.kills, plan.harmed) = (20, two(Harm::Lost));
+            }
+            Mutant::RollbackUnnoticed => {
+                (plan.conflicts, plan.harmed) = (40, two(Harm::RolledBack));
+            }
+            _ => {}
+        }
+    }
+
+    /// What its disk does.
+    pub fn lie(self) -> Option<Lie> {
+        match self {
+            Mutant::NoSync => Some(Lie::NoSync),
+            Mutant::SyncRetried => Some(Lie::SyncRetried),
+            Mutant::NoNameSync => Some(Lie::NoNameSync),
+            Mutant::NoHead => Some(Lie::NoHead),
+            _ => None,
+        }
     }
 
     /// Whether a record is written at all.

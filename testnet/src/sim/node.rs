@@ -2,15 +2,17 @@
 //! `node/driver.rs`.
 
 mod driver;
+mod judge;
+mod process;
 mod recover;
 
 use super::archive::Archive;
 use super::catch_up::{self, CatchUp};
 use super::check::Checks;
-use super::disk::Disk;
 use super::mutant::Mutant;
 use super::packet::Packet;
 use super::plan::{MEMBERS, Plan};
+use super::store::Store;
 use consensus::judge::judge_entry;
 use consensus::message::{Message, Progress, Reply, Request};
 use consensus::proposer::Outcome;
@@ -19,12 +21,17 @@ use consensus::{
     Proposer, Refusal, Step, Submitted, Tips, Validator, Verdict, VerifiedEntry,
 };
 use ledger::{Certificate, Entry, Keypair, Network, TransferId};
+use node::journal::Options;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+pub use process::Clock;
 pub use recover::Answered;
+
+/// Of a disk that nothing has happened to.
+const FRESH: &str = "a fresh disk takes a first start";
 
 /// The pipeline takes up to this, µs.
 const JUDGE_US_MAX: u64 = 2_000;
@@ -45,8 +52,10 @@ pub enum Effect {
 /// What happens to a node by itself.
 #[derive(Clone, Debug)]
 pub enum Timer {
-    /// A sync has ended, of so many records.
-    Synced(usize),
+    /// A sync has ended.
+    Synced,
+    /// The journal wanted to be looked at, at this time of the node's clock.
+    Wake(u64),
     /// The pipeline has judged a batch.
     Judged(Box<Judged>),
 }
@@ -54,7 +63,7 @@ pub enum Timer {
 /// What leaves when so many records are durable.
 #[derive(Clone, Debug)]
 struct Held {
-    upto: usize,
+    upto: u64,
     sends: Vec<Outgoing>,
     reports: Vec<(TransferId, Outcome)>,
 }
@@ -78,7 +87,21 @@ pub struct Node {
     collector: Collector,
     /// Orphaned batches that it took over.
     pub adopted: u64,
-    disk: Disk,
+    /// The journal and the disk under it.
+    pub store: Store,
+    segment_bytes: u64,
+    /// Records that the journal has taken.
+    written: u64,
+    /// When the journal wants to be looked at.
+    wakes_us: Option<u64>,
+    /// Its clock.
+    pub clock: Clock,
+    /// Its disk has failed; a restart may help.
+    pub is_failed: bool,
+    /// Its journal is damaged, so that it takes nothing any more.
+    pub is_damaged: bool,
+    /// Its disk is slow.
+    pub is_slow: bool,
     /// What it can serve.
     pub archive: Archive,
     held: VecDeque<Held>,
@@ -89,6 +112,8 @@ pub struct Node {
 /// What a node uses of the world while it handles one input.
 pub struct Surroundings<'a> {
     /// Virtual time, µs.
+    pub at_us: u64,
+    /// What the node's clock shows, µs.
     pub now_us: u64,
     /// What it does to the world.
     pub effects: Vec<Effect>,
@@ -104,7 +129,7 @@ fn doubts(validator: &mut Validator, mutant: Option<Mutant>) {
 }
 
 impl Node {
-    /// A member with an empty disk, running.
+    /// A member with an empty disk, running: its first start.
     pub fn new(
         network: &Arc<Network>,
         member: u16,
@@ -116,6 +141,12 @@ impl Node {
             Some(Mutant::SmallQuorum) => Arc::new(small_quorum(network)),
             _ => network.clone(),
         };
+        let seed = plan.seed ^ (u64::from(member) << 32);
+        let mut store = Store::new(seed, &network.id, &keypair).expect(FRESH);
+        store.disk.image().weakness.lie = mutant.and_then(Mutant::lie);
+        let mut options = Options::new(*network.id.bytes());
+        options.segment_bytes = plan.machines.segment_bytes;
+        store.open(&keypair, &network.id, options).expect(FRESH);
         let tips = Tips::genesis(network.clone());
         let mut validator = Validator::new(network.clone(), member, keypair.clone(), tips);
         validator.set_mode(Mode::Voting);
@@ -134,51 +165,19 @@ impl Node {
             mutant,
             sync_us_max: plan.sync_us_max,
             is_up: true,
-            disk: Disk::default(),
+            store,
+            segment_bytes: plan.machines.segment_bytes,
+            written: 0,
+            wakes_us: None,
+            clock: Clock::default(),
+            is_failed: false,
+            is_damaged: false,
+            is_slow: false,
             archive: Archive::default(),
             held: VecDeque::new(),
             catch_up: CatchUp::default(),
-            rng: StdRng::seed_from_u64(plan.seed ^ (u64::from(member) << 32)),
+            rng: StdRng::seed_from_u64(seed),
         }
-    }
-
-    /// Power is lost.
-    pub fn crash(&mut self) {
-        self.is_up = false;
-        self.disk.crash(&mut self.rng);
-    }
-
-    /// Power is back: all that it knows comes from its disk.
-    pub fn restart(&mut self) {
-        let mut tips = Tips::genesis(self.network.clone());
-        if self.mutant == Some(Mutant::Mints) {
-            let minted = tips.tokens().next().map(|(id, tip)| (*id, *tip));
-            let (id, mut tip) = minted.expect("genesis has tokens");
-            tip.amount += 1;
-            tips.load(id, tip);
-        }
-        let (network, keypair) = (self.network.clone(), self.keypair.clone());
-        self.validator = Validator::new(network, self.member, keypair.clone(), tips);
-        self.validator.set_orphan_age(self.orphan_age_us);
-        doubts(&mut self.validator, self.mutant);
-        self.collector = Collector::new(self.network.clone(), self.member);
-        self.proposer = Proposer::new(self.believed.clone(), self.member, keypair);
-        self.archive = Archive::default();
-        self.held.clear();
-        self.catch_up = CatchUp::default();
-        if self.mutant == Some(Mutant::LostStoreVotes) {
-            self.disk = Disk::default();
-        }
-        for record in self.disk.read().collect::<Vec<_>>() {
-            if self.mutant.is_none_or(|mutant| mutant.reads(&record)) {
-                self.archive.take(&record);
-                self.validator.replay(record).expect("its own journal");
-            }
-        }
-        self.validator.replayed_all();
-        let is_blind = matches!(self.mutant, Some(Mutant::LostStoreVotes | Mutant::NoCatchingUp));
-        self.validator.set_mode(if is_blind { Mode::Voting } else { Mode::CatchingUp });
-        self.is_up = true;
     }
 
     /// How far it is.
@@ -215,20 +214,26 @@ impl Node {
     /// Something that it waited for is done.
     pub fn timer(&mut self, timer: Timer, around: &mut Surroundings<'_>) {
         match timer {
-            Timer::Synced(count) => {
-                self.disk.synced_to(count);
-                self.release(around);
+            Timer::Synced => self.synced(around),
+            Timer::Wake(at_us) => {
+                if self.wakes_us == Some(at_us) {
+                    self.wakes_us = None;
+                }
             }
             Timer::Judged(judged) => {
                 let step = self.validator.judged(around.now_us, *judged);
                 self.absorb(step, around);
             }
         }
-        self.begin_sync(around);
+        self.work(around);
     }
 
     /// A client's transfer comes in, in whatever round.
     pub fn submitted(&mut self, entry: Entry, around: &mut Surroundings<'_>) {
+        if self.is_failed {
+            // No answer leaves a node whose disk has failed.
+            return;
+        }
         let id = entry.signed.transfer.id();
         if self.archive.is_final(&id) {
             self.hold(Vec::new(), vec![(id, Outcome::Final)], around);

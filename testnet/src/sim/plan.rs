@@ -3,11 +3,15 @@
 //! of faults on and off).
 
 use super::byzantine::Behaviour;
+use super::check::kept::Harm;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 /// Members of the simulated committee; quorum five.
 pub const MEMBERS: u16 = 7;
+
+/// Members that may fail for good, in whatever way: f.
+pub const FAULTY_MAX: u16 = 2;
 
 /// The faults and the load of one run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +61,57 @@ pub struct Plan {
     pub gone: Vec<u16>,
     /// Byzantine members, at most two in a run that has to hold.
     pub byzantine: Vec<(u16, Behaviour)>,
+    /// Members whose disks are harmed while they are down; they count with the Byzantine ones.
+    pub harmed: Vec<(u16, Harm)>,
+    /// What disks, processes, clocks and links do.
+    pub machines: Machines,
+}
+
+/// The faults of machines in one run: how often each comes during the chaos.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Machines {
+    /// Size of a journal's segment, bytes.
+    pub segment_bytes: u64,
+    /// Power goes between two calls of a disk.
+    pub fuses: u32,
+    /// A sync fails.
+    pub bad_syncs: u32,
+    /// A disk is full for a while.
+    pub full: u32,
+    /// A disk is slow for a while.
+    pub slow: u32,
+    /// A process is killed; its machine stays up.
+    pub kills: u32,
+    /// A process gets no time for a while.
+    pub pauses: u32,
+    /// A clock jumps forward.
+    pub jumps: u32,
+    /// A link is cut in one direction for a while.
+    pub oneway: u32,
+    /// A link delivers nothing for a while, and then everything in order.
+    pub clogs: u32,
+}
+
+impl Machines {
+    fn of(seed: u64) -> Self {
+        let mut rng = StdRng::seed_from_u64(seed ^ 0x6d61_6368);
+        let mut some = |of: u32, most: u32| match rng.random_range(0..of) {
+            0 => rng.random_range(1..=most),
+            _ => 0,
+        };
+        Self {
+            fuses: some(2, 5),
+            bad_syncs: some(3, 3),
+            full: some(4, 2),
+            slow: some(4, 3),
+            kills: some(2, 4),
+            pauses: some(3, 4),
+            jumps: some(4, 4),
+            oneway: some(3, 4),
+            clogs: some(3, 6),
+            segment_bytes: 12 * 1024 + (1 << rng.random_range(10..18)),
+        }
+    }
 }
 
 impl Plan {
@@ -89,6 +144,8 @@ impl Plan {
             lonely: some(2, 6),
             gone: Vec::new(),
             byzantine: Vec::new(),
+            harmed: Vec::new(),
+            machines: Machines::of(seed),
         };
         let traitors = rng.random_range(0..4u16).min(2);
         let first = rng.random_range(0..MEMBERS);
@@ -99,6 +156,21 @@ impl Plan {
         for gone in traitors..2 {
             if rng.random_range(0..4) == 0 {
                 plan.gone.push((first + gone * 3) % MEMBERS);
+            }
+        }
+        // Whoever is left of the f members that may fail for good may have its disk harmed.
+        let is_well = |member: &u16| {
+            !plan.gone.contains(member) && plan.byzantine.iter().all(|(bad, _)| bad != member)
+        };
+        let well: Vec<u16> = (0..MEMBERS).filter(is_well).collect();
+        let mut rng = StdRng::seed_from_u64(seed ^ 0x6861_726d);
+        let room = usize::from(FAULTY_MAX) - (usize::from(MEMBERS) - well.len());
+        for _ in 0..room {
+            let member = well[rng.random_range(0..well.len())];
+            let harm = Harm::ALL[rng.random_range(0..Harm::ALL.len())];
+            let is_new = plan.harmed.iter().all(|(other, _)| *other != member);
+            if is_new && rng.random_range(0..3) > 0 {
+                plan.harmed.push((member, harm));
             }
         }
         plan

@@ -1,11 +1,13 @@
 //! The one event loop: a heap of (time, sequence), so that a seed is an exact run.
 
+mod faults;
 mod recover;
 mod schedule;
 
 use super::byzantine::Behaviour;
 use super::check::Checks;
 use super::client::{Clients, OWNERS, owner_key};
+use super::disk::Image;
 use super::links::Links;
 use super::mutant::Mutant;
 use super::node::{Answered, Effect, Node, Surroundings, Timer};
@@ -17,6 +19,7 @@ use super::traitor::Traitor;
 use super::{Failure, Report, catch_up};
 use consensus::message::Message;
 use consensus::proposer::Outcome;
+use faults::Fault;
 use ledger::{Entry, Keypair, Network, SignedRecover, SignedTransfer, TransferId};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -55,6 +58,8 @@ enum Event {
     Restart { to: u16 },
     PeerUp { to: u16, member: u16 },
     Part { side: Vec<u16> },
+    Link { link: (u16, u16), until_us: u64, is_clog: bool },
+    Machine { to: u16, fault: Fault },
     Calm,
 }
 
@@ -77,6 +82,12 @@ pub struct World {
     traitors: BTreeMap<u16, Traitor>,
     /// Members that crashed for good.
     gone: BTreeSet<u16>,
+    /// What waits for members whose process is paused.
+    paused: BTreeMap<u16, Vec<Event>>,
+    /// Copies of disks, for rollbacks.
+    copies: BTreeMap<u16, Image>,
+    /// Members that have failed and that somebody will restart.
+    mending: BTreeSet<u16>,
     checks: Checks,
     trace: Trace,
     rng: StdRng,
@@ -110,6 +121,9 @@ impl World {
                 .map(|(member, _)| (*member, Traitor::default()))
                 .collect(),
             gone: BTreeSet::new(),
+            paused: BTreeMap::new(),
+            copies: BTreeMap::new(),
+            mending: BTreeSet::new(),
             checks: Checks::new(network.clone(), honest),
             links: Links::new(plan.clone()),
             rng: StdRng::seed_from_u64(plan.seed),
@@ -126,6 +140,7 @@ impl World {
             network,
             plan,
         };
+        world.checks.is_strict = mutant == Some(Mutant::RollbackUnnoticed);
         world.schedule();
         world
     }
@@ -155,7 +170,10 @@ impl World {
             self.report.events += 1;
             let is_look = matches!(event, Event::Clients);
             self.trace.add(&at_us.to_le_bytes());
-            self.happen(event);
+            self.links.now_us = at_us;
+            if let Some(event) = self.hold_back(event) {
+                self.happen(event);
+            }
             if let Some((at_us, broken)) = self.checks.broken.take() {
                 return Err(failure(seed, at_us, broken));
             }
@@ -244,8 +262,16 @@ impl World {
                     self.all_links_up();
                 }
             }
+            Event::Link { link, until_us, is_clog } => {
+                self.links.fault(link, until_us, is_clog);
+                let (to, member) = link;
+                self.at(until_us, Event::PeerUp { to, member });
+                self.at(until_us, Event::PeerUp { to: member, member: to });
+            }
+            Event::Machine { to, fault } => self.fault(to, fault),
             Event::Calm => {
                 self.is_calm = true;
+                self.calm_machines();
                 self.recoveries.calm(self.now_us);
                 self.links.calm();
                 self.all_links_up();
@@ -291,19 +317,15 @@ impl World {
             return;
         }
         node.crash();
-        self.lives[usize::from(to)] += 1;
         self.report.crashes += 1;
-        let back_us = (self.now_us + self.rng_below(down_us_max)).min(self.plan.chaos_us);
-        self.at(back_us, Event::Restart { to });
+        self.ended(to, down_us_max);
     }
 
     fn restart(&mut self, to: u16) {
-        if self.gone.contains(&to) {
+        if self.gone.contains(&to) || self.nodes[usize::from(to)].is_up || !self.start(to) {
             return;
         }
-        let node = &mut self.nodes[usize::from(to)];
-        node.restart();
-        self.checks.standing(self.now_us, to, node);
+        self.checks.standing(self.now_us, to, &self.nodes[usize::from(to)]);
         for member in (0..MEMBERS).filter(|member| *member != to) {
             self.at(self.now_us + 1_000, Event::PeerUp { to: member, member: to });
         }
@@ -342,8 +364,9 @@ impl World {
         if !node.is_up {
             return;
         }
-        let (now_us, checks) = (self.now_us, &mut self.checks);
-        let mut around = Surroundings { now_us, effects: Vec::new(), checks };
+        let (at_us, checks) = (self.now_us, &mut self.checks);
+        let now_us = node.clock.at(at_us);
+        let mut around = Surroundings { at_us, now_us, effects: Vec::new(), checks };
         act(node, &mut around);
         let effects = std::mem::take(&mut around.effects);
         let life = self.lives[usize::from(to)];
@@ -363,6 +386,7 @@ impl World {
                 }
             }
         }
+        self.look_at_disk(to);
     }
 
     fn dispatch(&mut self, from: u16, to: u16, packet: &Packet) {

@@ -135,13 +135,18 @@ impl Drop for Place {
 }
 
 /// Runs a command to its end, within the deadline.
-pub fn finish(mut command: Command) -> Ended {
+pub fn finish(command: Command) -> Ended {
+    finish_within(command, COMMAND_TIME)
+}
+
+/// Runs a command to its end, within this time.
+pub fn finish_within(mut command: Command, time: Duration) -> Ended {
     let shown = format!("{command:?}");
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("started");
     let process = Process::of(child.id()).expect("a child");
     let (sender, receiver) = mpsc::sync_channel(1);
     let waiting = std::thread::spawn(move || sender.send(child.wait_with_output()));
-    let output = receiver.recv_timeout(COMMAND_TIME);
+    let output = receiver.recv_timeout(time);
     if output.is_err() {
         block_on(kill_all(&[process])).expect("killed");
     }

@@ -117,7 +117,7 @@ fn a_receipt_ends_what_was_accepted_of_another_state() {
     assert_eq!(found(&refreshed(0), &found_so), Ok(()));
     found_so.receipts[0] = receipt(&pay_coin(2, "spent another"));
     assert_eq!(found(&refreshed(0), &found_so), Err(Unjustified::Higher(pair)));
-    found_so.receipts[0].count += 1;
+    found_so.receipts[0].inclusion.count += 1;
     assert_eq!(found(&refreshed(0), &found_so), Err(Unjustified::BadProof));
 }
 
@@ -161,4 +161,39 @@ fn lies_are_refused() {
     let entry = Entry { signed: pay_coin(0, ""), round: 1, justification: vec![1] };
     let bytes = super::check(&entry, id(&entry.signed), &network(), &mut rng());
     assert!(matches!(bytes, Err(Unjustified::Decode(_))));
+}
+
+#[test]
+fn reports_of_another_epoch_or_of_other_states_are_refused_although_they_are_signed() {
+    let network = network();
+    let mut list = reports(&[(0, None)]);
+    assert_eq!(found(&refreshed(0), &with(list.clone(), &[])), Ok(()));
+    let mut other = list[3].report.clone();
+    other.epoch += 1;
+    list[3] = other.sign(&network.id, 3, &member_key(3));
+    let bad = Err(Unjustified::BadReport(3));
+    assert_eq!(found(&refreshed(0), &with(list, &[])), bad);
+    // A sixth one that speaks of another state only: nobody is made to check it.
+    let mut more = reports(&[(0, None)]);
+    more.push(report(5, 2, &[(1, None)]));
+    assert_eq!(found(&refreshed(0), &with(more, &[])), Err(Unjustified::BadReport(5)));
+    let both = QUORUM.iter().map(|member| report(*member, 2, &[(0, None), (1, None)])).collect();
+    assert_eq!(found(&refreshed(0), &with(both, &[])), Ok(()), "of this state and another");
+}
+
+#[test]
+fn receipts_are_few_and_each_is_there_once() {
+    let (pair, proof) = lock(&pay(0, &[coin(0), coin(1)], 1, "pair"), 0);
+    let with_receipts = |receipts: Vec<Receipt>| {
+        let base = with(reports(&[(0, Some(pair))]), &[&proof]);
+        found(&refreshed(0), &Justification { receipts, ..base })
+    };
+    let final_of = |number: usize| receipt(&pay_coin(1, &number.to_string()));
+    let most: Vec<Receipt> = (0..JUSTIFICATION_RECEIPTS_MAX).map(final_of).collect();
+    assert_eq!(with_receipts(most.clone()), Ok(()));
+    let mut over = most;
+    over.push(final_of(JUSTIFICATION_RECEIPTS_MAX));
+    assert_eq!(with_receipts(over), Err(Unjustified::BadProof));
+    let twice = vec![final_of(0), final_of(0)];
+    assert_eq!(with_receipts(twice), Err(Unjustified::BadProof));
 }

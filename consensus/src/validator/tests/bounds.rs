@@ -29,7 +29,7 @@ fn an_owner_that_splits_its_locks_does_not_use_up_its_proposers_room() {
     assert_eq!(validator.load().0, 8);
     validator.tick(DEADLINE_US * 2);
     assert_eq!(validator.load().0, 8, "locked batches are kept");
-    assert!(validator.has_room_for(0, PROPOSER));
+    assert!(validator.has_room_for(0, PROPOSER, 0));
     let recent = validator.open.values().filter(|open| open.touched_us + DEADLINE_US > DEADLINE_US);
     assert_eq!(recent.count(), 0);
 }
@@ -51,9 +51,9 @@ fn waiting_for_parents_is_bounded() {
 #[test]
 fn evidence_is_bounded() {
     let mut validator = validator(1);
-    for number in 0..EVIDENCE_MAX {
-        let mut state = coin(0).state;
-        state.height = u64::try_from(number).expect("small") + 1;
+    let mut state = coin(0).state;
+    for _ in 0..EVIDENCE_MAX {
+        state.height += 1;
         validator.convicted.insert(state);
     }
     let (first, _) = batch(PROPOSER, &[pay_coin(0, "one")]);
@@ -74,4 +74,19 @@ fn resolved_batches_are_forgotten_after_a_while_and_locked_ones_kept() {
     assert_eq!(validator.load().0, 2);
     validator.tick(RESOLVED_KEEP_US + 1);
     assert_eq!(validator.load().0, 1, "the locked one stays");
+}
+
+#[test]
+fn a_batch_that_is_being_judged_is_not_judged_again() {
+    let mut one = validator(1);
+    let (proposal, _) = batch(PROPOSER, &[pay_coin(0, "")]);
+    let pending = one.proposed(0, PROPOSER, proposal.clone());
+    assert_eq!(pending.judge.len(), 1);
+    for _ in 0..3 {
+        let again = one.proposed(0, PROPOSER, proposal.clone());
+        assert!(again.judge.is_empty() && again.after.is_empty() && again.blame.is_empty());
+    }
+    assert_eq!(one.load().1, 1);
+    assert_eq!(voted(&settle(&mut one, 0, pending), Phase::Lock), "1");
+    assert_eq!(one.load().1, 0);
 }

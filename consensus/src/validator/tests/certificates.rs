@@ -1,6 +1,7 @@
 //! R6 accept before commit vote, R7 certificates: accepted, applied, parked.
 
 use super::*;
+use crate::{Batch, Proposal};
 use ledger::{Input, Output, Transfer};
 
 #[test]
@@ -120,21 +121,6 @@ fn a_fetched_batch_nobody_waits_for_or_of_no_member_changes_nothing() {
 }
 
 #[test]
-fn parked_is_bounded_and_the_oldest_goes() {
-    let mut validator = validator(6);
-    for number in 0..=PARKED_MAX {
-        let (_, batch) = batch(PROPOSER, &[pay_coin(0, &number.to_string())]);
-        // Signatures are not looked at here: clone one good certificate under other ids.
-        let mut certificate = certificate(Phase::Lock, &batch, "1").certificate().clone();
-        certificate.batch = batch.id();
-        let checked = CheckedCertificate::check(certificate, &network(), &mut rng());
-        let now_us = u64::try_from(number).expect("small");
-        validator.certified(now_us, checked.expect("a good one"));
-    }
-    assert_eq!(validator.load().2, PARKED_MAX);
-}
-
-#[test]
 fn a_lock_certificate_of_what_is_spent_already_is_not_parked() {
     let mut validator = validator(1);
     let transfer = pay_coin(0, "");
@@ -148,6 +134,108 @@ fn a_lock_certificate_of_what_is_spent_already_is_not_parked() {
     assert_eq!(validator.load().2, 0);
     let step = validator.tick(RETRY_US * 2);
     assert!(step.after.is_empty() && step.fetch.is_empty());
+}
+
+#[test]
+fn r7_a_certificate_of_another_length_proves_nothing_here() {
+    // Its voters' bitmaps have two bits, and the batch that they name has one entry.
+    let (proposal, batch) = batch(PROPOSER, &[pay_coin(0, "")]);
+    for phase in [Phase::Lock, Phase::Commit] {
+        let mut one = validator(1);
+        propose(&mut one, 0, &proposal);
+        let step = certify(&mut one, 1, certificate(phase, &batch, "11"));
+        assert!(step.persist.is_empty() && step.after.is_empty() && step.applied.is_empty());
+        let mut late = validator(6);
+        certify(&mut late, 0, certificate(phase, &batch, "11"));
+        let step = late.fetched(1, proposal.clone(), batch.clone());
+        assert!(step.persist.is_empty() && step.after.is_empty() && step.applied.is_empty());
+        assert_eq!(late.load(), (1, 0, 0), "it waits no longer");
+    }
+}
+
+#[test]
+fn r7_a_proof_is_a_members_batch_with_its_own_commit_certificate() {
+    let (proposal, batch) = batch(PROPOSER, &[pay_coin(0, "")]);
+    let (_, other) = self::batch(PROPOSER, &[pay_coin(1, "")]);
+    // Records written, transfers applied, batches open.
+    let prove = |proposal: &Proposal, batch: &Arc<Batch>, checked: CheckedCertificate| {
+        let mut one = validator(6);
+        let certificate = checked.certificate().clone();
+        let applied = AppliedBatch { proposal: proposal.clone(), certificate };
+        let step = one.proven(0, applied, batch.clone(), checked);
+        (step.persist.len(), one.tips().applied(), one.load().0)
+    };
+    let commit = |batch: &Batch, text| certificate(Phase::Commit, batch, text);
+    assert_eq!(prove(&proposal, &batch, commit(&batch, "1")), (2, 1, 1));
+    let nothing = (0, 0, 0);
+    let locked = certificate(Phase::Lock, &batch, "1");
+    assert_eq!(prove(&proposal, &batch, locked), nothing, "a Lock certificate");
+    assert_eq!(prove(&proposal, &batch, commit(&other, "1")), nothing, "another batch's");
+    assert_eq!(prove(&proposal, &batch, commit(&batch, "11")), nothing, "another length");
+    let claimed = Proposal { claimed: other.id(), ..(*proposal).clone() };
+    assert_eq!(prove(&claimed, &batch, commit(&batch, "1")), nothing, "another id claimed");
+    let strange = Proposal { proposer: 7, ..(*proposal).clone() };
+    assert_eq!(prove(&strange, &batch, commit(&batch, "1")), nothing, "of no member");
+}
+
+#[test]
+fn r7_a_proof_goes_on_as_soon_as_its_parent_is_applied() {
+    let parent = pay_coin(0, "");
+    let child = pay(1, &[made(&parent)], 2, "");
+    let mut one = validator(6);
+    let mut prove = |signed: ledger::SignedTransfer| {
+        let (proposal, batch) = batch(PROPOSER, &[signed]);
+        let checked = certificate(Phase::Commit, &batch, "1");
+        let certificate = checked.certificate().clone();
+        let applied = AppliedBatch { proposal: (*proposal).clone(), certificate };
+        one.proven(0, applied, batch, checked)
+    };
+    let step = prove(child);
+    let wanted = Fetch::Parents { transfers: vec![id(&parent)], from: PROPOSER };
+    assert_eq!((step.applied.len(), step.fetch), (0, vec![wanted]));
+    assert_eq!(prove(parent).applied.len(), 2);
+    assert_eq!(one.load().2, 0, "nothing waits any more");
+}
+
+#[test]
+fn r8_a_certificate_is_wanted_as_long_as_it_tells_anything_new() {
+    let mut one = validator(1);
+    let (proposal, batch) = batch(PROPOSER, &[pay_coin(0, ""), pay_coin(1, "")]);
+    let of = |phase, text| certificate(phase, &batch, text).certificate().clone();
+    let (lock, commit) = (of(Phase::Lock, "1."), of(Phase::Commit, "1."));
+    assert!(one.wants(&lock).is_ok(), "its batch is not known");
+    propose(&mut one, 0, &proposal);
+    assert!(one.wants(&lock).is_ok());
+    certify(&mut one, 1, certificate(Phase::Lock, &batch, "1."));
+    let answer = one.wants(&lock).expect_err("it is known");
+    assert_eq!(voted(&answer, Phase::Commit), "1.", "the same answer");
+    assert!(answer.persist.is_empty());
+    assert!(one.wants(&of(Phase::Lock, ".1")).is_ok() && one.wants(&commit).is_ok());
+    // Some of the votes in it tell something new, and some do not.
+    let votes = [vote(0, Phase::Lock, &batch, "1."), vote(2, Phase::Lock, &batch, "11")];
+    let mixed = Certificate::from_votes(&votes.iter().collect::<Vec<_>>());
+    assert!(one.wants(&mixed).is_ok());
+    certify(&mut one, 1, certificate(Phase::Commit, &batch, "1."));
+    let known = one.wants(&commit).expect_err("it is applied");
+    assert!(known.after.is_empty(), "nobody asks for an answer to it");
+    assert!(one.wants(&of(Phase::Commit, "11")).is_ok());
+}
+
+#[test]
+fn r6_a_lock_certificate_waits_for_a_parent_and_the_commit_vote_gains_its_bits() {
+    let mut one = validator(1);
+    let parent = pay_coin(0, "");
+    let child = pay(1, &[made(&parent)], 2, "");
+    let (first, first_batch) = batch(PROPOSER, &[parent]);
+    let (second, second_batch) = batch(PROPOSER, &[child, pay_coin(1, "")]);
+    propose(&mut one, 0, &second);
+    let step = certify(&mut one, 1, certificate(Phase::Lock, &second_batch, "11"));
+    assert_eq!((persisted(&step), voted(&step, Phase::Commit).as_str()), (vec![3], ".1"));
+    propose(&mut one, 2, &first);
+    let step = certify(&mut one, 2, certificate(Phase::Commit, &first_batch, "1"));
+    assert_eq!(voted(&step, Phase::Commit), "11", "its parent came");
+    assert!(persisted(&step).contains(&3));
+    assert_eq!(one.load().2, 0, "nothing waits any more");
 }
 
 #[test]

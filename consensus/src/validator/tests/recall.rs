@@ -92,3 +92,56 @@ fn own_votes_are_remembered_live_after_restarts_and_when_their_batch_is_forgotte
         assert_eq!(validator.mode(), Mode::Voting);
     }
 }
+
+#[test]
+fn a_lock_for_another_transfer_does_not_explain_an_own_vote() {
+    // As after a rollback: it voted for one, has forgotten it, and locked the other.
+    let (forgot, holds) = (pay_coin(0, "forgot"), pay_coin(0, "holds"));
+    let (forgotten, forgotten_batch) = batch(PROPOSER, &[forgot.clone()]);
+    let (held, _) = batch(2, &[holds]);
+    for phase in [Phase::Lock, Phase::Commit] {
+        let mut one = validator(1);
+        propose(&mut one, 0, &held);
+        propose(&mut one, 0, &forgotten);
+        let step = certify(&mut one, 1, with_own(phase, &forgotten_batch, "1"));
+        assert_eq!((step.forgotten, one.mode()), (Some(id(&forgot)), Mode::Silent), "{phase:?}");
+    }
+}
+
+#[test]
+fn a_higher_lock_explains_an_own_vote_of_a_lower_round_and_an_equal_one_does_not() {
+    let entry = |memo: &str, round: u32| ledger::Entry {
+        signed: pay_coin(0, memo),
+        round,
+        justification: if round > 0 { vec![0] } else { Vec::new() },
+    };
+    let (_, low) = of_entries(PROPOSER, vec![entry("low", 1)]);
+    for (round, is_explained) in [(0, false), (1, false), (2, true)] {
+        let mut one = validator(1);
+        let held = crate::lock::Held {
+            round,
+            transfer: id(&pay_coin(0, "high")),
+            batch: Default::default(),
+        };
+        one.locks.lock(&[coin(0)], held).expect("nothing is locked yet");
+        one.locks.accept(&[coin(0)], held).expect("nothing is promised above");
+        for phase in [Phase::Lock, Phase::Commit] {
+            let mut one = one.clone();
+            let (proposal, _) = of_entries(PROPOSER, low.entries().to_vec());
+            let checked = with_own(phase, &low, "1");
+            let step = prove_or_fetch(&mut one, &proposal, &low, checked);
+            assert_eq!(step.forgotten.is_none(), is_explained, "round {round}, {phase:?}");
+        }
+    }
+}
+
+/// The certificate, then the batch that it waits for.
+fn prove_or_fetch(
+    one: &mut Validator,
+    proposal: &Arc<Proposal>,
+    batch: &Arc<Batch>,
+    checked: CheckedCertificate,
+) -> Step {
+    one.certified(0, checked);
+    one.fetched(0, proposal.clone(), batch.clone())
+}

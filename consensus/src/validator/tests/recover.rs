@@ -131,7 +131,7 @@ fn r5_promises_and_higher_locks_survive_a_restart_and_a_compacted_journal() {
     records.extend(propose(&mut live, 0, &accepted).persist);
     let lock = certificate(Phase::Lock, &accepted_batch, "1");
     records.extend(certify(&mut live, 0, lock).persist);
-    records.extend(live.recover(3, &recover(0, 1, &[1, 3])).persist);
+    records.extend(live.recover(3, &recover(0, 1, &[1, 3, 5, 6, 7])).persist);
     records.extend(propose(&mut live, 1, &of_entries(2, vec![refreshed(0, 1)]).0).persist);
     let rebuilt = replayed(1, &records);
     assert_same_state(&live, &rebuilt);
@@ -179,4 +179,87 @@ fn an_orphan_is_given_up_when_a_higher_round_is_promised_or_it_is_final() {
     assert_eq!(orphans[0].ids(), &batch.ids()[2..]);
     one.set_mode(Mode::CatchingUp);
     assert!(one.tick(10 * late).orphans.is_empty(), "only who votes");
+}
+
+#[test]
+fn a_recover_of_another_epoch_is_blamed_although_its_owner_signed_it() {
+    let network = network();
+    let mut other = recover(0, 1, &[0]).recover;
+    other.epoch += 1;
+    let signed = other.sign(&network.id, &owner_key(0));
+    assert!(signed.is_signed(&network.id));
+    let mut one = validator(1);
+    let step = one.recover(3, &signed);
+    assert_eq!((step.blame.len(), step.after.len(), step.persist.len()), (1, 0, 0));
+    assert_eq!(one.locks().count(), 0);
+}
+
+#[test]
+fn what_is_withheld_is_told_in_the_order_of_states() {
+    let mut one = validator(1);
+    one.recover(3, &recover(0, 5, &[0, 2, 4, 6]));
+    let (proposal, batch) = batch(0, &[pay_coin(1, ""), pay_coin(5, "")]);
+    propose(&mut one, 0, &proposal);
+    certify(&mut one, 1, certificate(Phase::Commit, &batch, "11"));
+    let step = one.recover(3, &recover(0, 2, &[0, 1, 2, 3, 4, 5, 6, 7]));
+    let withheld = &reply(&step).withheld;
+    assert!(withheld.windows(2).all(|pair| pair[0].state < pair[1].state));
+    let count = |kind| withheld.iter().filter(|withheld| withheld.kind == kind).count();
+    assert_eq!((count(WithheldKind::Promised), count(WithheldKind::Spent)), (4, 2));
+    assert_eq!(claims(&step).len(), 2);
+}
+
+#[test]
+fn proofs_of_one_answer_are_bounded_and_what_does_not_fit_is_not_promised() {
+    let mut one = validator(1);
+    // Eight accepts, each proven by a transfer of 573 kB; seven fit into 4 MiB.
+    for position in 0..TOKENS {
+        let mut transfer = pay_coin(position, "").transfer;
+        transfer.outputs = vec![transfer.outputs[0].clone(); 16_384];
+        let (proposal, batch) = batch(0, &[transfer.sign(&owner_key(0))]);
+        one.certified(0, certificate(Phase::Lock, &batch, "1"));
+        one.fetched(0, proposal, batch);
+    }
+    let all: Vec<usize> = (0..TOKENS).collect();
+    let step = one.recover(3, &recover(0, 1, &all));
+    assert_eq!((claims(&step).len(), reply(&step).locks.len()), (TOKENS - 1, TOKENS - 1));
+    let bytes: usize = reply(&step).locks.iter().map(|lock| lock.to_bytes().len()).sum();
+    assert!(bytes <= REPORT_PROOFS_BYTES_MAX);
+    let [left] = &reply(&step).withheld[..] else { panic!("one is left") };
+    assert_eq!(left.kind, WithheldKind::Unknown);
+    assert_eq!(one.locks().get(&left.state.token).map(|row| row.promised), Some(0));
+    let position = all.into_iter().find(|position| coin(*position).state == left.state);
+    let step = one.recover(3, &recover(0, 1, &[position.expect("a coin")]));
+    assert_eq!(claims(&step).len(), 1, "alone it fits");
+}
+
+#[test]
+fn a_batch_is_kept_as_long_as_a_report_has_to_prove_it() {
+    let mut one = validator(1);
+    propose(&mut one, 0, &batch(2, &[pay_coin(0, "held here")]).0);
+    let signed = pay_coin(0, "a quorum's");
+    let (proposal, batch) = batch(0, &[signed.clone()]);
+    propose(&mut one, 0, &proposal);
+    certify(&mut one, 0, certificate(Phase::Lock, &batch, "1"));
+    one.tick(RESOLVED_KEEP_US * 2);
+    assert!(one.proposal(&batch.id()).is_some(), "it is accepted, and not locked");
+    let first = one.recover(3, &recover(0, 1, &[0]));
+    let accepted = Some(Accepted { round: 0, transfer: id(&signed) });
+    assert_eq!((claims(&first)[0].accepted, reply(&first).locks.len()), (accepted, 1));
+    // Another one is locked and accepted in round 1: what was reported of round 1 still stands.
+    let (later, later_batch) = of_entries(2, vec![refreshed(0, 1)]);
+    propose(&mut one, RESOLVED_KEEP_US * 2, &later);
+    certify(&mut one, RESOLVED_KEEP_US * 2, certificate(Phase::Lock, &later_batch, "1"));
+    let row = one.locks().get(&coin(0).state.token).copied().expect("a row");
+    assert_eq!(row.locked.map(|held| held.round), Some(1));
+    assert_eq!(row.accepted.map(|held| held.round), Some(1));
+    one.tick(RESOLVED_KEEP_US * 8);
+    assert!(one.proposal(&batch.id()).is_some(), "it is reported");
+    let again = one.recover(4, &recover(0, 1, &[0]));
+    assert_eq!(reply(&again), reply(&first));
+    // A higher promise lets it go.
+    one.recover(3, &recover(0, 2, &[0]));
+    one.tick(RESOLVED_KEEP_US * 16);
+    assert!(one.proposal(&batch.id()).is_none());
+    assert!(one.proposal(&later_batch.id()).is_some());
 }

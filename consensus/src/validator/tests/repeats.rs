@@ -53,6 +53,19 @@ fn r8_two_proposers_of_one_batch_in_the_pipeline_are_both_answered() {
     both.merge(settle(&mut validator, 0, two));
     let to: Vec<u16> = answers(&both).iter().map(|(to, _)| *to).collect();
     assert!(to.contains(&PROPOSER) && to.contains(&2), "{to:?}");
+    assert_eq!(persisted(&both), [1, 2], "one lock, written once");
+}
+
+#[test]
+fn r8_an_own_batch_again_gets_the_answers_of_both_phases() {
+    let mut own = validator(PROPOSER);
+    let (proposal, batch) = batch(PROPOSER, &[pay_coin(0, "")]);
+    let first = own.own(0, proposal.clone(), batch.clone());
+    certify(&mut own, 1, certificate_of([1, 2, 3, 4, 5], Phase::Lock, &batch, "1"));
+    let again = own.own(2, proposal, batch);
+    assert_eq!(voted(&again, Phase::Lock), voted(&first, Phase::Lock));
+    assert_eq!(voted(&again, Phase::Commit), "1");
+    assert!(again.persist.is_empty());
 }
 
 #[test]

@@ -190,3 +190,96 @@ fn each_replay_error_is_produced() {
     let applied = Record::Applied(Certified { certificate: commit, bitmap: bits("11") });
     assert_eq!(fresh().replay(applied), Err(ReplayError::DoesNotFit(coin(0).state)));
 }
+
+#[test]
+fn above_the_limit_of_closed_batches_only_what_is_half_spent_gets_no_vote() {
+    let mut one = validator(1);
+    // Two too many: once over it is over for good.
+    for number in 0..CLOSED_MAX + 2 {
+        let id = ledger::hash::hash(ledger::hash::Tag::Root, &[&number.to_le_bytes()]);
+        one.closed.insert(ledger::BatchId(id));
+    }
+    let (fresh, _) = batch(PROPOSER, &[pay_coin(0, ""), pay_coin(1, "")]);
+    assert_eq!(voted(&propose(&mut one, 0, &fresh), Phase::Lock), "11", "nothing of it is spent");
+    let (spends, spends_batch) = batch(2, &[pay_coin(2, "")]);
+    propose(&mut one, 0, &spends);
+    certify(&mut one, 0, certificate(Phase::Commit, &spends_batch, "1"));
+    let (half, _) = batch(PROPOSER, &[pay_coin(2, "late"), pay_coin(3, "")]);
+    assert_eq!(voted(&propose(&mut one, 1, &half), Phase::Lock), "", "it may have been voted on");
+    // One whose votes are remembered goes on, although one of its states is spent now.
+    let parent = pay_coin(4, "");
+    let child = pay(1, &[made(&parent)], 2, "");
+    let (mixed, mixed_batch) = batch(3, &[pay_coin(5, ""), child]);
+    assert_eq!(voted(&propose(&mut one, 1, &mixed), Phase::Lock), "1.");
+    certify(&mut one, 1, certificate(Phase::Commit, &mixed_batch, "1."));
+    let (parents, parents_batch) = batch(2, &[parent]);
+    propose(&mut one, 2, &parents);
+    let step = certify(&mut one, 2, certificate(Phase::Commit, &parents_batch, "1"));
+    assert_eq!(voted(&step, Phase::Lock), "11");
+}
+
+#[test]
+fn r9_evidence_is_not_kept_again_after_a_restart() {
+    let mut live = validator(1);
+    let (first, _) = batch(PROPOSER, &[pay_coin(0, "one")]);
+    let (second, _) = batch(2, &[pay_coin(0, "two")]);
+    let mut records = propose(&mut live, 0, &first).persist;
+    records.extend(propose(&mut live, 0, &second).persist);
+    let mut rebuilt = replayed(1, &records);
+    let (third, _) = batch(3, &[pay_coin(0, "three")]);
+    let step = propose(&mut rebuilt, 1, &third);
+    assert!(step.evidence.is_empty() && step.persist.is_empty());
+}
+
+#[test]
+fn replay_tells_what_it_applied_and_remembers_the_bits() {
+    let mut live = validator(1);
+    let (proposal, batch) = batch(PROPOSER, &[pay_coin(0, ""), pay_coin(1, "")]);
+    let mut records = propose(&mut live, 0, &proposal).persist;
+    let step = certify(&mut live, 1, certificate(Phase::Commit, &batch, "1."));
+    records.extend(step.persist);
+    let mut rebuilt = Validator::new(network(), 1, member_key(1), Tips::genesis(network()));
+    let mut told = Vec::new();
+    for record in records.clone() {
+        told.extend(rebuilt.replay(record).expect("its own records"));
+    }
+    assert_eq!(told, step.applied);
+    assert_eq!(rebuilt.applied_of(&batch.id()), Some(bits("1.")));
+    // Over tips that hold it already, nothing is told and nothing is applied twice.
+    let mut newer = Validator::new(network(), 1, member_key(1), live.tips().clone());
+    for record in records {
+        assert_eq!(newer.replay(record), Ok(Vec::new()));
+    }
+    assert_eq!(newer.applied_of(&batch.id()), Some(bits("1.")));
+    assert_eq!(newer.tips().applied(), 1);
+}
+
+#[test]
+fn a_promise_of_a_state_that_is_spent_by_now_is_not_read_back() {
+    use crate::record::{Promise, Promised};
+    let mut live = validator(1);
+    let (proposal, batch) = batch(PROPOSER, &[pay_coin(0, "")]);
+    propose(&mut live, 0, &proposal);
+    certify(&mut live, 0, certificate(Phase::Commit, &batch, "1"));
+    let mut rebuilt = Validator::new(network(), 1, member_key(1), live.tips().clone());
+    let promise = |position: usize| Promise { state: coin(position).state, accepted: None };
+    let promised = Promised { round: 1, promises: vec![promise(0), promise(1)] };
+    rebuilt.replay(Record::Promised(promised)).expect("its own record");
+    assert!(rebuilt.locks().get(&coin(0).state.token).is_none());
+    let row = rebuilt.locks().get(&coin(1).state.token).expect("a row");
+    assert_eq!(row.promised, 1);
+    // The token's next state has a row of its own.
+    rebuilt.set_mode(Mode::Voting);
+    let (next, _) = self::batch(2, &[pay(1, &[made(&pay_coin(0, ""))], 2, "")]);
+    assert_eq!(voted(&propose(&mut rebuilt, 1, &next), Phase::Lock), "1");
+}
+
+#[test]
+fn a_snapshots_tips_are_taken_before_anything_else() {
+    let mut live = validator(1);
+    history(&mut live);
+    let mut joined = Validator::new(network(), 1, member_key(1), Tips::genesis(network()));
+    joined.replay_tips(live.tips().clone());
+    assert_eq!(joined.tips().digest(), live.tips().digest());
+    assert_eq!(joined.tips().applied(), live.tips().applied());
+}

@@ -26,10 +26,12 @@ fn mixture(network: &Network) -> Vec<Receipt> {
     for certificate in [&first, &second, &bad] {
         all.extend((0..5).map(|index| receipt(&entries, index, certificate.clone())));
     }
-    let moved = Receipt { index: 3, ..all[1].clone() };
+    let mut moved = all[1].clone();
+    moved.inclusion.index = 3;
     let mut forged = all[2].clone();
     forged.entry.signed.signature.0[5] ^= 1;
-    let counted = Receipt { count: 6, ..all[0].clone() };
+    let mut counted = all[0].clone();
+    counted.inclusion.count = 6;
     let forger = Entry::ordinary(payment(network, 0).sign(&key(BOB)));
     let votes: [(u16, &[bool]); 3] = [(0, &[true]), (1, &[true]), (2, &[true])];
     let one = std::slice::from_ref(&forger);
@@ -59,7 +61,8 @@ fn each_distinct_certificate_is_there_once() {
     let grouped = group(&all[..15]);
     assert_eq!(grouped.certificates.len(), 3);
     assert_eq!(grouped.of, [0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2]);
-    let other_count = [all[0].clone(), Receipt { count: 6, ..all[0].clone() }];
+    let mut other_count = [all[0].clone(), all[0].clone()];
+    other_count[1].inclusion.count = 6;
     assert_eq!(group(&other_count).certificates.len(), 2, "the count is part of what is checked");
 }
 

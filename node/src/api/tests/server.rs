@@ -90,6 +90,8 @@ fn config(folder: &Path) -> NodeConfig {
         home: folder.join("home"),
         genesis: folder.join("genesis.json"),
         key,
+        key_passphrase_file: None,
+        core_dumps: false,
         peers: folder.join("peers.toml"),
         quic: QuicConfig::default(),
         api: ApiConfig { hosts: vec!["node.example".into()], ..ApiConfig::default() },

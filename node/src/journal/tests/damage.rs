@@ -17,7 +17,7 @@ fn one_segment() -> Options {
 
 fn survey(dir: &Path) -> (Result<Survey, JournalError>, Rows) {
     let mut rows = Rows::new();
-    let survey = scan::survey(dir, &NETWORK, &mut |location, kind, payload| {
+    let survey = scan::survey(&System, dir, &NETWORK, &mut |location, kind, payload| {
         rows.push((location, kind, payload.to_vec()));
     });
     (survey, rows)
@@ -203,7 +203,7 @@ fn remove(dir: &Path, segment: u32) {
 }
 
 fn last_segment(dir: &Path) -> u32 {
-    *segment::list(dir).expect("listed").segments.last().expect("segments")
+    *segment::list(&System, dir).expect("listed").segments.last().expect("segments")
 }
 
 #[test]
@@ -276,7 +276,7 @@ fn a_crash_between_creating_and_sealing_is_mended() {
     let last = last_segment(dir.path());
     let first_record = rows.iter().filter(|row| row.0.segment < last).count();
     let bytes = fs::read(segment::path(dir.path(), last - 1)).expect("read");
-    let (_, pages) = segment::open(dir.path(), last - 1, &NETWORK).expect("opened");
+    let (_, pages) = segment::open(&System, dir.path(), last - 1, &NETWORK).expect("opened");
     let segment::Pages::Valid(header, Some(head)) = pages else { panic!("valid before") };
     let mut unsealed = bytes;
     let generation = head.generation + 1;

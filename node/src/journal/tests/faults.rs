@@ -1,12 +1,14 @@
 //! The writer against a disk that waits, counts and fails on demand.
 
+mod hooked;
+
 use std::io;
 use std::sync::Arc;
 
 use parking_lot::{Condvar, Mutex};
 
 use super::*;
-use crate::journal::disk::Action;
+use hooked::{Action, Hooked};
 
 /// What the disk of a test does, and has seen.
 #[derive(Default)]
@@ -21,9 +23,9 @@ struct Script {
 struct Control(Arc<(Mutex<Script>, Condvar)>);
 
 impl Control {
-    fn disk(&self) -> Disk {
+    fn disk(&self) -> Arc<dyn Disk> {
         let control = self.clone();
-        Disk { hook: Some(Arc::new(move |action| control.ask(action))) }
+        Hooked::disk(move |action| control.ask(action))
     }
 
     fn ask(&self, action: Action) -> io::Result<()> {
@@ -190,12 +192,10 @@ fn a_disk_full_at_the_next_segment_leaves_no_half_of_it() {
 fn a_panic_of_the_writer_leaves_nobody_waiting() {
     let dir = tempfile::tempdir().expect("a directory");
     open(dir.path(), large()).expect("created").0.close().expect("closed");
-    let disk = Disk {
-        hook: Some(Arc::new(|action| match action {
-            Action::Write => panic!("a bug, for the test"),
-            _ => Ok(()),
-        })),
-    };
+    let disk = Hooked::disk(|action| match action {
+        Action::Write => panic!("a bug, for the test"),
+        _ => Ok(()),
+    });
     let (journal, ..) = open_on(disk, dir.path(), large()).expect("opened");
     let ticket = journal.append(1, payload(1)).expect("queued");
     let failed = journal.wait_durable(ticket.sequence, soon()).expect_err("poisoned");

@@ -100,7 +100,7 @@ fn verifying_on_all_cores_says_what_each_receipt_says_alone() {
     let mut world = World::new();
     let mut receipts = [world.payments(70), world.payments(3)].concat();
     receipts[1].entry.signed.signature.0[0] ^= 1;
-    receipts[40].path[0].0[0] ^= 1;
+    receipts[40].inclusion.path[0].0[0] ^= 1;
     receipts[71].certificate.groups[0].votes[1].signature.0[9] ^= 1;
     let verifier = Verifier::new(world.network.clone(), 2, 10).expect("threads");
     let together = verifier.verify(receipts.clone());

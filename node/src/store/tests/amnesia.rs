@@ -15,7 +15,11 @@ fn start(home: &Path, accept: bool) -> Option<Cause> {
     let opened = open(home, &network(), 0, &key(1), accept).expect("it opens");
     let is_silent = opened.validator.mode() == Mode::Silent;
     assert_eq!(is_silent, opened.silence.is_some());
-    assert_eq!(opened.silence, Silence::read(home).expect("readable"), "it is on disk");
+    assert_eq!(
+        opened.silence,
+        Silence::read(&crate::journal::System, home).expect("readable"),
+        "it is on disk"
+    );
     assert!(!first_start::path(home).exists(), "no permission outlives a start");
     opened.silence.map(|silence| silence.cause)
 }
@@ -111,7 +115,7 @@ fn a_mark_that_makes_no_sense_is_a_mark() {
     let kept = Silence::new(Cause::Fork, "of a token\nand more");
     kept.keep(home.path()).expect("written");
     Silence::new(Cause::StoreLost, "").keep(home.path()).expect("the first one stays");
-    let found = Silence::read(home.path()).expect("readable");
+    let found = Silence::read(&crate::journal::System, home.path()).expect("readable");
     assert_eq!(found, Some(Silence { cause: Cause::Fork, seen: "of a token".into() }));
     assert!(found.expect("there").to_string().contains("vote_after_damage"));
 }

@@ -196,6 +196,55 @@ async fn a_client_without_a_certificate_is_turned_away() {
     close([node]).await;
 }
 
+/// Shows one certificate and signs with another key.
+#[derive(Debug)]
+struct Thief(Arc<rustls::sign::CertifiedKey>);
+
+impl rustls::client::ResolvesClientCert for Thief {
+    fn resolve(
+        &self,
+        _hints: &[&[u8]],
+        _schemes: &[rustls::SignatureScheme],
+    ) -> Option<Arc<rustls::sign::CertifiedKey>> {
+        Some(self.0.clone())
+    }
+    fn has_certs(&self) -> bool {
+        true
+    }
+}
+
+#[tokio::test]
+async fn a_members_certificate_without_its_transport_key_is_turned_away() {
+    let node = Node::start(config(1, 2));
+    let shown = Identity::new(&shown(0), &keypair(0)).expect("an identity").certificate;
+    let own = Identity::new(&admission(&config(0, 4)).expect("a good committee"), &keypair(0))
+        .expect("an identity")
+        .key;
+    let key = rustls::crypto::ring::sign::any_supported_type(&own).expect("a key");
+    let stolen = Thief(Arc::new(rustls::sign::CertifiedKey::new(vec![shown], key)));
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let verifier = identity::Verifier::new(admission_of(0, 2), Expected::Exactly(1));
+    let mut settings = rustls::ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .expect("TLS 1.3")
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier))
+        .with_client_cert_resolver(Arc::new(stolen));
+    settings.alpn_protocols = vec![tls::alpn()];
+    let settings = quinn::crypto::rustls::QuicClientConfig::try_from(settings).expect("for QUIC");
+    let settings = quinn::ClientConfig::new(Arc::new(settings));
+    let endpoint = Endpoint::client(loopback()).expect("an endpoint");
+    let connecting = endpoint.connect_with(settings, node.address(), tls::SERVER_NAME);
+    let error = match within("a handshake", connecting.expect("an address")).await {
+        Err(error) => error,
+        Ok(connection) => within("the refusal", connection.closed()).await,
+    };
+    assert!(matches!(LinkError::from(error.clone()), LinkError::Refused { .. }), "{error:?}");
+    until("it is counted", || node.transport.refused() == 1).await;
+    assert!(!node.peer(0).is_up);
+    close([node]).await;
+}
+
 #[tokio::test]
 async fn an_older_peer_that_dials_is_refused_and_named() {
     let node = Node::start(config(1, 2));

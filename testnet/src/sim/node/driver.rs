@@ -6,7 +6,6 @@ use super::{Effect, Held, JUDGE_US_MAX, Node, Surroundings, Timer};
 use crate::sim::mutant::Mutant;
 use crate::sim::packet::Packet;
 use crate::sim::plan::MEMBERS;
-use consensus::judge::judge;
 use consensus::message::Message;
 use consensus::proposer::Outcome;
 use consensus::{Fetch, Outgoing, Step, To};
@@ -19,21 +18,20 @@ impl Node {
     pub(super) fn absorb(&mut self, step: Step, around: &mut Surroundings<'_>) {
         let mut steps = VecDeque::from([step]);
         while let Some(mut step) = steps.pop_front() {
-            for record in &step.persist {
-                around.checks.persisted(around.now_us, self.member, record, &self.archive);
-                self.archive.take(record);
-                if self.mutant.is_none_or(|mutant| mutant.writes(record)) {
-                    self.disk.append(record);
-                }
-            }
             if let Some(state) = step.fork {
-                around.checks.forked(around.now_us, self.member, state);
+                around.checks.forked(around.at_us, self.member, state);
             }
             if let Some(id) = step.forgotten {
-                around.checks.forgot(around.now_us, self.member, id);
+                step.after.clear();
+                self.silence(id, around);
+            }
+            if !self.persist(&step, around) {
+                // What stands on records that were not taken must never leave (R5, R6).
+                step.after.clear();
+                step.reports.clear();
             }
             for evidence in &step.evidence {
-                around.checks.convicted(around.now_us, evidence);
+                around.checks.convicted(around.at_us, evidence);
             }
             if !step.applied.is_empty() {
                 steps.push_back(self.proposer.applied(around.now_us, &step.applied));
@@ -46,9 +44,7 @@ impl Node {
             }
             self.hold(step.after, reports, around);
             for wanted in step.judge {
-                let tips = self.validator.tips();
-                let judged = judge(tips, wanted.proposal, wanted.only.as_ref(), &mut self.rng);
-                let judged = Box::new(judged);
+                let judged = Box::new(self.judge(wanted, around));
                 let delay_us = self.rng.random_range(10..JUDGE_US_MAX);
                 around.effects.push(Effect::Later(delay_us, Timer::Judged(judged)));
             }
@@ -70,7 +66,20 @@ impl Node {
                 }
             }
         }
-        self.begin_sync(around);
+        self.work(around);
+    }
+
+    /// Hands a step's records to the journal; whether it took them all.
+    fn persist(&mut self, step: &Step, around: &mut Surroundings<'_>) -> bool {
+        for record in &step.persist {
+            let is_written = self.mutant.is_none_or(|mutant| mutant.writes(record));
+            if is_written && !self.append(record, around) {
+                return false;
+            }
+            around.checks.persisted(around.at_us, self.member, record, &self.archive);
+            self.archive.take(record);
+        }
+        true
     }
 
     fn final_at_lock(&self, step: &Step, reports: &mut Vec<(TransferId, Outcome)>) {
@@ -94,13 +103,6 @@ impl Node {
         }
     }
 
-    pub(super) fn begin_sync(&mut self, around: &mut Surroundings<'_>) {
-        if let Some(count) = self.disk.begin_sync() {
-            let delay_us = self.rng.random_range(50..50 + self.sync_us_max);
-            around.effects.push(Effect::Later(delay_us, Timer::Synced(count)));
-        }
-    }
-
     /// Keeps what stands on the records written so far until they are durable.
     pub(super) fn hold(
         &mut self,
@@ -108,7 +110,7 @@ impl Node {
         reports: Vec<(TransferId, Outcome)>,
         around: &mut Surroundings<'_>,
     ) {
-        let mut held = Held { upto: self.disk.written(), sends, reports };
+        let mut held = Held { upto: self.written, sends, reports };
         let at_once = Held { upto: 0, sends: Vec::new(), reports: Vec::new() };
         let mut early = at_once;
         if self.mutant == Some(Mutant::SendBeforeSync) {
@@ -122,7 +124,9 @@ impl Node {
             early.reports = std::mem::take(&mut held.reports);
         }
         for held in [early, held] {
-            if !held.sends.is_empty() || !held.reports.is_empty() {
+            let is_waited_for = !held.sends.is_empty() || !held.reports.is_empty();
+            if is_waited_for && !self.is_failed {
+                self.store.hurry(held.upto);
                 let at = self.held.partition_point(|other| other.upto <= held.upto);
                 self.held.insert(at, held);
             }
@@ -131,7 +135,7 @@ impl Node {
     }
 
     pub(super) fn release(&mut self, around: &mut Surroundings<'_>) {
-        while self.held.front().is_some_and(|held| held.upto <= self.disk.synced()) {
+        while self.held.front().is_some_and(|held| held.upto <= self.store.durable()) {
             let Some(held) = self.held.pop_front() else { return };
             let report = |(id, outcome)| Effect::Report(id, outcome);
             around.effects.extend(held.reports.into_iter().map(report));
@@ -143,7 +147,7 @@ impl Node {
 
     fn post(&mut self, outgoing: Outgoing, around: &mut Surroundings<'_>) {
         let Outgoing { to, message } = outgoing;
-        around.checks.said(around.now_us, self.member, &message);
+        around.checks.said(around.at_us, self.member, &message);
         match (to, message) {
             (To::Member(to), Message::Answer(answer)) if to == self.member => {
                 let step = self.proposer.answered(around.now_us, to, answer, &mut self.rng);

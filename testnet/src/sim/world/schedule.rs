@@ -72,6 +72,7 @@ impl World {
             self.at(healed, Event::Part { side: Vec::new() });
         }
         self.schedule_leaving(&plan);
+        self.schedule_machines(&plan);
         self.at(0, Event::Clients);
         self.at(plan.chaos_us, Event::Calm);
     }

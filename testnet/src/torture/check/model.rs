@@ -1,5 +1,5 @@
-//! A ledger of the slow kind: genesis tokens, and the final transfers applied one by one in an order
-//! in which each finds its states. It knows amounts, owners and chains and nothing of validators;
+//! A ledger of the slow kind: genesis tokens, and the final transfers applied one by one in an
+//! order in which each finds its states. It knows amounts, owners and chains and nothing of validators;
 //! what it says is compared with what each node says.
 
 use ledger::state::created_token_id;

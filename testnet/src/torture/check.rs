@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!  histories ─▶ known ids ─▶ every node: which are final, with receipts ─▶ verify offline
-//!                                   receipts ─▶ model: owners, chains, sums ─▶ every node: the same?
+//!                  receipts ─▶ model: owners, chains, sums ─▶ every node: the same?
 //! ```
 //! No state machine of the product takes part: the model is in `model`, the rest is reading.
 

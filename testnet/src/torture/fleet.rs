@@ -21,7 +21,7 @@ use std::process::ExitStatus;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Longest time from the start of a process until it listens; the machine is busy, the journal long.
+/// Longest time from the start of a process until it listens: busy machine, long journal.
 const LISTEN_TIME: Duration = Duration::from_secs(60);
 /// Log lines told when a validator ends by itself.
 const LOG_LINES: usize = 8;

@@ -43,11 +43,13 @@ pub fn refresh(network: &Network, owner: ledger::Address, input: Input) -> Trans
     }
 }
 
-/// Whether a transfer moves one state to its own owner and does nothing else.
+/// Whether a transfer is the refresh of a state: it moves that one state to its own owner, says and
+/// does nothing else. A memo would give one state refreshes without number.
 pub fn is_refresh(transfer: &Transfer) -> bool {
     let is_own =
         |output: &Output| matches!(output, Output::Move { to, .. } if *to == transfer.owner);
-    transfer.inputs.len() == 1 && transfer.outputs.len() == 1 && is_own(&transfer.outputs[0])
+    let is_one = transfer.inputs.len() == 1 && transfer.outputs.len() == 1;
+    is_one && transfer.memo.is_empty() && is_own(&transfer.outputs[0])
 }
 
 /// An entry whose owner's signature and justification are checked. Only this is proposed.
@@ -103,5 +105,53 @@ impl VerifiedEntry {
     /// Its id.
     pub fn id(&self) -> TransferId {
         self.id
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testkit::*;
+
+    #[test]
+    fn a_refresh_moves_one_state_to_its_owner_and_does_nothing_else() {
+        let network = network();
+        let good = refresh(&network, address(0), coin(0));
+        assert!(is_refresh(&good));
+        let with = |change: &dyn Fn(&mut Transfer)| {
+            let mut changed = good.clone();
+            change(&mut changed);
+            is_refresh(&changed)
+        };
+        assert!(!with(&|transfer| transfer.inputs.push(coin(1))), "a second state");
+        assert!(!with(&|transfer| transfer.outputs = vec![]));
+        let definition = ledger::AssetDefinition {
+            name: "GOLD".into(),
+            kind: ledger::AssetKind::Fungible { decimals: 0 },
+        };
+        let issue = Output::Issue { definition, supply: 1, to: address(0) };
+        assert!(!with(&|transfer| transfer.outputs.push(issue.clone())), "it issues as well");
+        assert!(!with(&|transfer| transfer.outputs[0] = issue.clone()));
+        let away = Output::Move { input: 0, to: address(1) };
+        assert!(!with(&|transfer| transfer.outputs[0] = away.clone()), "to another owner");
+        let Input { asset, amount, .. } = coin(0);
+        let anew = Output::Create { asset, amount, to: address(0) };
+        assert!(!with(&|transfer| transfer.outputs[0] = anew.clone()), "a new token");
+    }
+
+    #[test]
+    fn r9_a_state_had_as_many_refreshes_as_there_are_memos_and_none_was_evidence() {
+        let (network, key) = (network(), owner_key(0));
+        let with = |memo: &str| {
+            let transfer = refresh(&network, address(0), coin(0));
+            Transfer { memo: memo.into(), ..transfer }.sign(&key)
+        };
+        assert!(!is_refresh(&with("one").transfer), "one state has one refresh");
+        let (_, batch) = batch(0, &[with("one"), with("two"), with("")]);
+        let evidence =
+            crate::evidence::of_owner((&batch, 0), (&batch, 1)).expect("two of one state");
+        assert_eq!(crate::Evidence::Owner(evidence).verify(&network), Ok(()));
+        // Beside the one refresh any other transfer is honest.
+        assert_eq!(crate::evidence::of_owner((&batch, 0), (&batch, 2)), None);
     }
 }

@@ -6,6 +6,8 @@ mod bounds;
 mod certificates;
 mod charges;
 mod closed;
+mod doubled;
+mod orphans;
 mod parked;
 mod recall;
 mod recover;
@@ -90,14 +92,14 @@ fn r1_decode_a_wrong_root_is_refused_whole_and_its_sender_blamed() {
     assert_eq!(step.blame.len(), 1);
     assert_eq!(step.blame[0].member, PROPOSER);
     // With a good signature over the wrong root, too.
-    let mut signed = crate::Proposal::sign(
-        &crate::Batch::of(&other).expect("a good batch"),
-        &network().id,
-        network().epoch,
-        PROPOSER,
-        &key,
-    );
-    signed.claimed = proposal.claimed;
+    let entries = ledger::encoding::canonical_bytes_of_list(&other.entries);
+    let body = [&PROPOSER.to_le_bytes()[..], proposal.claimed.bytes(), &entries];
+    let digest = ledger::hash::hash(ledger::hash::Tag::Proposal, &body);
+    let network = network();
+    let bytes = ledger::Statement::Proposal.bytes(&network.id, network.epoch, &[&digest.0]);
+    let signature = key.sign(&bytes);
+    let signed = crate::Proposal { claimed: proposal.claimed, signature, ..(*other).clone() };
+    assert!(signed.is_signed_by(&key.public(), &network.id));
     let step = propose(&mut validator, 0, &Arc::new(signed));
     assert!(step.persist.is_empty() && step.after.is_empty() && step.blame.len() == 1);
     // And the real batch is taken after that.

@@ -53,7 +53,10 @@ pub fn start_log(config: &LogConfig) -> Result<(), Failure> {
         let what = format!("log.level {:?}: {error}; the node was not started", config.level);
         Failure::new(CONFIG, what).help("use error, warn, info, debug or trace")
     })?;
+    // A log that can't be written, as on a full disk, must not end the node: to tell that on
+    // standard error, which is the log, would be a panic.
     let builder = tracing_subscriber::fmt()
+        .log_internal_errors(false)
         .with_env_filter(filter)
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);

@@ -218,3 +218,115 @@ fn proofs_that_nobody_asked_for_are_refused_unchecked() {
     let (step, collected) = collector.replied(1, reply, &mut rng());
     assert_eq!((step.blame.len(), collected), (1, None));
 }
+
+/// A Lock certificate of a transfer in a round.
+fn lock(signed: &SignedTransfer, round: u32) -> (Accepted, LockProof) {
+    let justification = if round > 0 { vec![0] } else { Vec::new() };
+    let entry = Entry { signed: signed.clone(), round, justification };
+    let (_, batch) = of_entries(0, vec![entry]);
+    let checked = certificate(Phase::Lock, &batch, "1");
+    let proof = batch.lock_proof(0, checked.certificate());
+    (Accepted { round, transfer: id(signed) }, proof)
+}
+
+#[test]
+fn lies_that_their_member_has_signed_are_blamed_too() {
+    let pair = pay(0, &[coin(0), coin(1)], 1, "pair");
+    let (proposal, batch) = batch(0, std::slice::from_ref(&pair));
+    let mut accepted = validator(6);
+    propose(&mut accepted, 0, &proposal);
+    certify(&mut accepted, 1, certificate(Phase::Lock, &batch, "1"));
+    let asked = recover(1, &[0, 1]);
+    let good = reply_of(&mut accepted, &asked);
+    let claim = |position: usize, accepted| ledger::Claim { state: coin(position).state, accepted };
+    let lie = |change: &dyn Fn(&mut Report, &mut Vec<LockProof>)| {
+        let mut collector = Collector::new(network(), 0);
+        collector.begin(0, std::slice::from_ref(&asked)).expect("there is room");
+        let mut reply = good.clone();
+        let mut report = reply.report.take().expect("it reports").report;
+        change(&mut report, &mut reply.locks);
+        reply.report = Some(report.sign(&network().id, 6, &member_key(6)));
+        let blamed = collector.replied(6, reply.clone(), &mut rng()).0.blame.len();
+        // Who has answered is not listened to again, who was blamed is.
+        reply.report.as_mut().expect("as before").signature.0[0] ^= 1;
+        let again = collector.replied(6, reply, &mut rng()).0.blame.len();
+        assert_eq!(again, blamed);
+        blamed
+    };
+    assert_eq!(lie(&|_, _| {}), 0);
+    assert_eq!(lie(&|report, _| report.round = 2), 1, "of another round");
+    assert_eq!(lie(&|report, _| report.epoch += 1), 1, "of another epoch");
+    let unasked = |report: &mut Report, locks: &mut Vec<LockProof>| {
+        report.claims = vec![claim(2, None)];
+        locks.clear();
+    };
+    assert_eq!(lie(&unasked), 1, "of a state that nobody asked for");
+    let forged = |_: &mut Report, locks: &mut Vec<LockProof>| {
+        locks[0].certificate.groups[0].votes.pop();
+    };
+    assert_eq!(lie(&forged), 1, "four votes are no certificate");
+    let claims = |signed: &SignedTransfer, round: u32| {
+        let (accepted, proof) = lock(signed, round);
+        lie(&|report, locks| {
+            report.claims = vec![claim(0, Some(accepted))];
+            *locks = vec![proof.clone()];
+        })
+    };
+    assert_eq!(claims(&pair, 0), 0);
+    assert_eq!(claims(&pair, 1), 1, "accepted in the round that it promises");
+    assert_eq!(claims(&pay_coin(2, "far"), 0), 1, "of a transfer of other states");
+    let mut collector = Collector::new(network(), 0);
+    collector.begin(0, std::slice::from_ref(&asked)).expect("there is room");
+    let mut framed = good.clone();
+    framed.report.as_mut().expect("it reports").member = 5;
+    let (step, _) = collector.replied(6, framed, &mut rng());
+    assert_eq!(step.blame.len(), 1, "its own word as another's");
+}
+
+#[test]
+fn who_knows_the_spender_names_it() {
+    let signed = recover(1, &[0]);
+    let spender = id(&pay_coin(0, "spent it"));
+    for naming in [0, 1, 2] {
+        let mut collector = Collector::new(network(), 0);
+        collector.begin(0, std::slice::from_ref(&signed)).expect("there is room");
+        let mut collected = None;
+        for member in [0, 1, 2] {
+            let mut reply = lie(&signed, WithheldKind::Spent, 0);
+            if member == naming {
+                reply.withheld[0].transfer = spender;
+            }
+            collected = collector.replied(member, reply, &mut rng()).1;
+        }
+        let collected = collected.expect("three can't all lie");
+        assert_eq!(collected.spent.get(&coin(0).state), Some(&spender), "named by {naming}");
+    }
+}
+
+#[test]
+fn advice_is_for_one_state_and_leaves_out_what_is_dead() {
+    let pair = pay(0, &[coin(0), coin(1)], 1, "pair");
+    let other = pay_coin(1, "other");
+    let ((low, low_proof), (high, high_proof)) = (lock(&pair, 0), lock(&other, 1));
+    let claim = |position: usize, accepted| ledger::Claim {
+        state: coin(position).state,
+        accepted: Some(accepted),
+    };
+    let collected = |claims: Vec<ledger::Claim>, locks: &[(Accepted, &LockProof)]| {
+        let report = Report { epoch: network().epoch, round: 2, claims };
+        let locks = locks.iter().map(|(accepted, proof)| (*accepted, (*proof).clone())).collect();
+        let reports = vec![report.sign(&network().id, 1, &member_key(1))];
+        Collected { reports, locks, ..Collected::nothing(recover(2, &[0, 1])) }
+    };
+    let again = |signed: &SignedTransfer| Advice::Again(Box::new(signed.clone()));
+    let alone = collected(vec![claim(0, low), claim(1, low)], &[(low, &low_proof)]);
+    assert_eq!(alone.advice(&coin(0).state, &[]), again(&pair));
+    assert_eq!(alone.advice(&coin(2).state, &[]), Advice::Refresh, "nothing is said of it");
+    let (_, batch) = batch(0, std::slice::from_ref(&other));
+    let receipt = batch.receipt(0, certificate(Phase::Commit, &batch, "1").certificate());
+    assert_eq!(alone.advice(&coin(0).state, &[receipt]), Advice::Refresh, "its end is final");
+    let proofs = [(low, &low_proof), (high, &high_proof)];
+    let both = collected(vec![claim(0, low), claim(1, high)], &proofs);
+    assert_eq!(both.advice(&coin(0).state, &[]), Advice::Refresh, "a higher certificate ends it");
+    assert_eq!(both.advice(&coin(1).state, &[]), again(&other));
+}

@@ -121,21 +121,6 @@ fn a_fetched_batch_nobody_waits_for_or_of_no_member_changes_nothing() {
 }
 
 #[test]
-fn parked_is_bounded_and_the_oldest_goes() {
-    let mut validator = validator(6);
-    for number in 0..=PARKED_MAX {
-        let (_, batch) = batch(PROPOSER, &[pay_coin(0, &number.to_string())]);
-        // Signatures are not looked at here: clone one good certificate under other ids.
-        let mut certificate = certificate(Phase::Lock, &batch, "1").certificate().clone();
-        certificate.batch = batch.id();
-        let checked = CheckedCertificate::check(certificate, &network(), &mut rng());
-        let now_us = u64::try_from(number).expect("small");
-        validator.certified(now_us, checked.expect("a good one"));
-    }
-    assert_eq!(validator.load().2, PARKED_MAX);
-}
-
-#[test]
 fn a_lock_certificate_of_what_is_spent_already_is_not_parked() {
     let mut validator = validator(1);
     let transfer = pay_coin(0, "");

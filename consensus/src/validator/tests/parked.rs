@@ -17,6 +17,24 @@ fn family() -> ((Arc<crate::Proposal>, Arc<Batch>), (Arc<crate::Proposal>, Arc<B
 }
 
 #[test]
+fn parked_is_bounded_and_the_oldest_goes() {
+    let mut one = validator(6);
+    for index in 0..PARKED_MAX {
+        let since_us = 1_000 + u64::try_from(index).expect("small");
+        let parked = crate::validator::Parked { since_us, ..Default::default() };
+        one.parked.insert(BatchId(number(index)), parked);
+    }
+    let (_, newest) = batch(PROPOSER, &[pay_coin(0, "")]);
+    for phase in [Phase::Lock, Phase::Commit] {
+        certify(&mut one, 100_000, certificate(phase, &newest, "1"));
+        assert_eq!(one.load().2, PARKED_MAX);
+        assert!(one.parked.contains_key(&newest.id()));
+        assert!(!one.parked.contains_key(&BatchId(number(0))), "the oldest has gone");
+        assert!(one.parked.contains_key(&BatchId(number(1))), "and no other");
+    }
+}
+
+#[test]
 fn of_two_certificates_that_wait_the_one_that_certifies_more_is_kept() {
     let (proposal, batch) = batch(PROPOSER, &[pay_coin(0, ""), pay_coin(1, "")]);
     for order in [["1.", "11"], ["11", "1."]] {

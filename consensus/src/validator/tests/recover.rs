@@ -232,3 +232,34 @@ fn proofs_of_one_answer_are_bounded_and_what_does_not_fit_is_not_promised() {
     let step = one.recover(3, &recover(0, 1, &[position.expect("a coin")]));
     assert_eq!(claims(&step).len(), 1, "alone it fits");
 }
+
+#[test]
+fn a_batch_is_kept_as_long_as_a_report_has_to_prove_it() {
+    let mut one = validator(1);
+    propose(&mut one, 0, &batch(2, &[pay_coin(0, "held here")]).0);
+    let signed = pay_coin(0, "a quorum's");
+    let (proposal, batch) = batch(0, &[signed.clone()]);
+    propose(&mut one, 0, &proposal);
+    certify(&mut one, 0, certificate(Phase::Lock, &batch, "1"));
+    one.tick(RESOLVED_KEEP_US * 2);
+    assert!(one.proposal(&batch.id()).is_some(), "it is accepted, and not locked");
+    let first = one.recover(3, &recover(0, 1, &[0]));
+    let accepted = Some(Accepted { round: 0, transfer: id(&signed) });
+    assert_eq!((claims(&first)[0].accepted, reply(&first).locks.len()), (accepted, 1));
+    // Another one is locked and accepted in round 1: what was reported of round 1 still stands.
+    let (later, later_batch) = of_entries(2, vec![refreshed(0, 1)]);
+    propose(&mut one, RESOLVED_KEEP_US * 2, &later);
+    certify(&mut one, RESOLVED_KEEP_US * 2, certificate(Phase::Lock, &later_batch, "1"));
+    let row = one.locks().get(&coin(0).state.token).copied().expect("a row");
+    assert_eq!(row.locked.map(|held| held.round), Some(1));
+    assert_eq!(row.accepted.map(|held| held.round), Some(1));
+    one.tick(RESOLVED_KEEP_US * 8);
+    assert!(one.proposal(&batch.id()).is_some(), "it is reported");
+    let again = one.recover(4, &recover(0, 1, &[0]));
+    assert_eq!(reply(&again), reply(&first));
+    // A higher promise lets it go.
+    one.recover(3, &recover(0, 2, &[0]));
+    one.tick(RESOLVED_KEEP_US * 16);
+    assert!(one.proposal(&batch.id()).is_none());
+    assert!(one.proposal(&later_batch.id()).is_some());
+}

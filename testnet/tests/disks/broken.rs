@@ -1,0 +1,97 @@
+//! Disks that fail a sync or take long for it: `strace` makes the system call fail or wait.
+
+use crate::running::{Place, wait_until};
+use crate::victim::{
+    ask, check_no_panic, check_vote_counts, described, has, has_vote, pay, wait_until_even,
+};
+use std::process::{Child, Command, Stdio};
+use testnet::process::Process;
+
+/// strace on the victim, until dropped.
+struct Strace(Child);
+
+impl Strace {
+    fn inject(place: &Place, call: &str, how: &str) -> Self {
+        let process: Process = serde_json::from_value(described(place, 3)).expect("a process");
+        let inject = format!("inject={call}:{how}");
+        let child = Command::new("strace")
+            .args(["-f", "-o", "/dev/null", "-e", &format!("trace={call}"), "-e", &inject])
+            .args(["-p", &process.pid.to_string()])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("strace starts");
+        let strace = Self(child);
+        let status = format!("/proc/{}/status", process.pid);
+        let tracer = format!("TracerPid:\t{}", strace.0.id());
+        let is_traced = || std::fs::read_to_string(&status).ok()?.contains(&tracer).then_some(());
+        wait_until(is_traced).expect("strace may attach");
+        strace
+    }
+}
+
+impl Drop for Strace {
+    fn drop(&mut self) {
+        let ended =
+            Process::of(self.0.id()).map(|process| process.signal(rustix::process::Signal::TERM));
+        drop(ended);
+        drop(self.0.wait());
+    }
+}
+
+#[test]
+fn a_failed_sync_stops_the_votes_and_is_never_tried_again() {
+    if !has("strace") {
+        return;
+    }
+    for call in ["fdatasync", "pwrite64"] {
+        let place = Place::new();
+        place.up(4);
+        pay(&place);
+        let strace = Strace::inject(&place, call, "error=EIO:when=2");
+        let failed = wait_until(|| {
+            pay(&place);
+            let node = ask(&place, 3, "/v1/node");
+            (node["mode"] == "silent").then_some(node)
+        });
+        let why = failed.expect("the victim notices")["failed"].clone();
+        let why = why.as_str().expect("a reason").to_string();
+        assert!(why.contains("the journal's disk failed"), "{why}");
+        assert!(why.contains("start it again") && why.contains("os code Some(5)"), "{why}");
+        for _ in 0..3 {
+            assert!(!has_vote(&pay(&place)), "it does not vote, though later syncs would do");
+        }
+        let refused = place.quorate("--node v3 transfer alice bob 1");
+        assert!(refused.exit != 0, "{refused:?}");
+        drop(strace);
+        place.testnet("kill v3").ok();
+        assert_eq!(place.testnet("start v3").ok()["validators"][0]["ready"], true);
+        wait_until_even(&place);
+        check_vote_counts(&place);
+        wait_until_even(&place);
+        check_no_panic(&place);
+    }
+}
+
+#[test]
+fn nobody_waits_for_a_validator_with_a_slow_disk() {
+    if !has("strace") {
+        return;
+    }
+    let place = Place::new();
+    place.up(4);
+    pay(&place);
+    // A sync takes longer than a client waits at all.
+    let strace = Strace::inject(&place, "fdatasync", "delay_enter=20s");
+    for _ in 0..5 {
+        let paid = place.quorate("--node v0 transfer alice bob 1 --timeout 15s").ok();
+        assert_eq!(paid["status"], "final");
+        assert!(!has_vote(&paid), "its vote would have to wait for its disk: {paid}");
+    }
+    drop(strace);
+    place.testnet("kill v3").ok();
+    place.testnet("start v3").ok();
+    wait_until_even(&place);
+    check_no_panic(&place);
+}

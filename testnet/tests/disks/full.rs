@@ -1,0 +1,126 @@
+//! Full disks: of the log alone, and of the whole home; and too little memory.
+
+use crate::mount::Mount;
+use crate::running::{Place, wait_until};
+use crate::victim::{
+    VICTIM, ask, check_no_panic, check_vote_counts, described, has, has_vote, home, is_root, pay,
+    wait_until_even,
+};
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::process::{Child, Command};
+use testnet::process::Process;
+
+/// A validator that was started by hand; killed at the end.
+struct Started(Child);
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+#[test]
+fn a_validator_goes_on_when_its_log_cannot_be_written() {
+    let place = Place::new();
+    place.up(4);
+    // From now on its ports stand in its configuration.
+    place.testnet("kill v3").ok();
+    place.testnet("start v3").ok();
+    place.testnet("kill v3").ok();
+    let full = || OpenOptions::new().write(true).open("/dev/full").expect("Linux has it");
+    let mut command = place.command();
+    command.arg("node").arg("--config").arg(home(&place).join("node.toml"));
+    command.stdout(full()).stderr(full());
+    let mut started = Started(command.spawn().expect("started"));
+    let is_ready = || (ask(&place, 3, "/v1/node")["ready"] == true).then_some(());
+    wait_until(is_ready).expect("it is ready without a log");
+    place.testnet("kill v2").ok();
+    assert!(has_vote(&pay(&place)), "and votes");
+    assert!(started.0.try_wait().expect("asked").is_none(), "it runs");
+}
+
+/// Takes all space that is left.
+fn fill(path: &std::path::Path) {
+    let mut file = OpenOptions::new().create(true).append(true).open(path).expect("a file");
+    let block = vec![1; 64 * 1024];
+    for size in [block.len(), 512, 1] {
+        while file.write_all(&block[..size]).is_ok() {}
+    }
+}
+
+#[test]
+fn a_full_disk_is_told_and_loses_nothing() {
+    if !is_root() {
+        return;
+    }
+    let place = Place::new();
+    std::fs::create_dir_all(home(&place)).expect("a folder");
+    // Less than a journal's first segment takes.
+    let mount = Mount::tmpfs(&home(&place), "40m");
+    let failed = place.testnet("up --detach -n 4");
+    assert!(failed.exit != 0, "{failed:?}");
+    assert!(failed.words.contains(VICTIM) && failed.words.contains("journal"), "{failed:?}");
+    mount.resize("100m");
+    place.testnet("up --detach -n 4").ok();
+    assert!(has_vote(&pay(&place)) || ask(&place, 3, "/v1/node")["mode"] == "voting");
+    let filler = home(&place).join("filler");
+    fill(&filler);
+    for _ in 0..5 {
+        pay(&place);
+    }
+    // Its journal has its space already, so it goes on; without v2 its vote counts.
+    wait_until_even(&place);
+    place.testnet("kill v2").ok();
+    assert!(has_vote(&pay(&place)));
+    std::fs::remove_file(&filler).expect("there");
+    place.testnet("start v2").ok();
+    wait_until_even(&place);
+    place.testnet("kill v3").ok();
+    fill(&filler);
+    let started = place.testnet("start v3");
+    if started.exit != 0 {
+        let words = started.words.to_lowercase();
+        assert!(words.contains("space") || words.contains("storagefull"), "{started:?}");
+    }
+    pay(&place);
+    std::fs::remove_file(&filler).expect("space is there again");
+    place.testnet("kill v3").ok();
+    let started = place.testnet("start v3").ok();
+    assert_eq!(started["validators"][0]["ready"], true, "{started}");
+    wait_until_even(&place);
+    check_vote_counts(&place);
+    wait_until_even(&place);
+    check_no_panic(&place);
+    place.testnet("down").ok();
+    drop(mount);
+}
+
+#[test]
+fn a_validator_without_memory_ends_and_comes_back() {
+    if !has("prlimit") {
+        return;
+    }
+    let place = Place::new();
+    place.up(4);
+    let process: Process = serde_json::from_value(described(&place, 3)).expect("a process");
+    let pages = std::fs::read_to_string(format!("/proc/{}/statm", process.pid)).expect("statm");
+    let pages: u64 = pages.split(' ').next().expect("a size").parse().expect("a number");
+    // What it has and a little more: its next larger allocation fails.
+    let limit = format!("--as={}", pages * 4_096 + 64 * 1_024);
+    let pid = process.pid.to_string();
+    let set = Command::new("prlimit").args(["--pid", &pid, &limit]).status().expect("prlimit");
+    assert!(set.success());
+    for _ in 0..40 {
+        pay(&place);
+    }
+    let others = place.states();
+    assert_eq!(others[..3], ["running"; 3], "nobody else is troubled");
+    place.testnet("kill v3").ok();
+    let started = place.testnet("start v3").ok();
+    assert_eq!(started["validators"][0]["ready"], true, "{started}");
+    wait_until_even(&place);
+    check_vote_counts(&place);
+    wait_until_even(&place);
+}

@@ -115,3 +115,15 @@ fn what_waits_for_a_parent_is_bounded_with_the_rest_and_goes_on_at_a_tick() {
     );
     assert_eq!(one.parked.len(), PARKED_MAX - 1);
 }
+
+#[test]
+fn r6_a_lock_certificate_of_a_fetched_child_goes_on_when_its_parent_is_applied() {
+    let ((first, first_batch), (second, second_batch)) = family();
+    let mut one = validator(6);
+    certify(&mut one, 0, certificate(Phase::Lock, &second_batch, "1"));
+    let step = one.fetched(0, second, second_batch.clone());
+    assert!(step.persist.is_empty() && step.after.is_empty(), "its parent is missing");
+    certify(&mut one, 1, certificate(Phase::Commit, &first_batch, "1"));
+    let step = one.fetched(1, first, first_batch);
+    assert_eq!(voted(&step, Phase::Commit), "1");
+}

@@ -34,8 +34,11 @@ fn applied(transfers: &[&SignedTransfer]) -> Tips {
     tips
 }
 
-/// All that can be seen of tips, in order.
-fn seen(tips: &Tips) -> (Vec<(TokenId, Tip)>, Vec<(AssetId, Asset)>, u64, Digest) {
+/// Tokens and assets by id, how many transfers are applied, and their digest.
+type Seen = (Vec<(TokenId, Tip)>, Vec<(AssetId, Asset)>, u64, Digest);
+
+/// All that can be seen of tips.
+fn seen(tips: &Tips) -> Seen {
     let mut tokens: Vec<_> = tips.tokens().map(|(id, tip)| (*id, *tip)).collect();
     tokens.sort_by_key(|(id, _)| *id);
     let mut assets: Vec<_> = tips.assets().map(|(id, asset)| (*id, asset.clone())).collect();

@@ -9,8 +9,10 @@ fn number(number: usize) -> ledger::Digest {
     ledger::hash::hash(ledger::hash::Tag::Root, &[&number.to_le_bytes()])
 }
 
+type Proposed = (Arc<crate::Proposal>, Arc<Batch>);
+
 /// A parent, and a batch with its child alone.
-fn family() -> ((Arc<crate::Proposal>, Arc<Batch>), (Arc<crate::Proposal>, Arc<Batch>)) {
+fn family() -> (Proposed, Proposed) {
     let parent = pay_coin(0, "");
     let child = pay(1, &[made(&parent)], 2, "");
     (batch(PROPOSER, &[parent]), batch(PROPOSER, &[child]))

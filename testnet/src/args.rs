@@ -1,6 +1,7 @@
 //! The command line of `quorate-testnet`.
 
 use crate::faults::DELAY_MAX;
+use crate::simulate::{ReplayArgs, SimArgs};
 use crate::torture::villain::Class;
 use clap::{Args, Parser, Subcommand};
 use node::config::DhtSilence;
@@ -54,6 +55,10 @@ pub enum Command {
     /// Pay on a fresh testnet while its validators are killed, paused, parted and slowed; then
     /// check everything
     Torture(TortureArgs),
+    /// Simulated networks of seven, a seed each: faults, traitors, and what must hold all the same
+    Sim(SimArgs),
+    /// One seed of the simulator again, exactly, with everything that happens
+    Replay(ReplayArgs),
     /// The node's role: what a testnet starts, one process per validator
     #[command(hide = true)]
     Node(NodeArgs),

@@ -29,6 +29,7 @@ pub mod process;
 pub mod registry;
 pub mod relay;
 pub mod sim;
+pub mod simulate;
 pub mod spawn;
 pub mod torture;
 pub mod up;

@@ -10,7 +10,7 @@ use testnet::args::{Command, CommandLine, NodeArgs};
 use testnet::control::{self, Action};
 use testnet::faults::switch;
 use testnet::output::Output;
-use testnet::{demo, dht, init, relay, torture, up};
+use testnet::{demo, dht, init, relay, simulate, torture, up};
 
 fn main() -> ExitCode {
     let line = match CommandLine::try_parse() {
@@ -48,6 +48,8 @@ fn run(command: Command, output: Output) -> Result<ExitCode, Failure> {
             let arguments = args.arguments.into_iter();
             return Ok(node::cli::run(std::iter::once("quorate".into()).chain(arguments)));
         }
+        Command::Sim(args) => return simulate::sim(&args, output),
+        Command::Replay(args) => return simulate::replay(&args, output),
         command => {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             let runtime = runtime.map_err(|error| Failure::new(INTERNAL, error.to_string()))?;
@@ -100,7 +102,12 @@ async fn run_command(command: Command, output: Output) -> Result<(), Failure> {
         Command::Heal(args) => switch::heal(&args, output).await,
         Command::Init(args) => init::init(&args, output),
         Command::Torture(args) => torture::torture(&args, output).await,
-        Command::Node(_) | Command::DhtPeer(_) | Command::Relay(_) | Command::Cli(_) => {
+        Command::Node(_)
+        | Command::DhtPeer(_)
+        | Command::Relay(_)
+        | Command::Cli(_)
+        | Command::Sim(_)
+        | Command::Replay(_) => {
             unreachable!("roles without this runtime")
         }
     }

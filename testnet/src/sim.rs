@@ -19,6 +19,7 @@ pub mod byzantine;
 pub mod catch_up;
 pub mod check;
 pub mod client;
+pub mod describe;
 pub mod disk;
 pub mod links;
 pub mod mutant;
@@ -27,8 +28,8 @@ pub mod packet;
 pub mod plan;
 pub mod recovery;
 pub mod store;
+pub mod swarm;
 pub mod trace;
-pub mod traitor;
 pub mod world;
 
 pub use mutant::Mutant;
@@ -122,11 +123,23 @@ pub struct Failure {
     pub what: String,
 }
 
+impl Failure {
+    /// The command that replays it, readably.
+    pub fn replay(&self) -> String {
+        // Cargo tells the programs that it runs where the manifest is.
+        let program = match std::env::var_os("CARGO_MANIFEST_DIR") {
+            Some(_) => "cargo run --release -p testnet --",
+            None => "quorate-testnet",
+        };
+        format!("{program} replay {} --trace", self.seed)
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { seed, at_us, invariant, what } = self;
         writeln!(f, "seed {seed} breaks `{invariant}` at {at_us} µs: {what}")?;
-        write!(f, "replay: QUORATE_SEED={seed} cargo test -p testnet --test sim -- --nocapture")
+        write!(f, "replay: {}", self.replay())
     }
 }
 
@@ -137,7 +150,14 @@ impl std::error::Error for Failure {}
 /// # Errors
 /// The first invariant that does not hold.
 pub fn run(seed: u64) -> Result<Report, Failure> {
-    World::new(Plan::of(seed), None).run()
+    World::new(Plan::of(seed), None, 0).run()
+}
+
+/// Runs one seed and keeps the last so many lines of its trace.
+pub fn replay(seed: u64, lines_max: usize) -> (Result<Report, Failure>, Vec<String>) {
+    let mut world = World::new(Plan::of(seed), None, lines_max);
+    let result = world.run();
+    (result, world.into_lines())
 }
 
 /// Runs one seed with a planted bug, which the checks must find in some seed.
@@ -145,5 +165,5 @@ pub fn run(seed: u64) -> Result<Report, Failure> {
 /// # Errors
 /// The first invariant that does not hold.
 pub fn run_mutant(seed: u64, mutant: Mutant) -> Result<Report, Failure> {
-    World::new(mutant.plan(seed), Some(mutant)).run()
+    World::new(mutant.plan(seed), Some(mutant), 0).run()
 }

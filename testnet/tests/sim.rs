@@ -2,7 +2,7 @@
 
 use std::env;
 use testnet::sim::recovery::Ends;
-use testnet::sim::{self, Mutant};
+use testnet::sim::{self, Machinery, Mutant};
 
 /// Seeds of a default run: about twenty seconds in the dev profile.
 const SEEDS: u64 = 150;
@@ -26,6 +26,7 @@ fn every_seed_holds() {
     let seeds = number("QUORATE_SEEDS").unwrap_or(SEEDS);
     let (mut finals, mut settled_us) = (0, 0);
     let (mut ends, mut adopted, mut lonely) = (Ends::default(), 0, 0);
+    let mut machines = Machinery::default();
     for seed in first..first + seeds {
         match sim::run(seed) {
             Ok(report) => {
@@ -34,16 +35,20 @@ fn every_seed_holds() {
                 ends.add(&report.ends);
                 adopted += report.adopted;
                 lonely += report.lonely;
+                machines.add(&report.machines);
             }
             Err(failure) => panic!("{failure}"),
         }
     }
     println!("{seeds} seeds, {finals} transfers final, calm in at most {settled_us} µs");
+    println!("{machines:?}");
     println!("{ends:?}, {adopted} orphaned batches adopted, {lonely} lonely payments final");
     assert!(finals > seeds, "the runs do something");
     if seeds >= SEEDS {
         let all = [ends.refresh, ends.again, ends.dead, adopted, lonely];
         assert!(!all.contains(&0), "every way to an end is gone: {all:?}");
+        let idle = machines.rows().into_iter().find(|(_, count)| *count == 0);
+        assert!(idle.is_none(), "every kind of machine fault happens: {machines:?}");
     }
 }
 

@@ -6,6 +6,7 @@ mod bounds;
 mod certificates;
 mod charges;
 mod closed;
+mod doubled;
 mod orphans;
 mod parked;
 mod recall;

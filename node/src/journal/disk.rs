@@ -1,5 +1,6 @@
-//! What the journal asks of a disk, call by call. There are two: the operating system's ([`System`])
-//! and the simulator's (`testnet/src/sim/disk.rs`), which tears, loses and fails by a seed.
+//! What the journal asks of a disk, call by call. There are two: the operating system's
+//! ([`System`]) and the simulator's (`testnet/src/sim/disk.rs`), which tears, loses and fails by a
+//! seed.
 //!
 //! A call that writes is durable only after the sync that covers it: [`DiskFile::sync`] for bytes
 //! and sizes, [`Disk::sync_dir`] for names. Until then a crash may take all of it, or parts.

@@ -1,5 +1,5 @@
-//! Opening a store: what `start` found of the journal, the index, tips, locks. Whatever is wrong with
-//! the index leads to a rebuild from the journal.
+//! Opening a store: what `start` found of the journal, the index, tips, locks. Whatever is wrong
+//! with the index leads to a rebuild from the journal.
 
 use super::recent::Recent;
 use super::restore::{Parts, SNAPSHOT_KIND};

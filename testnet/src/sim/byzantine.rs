@@ -1,124 +1,191 @@
-//! Byzantine members: what they say beside or instead of what an honest node would.
+//! Byzantine members: an honest half, whose packets an actor changes, and what the actor says beside
+//! it. One behaviour a file; a member may have several at once.
 
+mod abandoner;
+mod babbler;
+mod ballots;
+mod chronicler;
+mod counterfeiter;
+mod denier;
+mod doubler;
+mod eager;
+mod favourer;
+mod fickle;
+mod foreigner;
+pub mod forger;
+mod garbler;
+mod inventor;
+mod liar;
+mod misvoter;
+mod parrot;
+mod partial;
+mod replayer;
+mod resigner;
+mod silent;
+mod stale;
+mod tweaker;
+mod twofaced;
+mod vandal;
+mod withholder;
+
+use super::node::Node;
 use super::packet::Packet;
-use consensus::message::Message;
-use consensus::verdict::{Refused, RefusedKind};
-use consensus::{Answer, Proposal};
-use ledger::hash::{Tag, hash};
-use ledger::{Ballot, Bitmap, Keypair, Network, Phase, TokenId, TransferId};
+use consensus::{Batch, Proposal};
+use ledger::{Bitmap, Entry, Keypair, Network, Phase, Vote};
+use rand::rngs::StdRng;
+use std::fmt;
+use std::sync::Arc;
 
-/// One behaviour.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Behaviour {
+/// What goes to whom.
+pub type Sent = Vec<(u16, Packet)>;
+
+/// What a Byzantine member has at hand.
+pub struct Own<'a> {
+    /// Virtual time, µs.
+    pub now_us: u64,
+    /// The network.
+    pub network: &'a Arc<Network>,
+    /// Who it is.
+    pub member: u16,
+    /// The keys of all members. Its own is for signing; the others only for what their holders have
+    /// signed elsewhere: in another epoch, on another network.
+    pub keys: &'a [Keypair],
+    /// Its honest half.
+    pub node: &'a Node,
+    /// Its own generator.
+    pub rng: &'a mut StdRng,
+}
+
+impl Own<'_> {
+    /// Its own key.
+    pub fn key(&self) -> &Keypair {
+        &self.keys[usize::from(self.member)]
+    }
+
+    /// All other members.
+    pub fn others(&self) -> impl Iterator<Item = u16> + use<> {
+        let (own, members) = (self.member, u16::try_from(self.keys.len()).expect("few"));
+        (0..members).filter(move |member| *member != own)
+    }
+
+    /// The same packet to all others.
+    pub fn to_all(&self, packet: &Packet) -> Sent {
+        self.others().map(|to| (to, packet.clone())).collect()
+    }
+
+    /// A batch of its own.
+    pub fn proposal(&self, entries: Vec<Entry>) -> Proposal {
+        let batch = Batch::new(entries);
+        let Network { id, epoch, .. } = &**self.network;
+        Proposal::sign(&batch, id, *epoch, self.member, self.key())
+    }
+
+    /// Its vote.
+    pub fn vote(&self, phase: Phase, batch: ledger::BatchId, bitmap: Bitmap) -> Vote {
+        let ballot = ledger::Ballot { epoch: self.network.epoch, phase, batch, bitmap };
+        ballot.sign(&self.network.id, self.member, self.key())
+    }
+}
+
+/// One behaviour of one member. What it remembers outlives the member's crashes.
+pub trait Actor: fmt::Debug {
+    /// What is sent to `to` instead of a packet of its honest half.
+    fn sends(&mut self, _own: &mut Own<'_>, _to: u16, packet: &Packet) -> Vec<Packet> {
+        vec![packet.clone()]
+    }
+
+    /// What it sends beside its honest half when it gets a packet.
+    fn gets(&mut self, _own: &mut Own<'_>, _from: u16, _packet: &Packet) -> Sent {
+        Vec::new()
+    }
+
+    /// What it sends now and then.
+    fn ticks(&mut self, _own: &mut Own<'_>) -> Sent {
+        Vec::new()
+    }
+}
+
+macro_rules! behaviours {
+    ($($(#[$doc:meta])* $name:ident => $actor:expr,)*) => {
+        /// One behaviour.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Behaviour {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl Behaviour {
+            /// All of them.
+            pub const ALL: &[Behaviour] = &[$(Behaviour::$name,)*];
+
+            /// Somebody who behaves like this.
+            pub fn actor(self) -> Box<dyn Actor> {
+                match self {
+                    $(Behaviour::$name => Box::new($actor),)*
+                }
+            }
+        }
+    };
+}
+
+// A macro so that no behaviour can be in the enum and missing from the list that plans draw from.
+behaviours! {
     /// Says nothing at all.
-    Silent,
-    /// Votes for everything, in both phases, at once.
-    Eager,
+    Silent => silent::Silent,
+    /// Votes for everything, in both phases, at once, without locking.
+    Eager => eager::Eager,
     /// Says of every entry that it is spent, or locked, by a transfer that does not exist.
-    Liar,
+    Liar => liar::Liar,
     /// As a proposer, shows its certificates to two members only.
-    Withholder,
+    Withholder => withholder::Withholder,
+    /// As a proposer, shows its Commit certificates to one member only.
+    Favourer => favourer::Favourer,
     /// Proposes, and then is never heard of again; it answers nobody, either.
-    Abandoner,
+    Abandoner => abandoner::Abandoner,
     /// Votes for one entry, then for another: takes bits back.
-    Fickle,
+    Fickle => fickle::Fickle,
     /// Votes for everything in any round, whatever it promised, and reports that it has accepted
     /// nothing.
-    Denier,
+    Denier => denier::Denier,
     /// Reports the oldest accept of a state that was ever proven to it.
-    Stale,
+    Stale => stale::Stale::default(),
     /// Answers owners with old reports.
-    Replayer,
+    Replayer => replayer::Replayer::default(),
     /// Reports accepts that nothing proves, spenders that do not exist, and the last round.
-    Garbler,
+    Garbler => garbler::Garbler::default(),
     /// A denier that also proposes what it gets hold of, in other rounds and with reports left out.
-    Forger,
+    Forger => denier::Denier,
+    /// Reports of one state only, whatever it is asked.
+    Partial => partial::Partial,
+    /// Proposes different batches to different members.
+    Twofaced => twofaced::Twofaced::default(),
+    /// Proposes one batch with other signatures, roots, epochs and names to different members.
+    Resigner => resigner::Resigner,
+    /// Puts a transfer into its batch twice, and shows the Lock certificate to one member only.
+    Doubler => doubler::Doubler::default(),
+    /// Votes wrongly in every way that a form allows.
+    Misvoter => misvoter::Misvoter,
+    /// Forges certificates in every way.
+    Counterfeiter => counterfeiter::Counterfeiter,
+    /// Shows what members once signed in another epoch and on another network.
+    Foreigner => foreigner::Foreigner,
+    /// Records everything and says it again later, also after restarts.
+    Parrot => parrot::Parrot::default(),
+    /// Says valid things again with one field changed.
+    Tweaker => tweaker::Tweaker::default(),
+    /// Sends bytes that are no message.
+    Babbler => babbler::Babbler::default(),
+    /// Lies to those who catch up.
+    Chronicler => chronicler::Chronicler,
+    /// Proposes transfers whose parents do not exist.
+    Inventor => inventor::Inventor::default(),
+    /// Proposes transfers that break each rule.
+    Vandal => vandal::Vandal::default(),
+    /// Two unmodified instances with one key and a disk each; the other one is in the world.
+    Twin => Honest,
 }
 
-impl Behaviour {
-    /// All of them.
-    pub const ALL: [Behaviour; 11] = [
-        Behaviour::Silent,
-        Behaviour::Eager,
-        Behaviour::Liar,
-        Behaviour::Withholder,
-        Behaviour::Abandoner,
-        Behaviour::Fickle,
-        Behaviour::Denier,
-        Behaviour::Stale,
-        Behaviour::Replayer,
-        Behaviour::Garbler,
-        Behaviour::Forger,
-    ];
+/// Does what an honest member does.
+#[derive(Debug)]
+struct Honest;
 
-    /// Whether it sends what its honest half wants to send to `to`.
-    pub fn sends(self, to: u16, packet: &Packet) -> bool {
-        let Packet::Message(message) = packet else { return self != Behaviour::Silent };
-        match self {
-            Behaviour::Silent => false,
-            Behaviour::Abandoner => matches!(message, Message::Propose(_)),
-            Behaviour::Withholder => !matches!(message, Message::Certify(_)) || to < 2,
-            Behaviour::Stale | Behaviour::Replayer | Behaviour::Garbler => {
-                !matches!(message, Message::Report(_))
-            }
-            Behaviour::Denier | Behaviour::Forger => {
-                !matches!(message, Message::Answer(_) | Message::Report(_))
-            }
-            Behaviour::Eager | Behaviour::Liar | Behaviour::Fickle => {
-                !matches!(message, Message::Answer(_))
-            }
-        }
-    }
-
-    /// What it answers to a proposal, to the proposer.
-    pub fn answers(
-        self,
-        network: &Network,
-        (member, key): (u16, &Keypair),
-        proposal: &Proposal,
-    ) -> Vec<Message> {
-        let batch = proposal.claimed;
-        let count = proposal.entries.len();
-        let all = Bitmap::from_bools(&vec![true; count]);
-        let vote = |phase, bitmap: Bitmap| {
-            let vote = Ballot { epoch: network.epoch, phase, batch, bitmap };
-            let vote = Some(vote.sign(&network.id, member, key));
-            Message::Answer(Answer { batch, phase, vote, refused: Vec::new() })
-        };
-        match self {
-            Behaviour::Eager | Behaviour::Denier | Behaviour::Forger => {
-                vec![vote(Phase::Lock, all.clone()), vote(Phase::Commit, all)]
-            }
-            Behaviour::Fickle => {
-                let one = |index: usize| {
-                    let mut bitmap = Bitmap::empty(count);
-                    bitmap.set(index);
-                    bitmap
-                };
-                vec![vote(Phase::Lock, one(0)), vote(Phase::Lock, one(count - 1))]
-            }
-            Behaviour::Liar => {
-                let transfer = TransferId(hash(Tag::Transfer, &[batch.bytes()]));
-                let of = |index: usize| Refused {
-                    index: u32::try_from(index).expect("at most 4,096"),
-                    kind: if index.is_multiple_of(2) {
-                        RefusedKind::Spent
-                    } else {
-                        RefusedKind::Locked
-                    },
-                    token: TokenId::default(),
-                    transfer,
-                };
-                let refused = (0..count).map(of).collect();
-                let phase = Phase::Lock;
-                vec![Message::Answer(Answer { batch, phase, vote: None, refused })]
-            }
-            Behaviour::Silent
-            | Behaviour::Withholder
-            | Behaviour::Abandoner
-            | Behaviour::Stale
-            | Behaviour::Replayer
-            | Behaviour::Garbler => Vec::new(),
-        }
-    }
-}
+impl Actor for Honest {}

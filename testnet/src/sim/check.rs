@@ -19,6 +19,7 @@ pub mod unlocked;
 use super::archive::Archive;
 use super::node::Node;
 use super::store::Found;
+use consensus::codec::FrameError;
 use consensus::message::Message;
 use consensus::proposer::Outcome;
 use consensus::{Batch, Evidence, Judged, Record};
@@ -254,6 +255,14 @@ impl Checks {
         if self.honest.contains(&member) && !self.rolled_back.contains(&member) {
             let what = format!("member {member} voted for {id:?} and does not know it");
             self.note(now_us, Err(("remembered", what)));
+        }
+    }
+
+    /// Bytes arrive that are no message.
+    pub fn babbled(&mut self, now_us: u64, (from, to): (u16, u16), error: &FrameError) {
+        if self.honest.contains(&from) {
+            let what = format!("member {to} cannot read honest member {from}: {error}");
+            self.note(now_us, Err(("blameless", what)));
         }
     }
 

@@ -304,6 +304,8 @@ impl Node {
                 }
             }
             Packet::Tell(request, reply) => self.told(from, &request, reply, around),
+            // Refused where it arrived.
+            Packet::Bytes(_) => {}
         }
     }
 

@@ -2,7 +2,7 @@
 //! wire
 //! bytes, so that the codec is in every run.
 
-use consensus::codec;
+use consensus::codec::{self, FrameError};
 use consensus::message::{Message, Reply, Request};
 
 /// One packet.
@@ -14,6 +14,8 @@ pub enum Packet {
     Ask(Request),
     /// Its answer, with the question: the real ones share a stream.
     Tell(Request, Reply),
+    /// Bytes of a Byzantine member, whatever they are.
+    Bytes(Vec<Vec<u8>>),
 }
 
 impl Packet {
@@ -25,22 +27,23 @@ impl Packet {
             Packet::Tell(request, reply) => {
                 vec![Vec::new(), codec::encode(request), codec::encode(reply)]
             }
+            Packet::Bytes(frames) => frames.clone(),
         }
     }
 
-    /// Reads what [`Packet::encode`] wrote.
+    /// Reads what arrives.
+    ///
+    /// # Errors
+    /// Why a frame is refused: its sender is blamed for it.
     ///
     /// # Panics
-    /// When the codec refuses what it wrote itself.
-    pub fn decode(frames: &[Vec<u8>]) -> Self {
-        const OWN: &str = "the codec reads what it wrote";
-        match frames {
-            [message] => Packet::Message(codec::decode(message).expect(OWN)),
-            [_, request] => Packet::Ask(codec::decode(request).expect(OWN)),
-            [_, request, reply] => {
-                Packet::Tell(codec::decode(request).expect(OWN), codec::decode(reply).expect(OWN))
-            }
+    /// When there are no frames, or more than three.
+    pub fn decode(frames: &[Vec<u8>]) -> Result<Self, FrameError> {
+        Ok(match frames {
+            [message] => Packet::Message(codec::decode(message)?),
+            [_, request] => Packet::Ask(codec::decode(request)?),
+            [_, request, reply] => Packet::Tell(codec::decode(request)?, codec::decode(reply)?),
             _ => panic!("one to three frames"),
-        }
+        })
     }
 }

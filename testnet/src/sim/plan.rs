@@ -59,7 +59,7 @@ pub struct Plan {
     /// Members that crash for good: with the Byzantine ones at most two. Half of the lonely
     /// payments are sent to the one that crashes next, just before.
     pub gone: Vec<u16>,
-    /// Byzantine members, at most two in a run that has to hold.
+    /// What Byzantine members do; at most two members in a run that has to hold.
     pub byzantine: Vec<(u16, Behaviour)>,
     /// Members whose disks are harmed while they are down; they count with the Byzantine ones.
     pub harmed: Vec<(u16, Harm)>,
@@ -150,8 +150,12 @@ impl Plan {
         let traitors = rng.random_range(0..4u16).min(2);
         let first = rng.random_range(0..MEMBERS);
         for traitor in 0..traitors {
-            let behaviour = Behaviour::ALL[rng.random_range(0..Behaviour::ALL.len())];
-            plan.byzantine.push(((first + traitor * 3) % MEMBERS, behaviour));
+            // Most have one behaviour, some have several at once.
+            let count = [1, 1, 1, 2, 3][rng.random_range(0..5usize)];
+            for _ in 0..count {
+                let behaviour = Behaviour::ALL[rng.random_range(0..Behaviour::ALL.len())];
+                plan.byzantine.push(((first + traitor * 3) % MEMBERS, behaviour));
+            }
         }
         for gone in traitors..2 {
             if rng.random_range(0..4) == 0 {

@@ -3,8 +3,9 @@
 mod faults;
 mod recover;
 mod schedule;
+mod telling;
+mod treason;
 
-use super::byzantine::Behaviour;
 use super::check::Checks;
 use super::client::{Clients, OWNERS, owner_key};
 use super::disk::Image;
@@ -15,9 +16,7 @@ use super::packet::Packet;
 use super::plan::{MEMBERS, Plan};
 use super::recovery::Recoveries;
 use super::trace::Trace;
-use super::traitor::Traitor;
 use super::{Failure, Report, catch_up};
-use consensus::message::Message;
 use consensus::proposer::Outcome;
 use faults::Fault;
 use ledger::{Entry, Keypair, Network, SignedRecover, SignedTransfer, TransferId};
@@ -78,8 +77,10 @@ pub struct World {
     links: Links,
     clients: Clients,
     recoveries: Recoveries,
-    /// What the Byzantine members remember.
-    traitors: BTreeMap<u16, Traitor>,
+    /// The Byzantine members.
+    traitors: BTreeMap<u16, treason::Traitor>,
+    /// Members with a second instance; those are behind the seven.
+    twins: Vec<u16>,
     /// Members that crashed for good.
     gone: BTreeSet<u16>,
     /// What waits for members whose process is paused.
@@ -96,14 +97,11 @@ pub struct World {
 }
 
 impl World {
-    /// The world of a plan, at time zero.
-    pub fn new(plan: Plan, mutant: Option<Mutant>) -> Self {
+    /// The world of a plan, at time zero; of its trace, the last so many lines are kept.
+    pub fn new(plan: Plan, mutant: Option<Mutant>, lines_max: usize) -> Self {
         let network = Arc::new(network());
         let keys: Vec<Keypair> = (0..MEMBERS).map(member_key).collect();
-        let node = |(member, key): (u16, &Keypair)| {
-            Node::new(&network, member, key.clone(), mutant, &plan)
-        };
-        let nodes: Vec<Node> = (0..).zip(&keys).map(node).collect();
+        let nodes = treason::nodes(&network, &keys, (&plan, mutant));
         let mut honest: BTreeSet<u16> = (0..MEMBERS).collect();
         if mutant != Some(Mutant::VotesForAll) {
             honest.retain(|member| plan.byzantine.iter().all(|(traitor, _)| traitor != member));
@@ -115,11 +113,8 @@ impl World {
         let mut world = Self {
             clients: Clients::new(network.clone(), client_rng, is_patient),
             recoveries: Recoveries::new(network.clone(), owner_keys, recovery_rng),
-            traitors: plan
-                .byzantine
-                .iter()
-                .map(|(member, _)| (*member, Traitor::default()))
-                .collect(),
+            traitors: treason::traitors(&plan),
+            twins: treason::twins(&plan),
             gone: BTreeSet::new(),
             paused: BTreeMap::new(),
             copies: BTreeMap::new(),
@@ -131,7 +126,7 @@ impl World {
             lives: vec![0; nodes.len()],
             heap: BinaryHeap::new(),
             events: BTreeMap::new(),
-            trace: Trace::default(),
+            trace: Trace::keeping(lines_max),
             now_us: 0,
             sequence: 0,
             is_calm: false,
@@ -142,7 +137,13 @@ impl World {
         };
         world.checks.is_strict = mutant == Some(Mutant::RollbackUnnoticed);
         world.schedule();
+        world.schedule_twins();
         world
+    }
+
+    /// The lines of its trace.
+    pub fn into_lines(self) -> Vec<String> {
+        self.trace.into_lines()
     }
 
     fn rng_below(&mut self, most: u64) -> u64 {
@@ -159,7 +160,7 @@ impl World {
     ///
     /// # Errors
     /// The first invariant that does not hold.
-    pub fn run(mut self) -> Result<Report, Failure> {
+    pub fn run(&mut self) -> Result<Report, Failure> {
         let failure = |seed, at_us, (invariant, what)| Failure { seed, at_us, invariant, what };
         let seed = self.plan.seed;
         let end_us = self.plan.chaos_us + self.plan.settle_us_max;
@@ -195,7 +196,7 @@ impl World {
         unreachable!("clients look again and again")
     }
 
-    fn finished(mut self) -> Report {
+    fn finished(&mut self) -> Report {
         self.report.trace = self.trace.hash();
         self.report.end_us = self.now_us;
         self.report.settled_us = self.now_us.saturating_sub(self.plan.chaos_us);
@@ -205,10 +206,11 @@ impl World {
         self.report.equivocal = count(self.clients.equivocal());
         let finals = self.nodes.iter().map(|node| node.progress().applied);
         self.report.finals = finals.max().unwrap_or(0);
-        self.report
+        std::mem::take(&mut self.report)
     }
 
     fn happen(&mut self, event: Event) {
+        self.tell(&event);
         match event {
             Event::Deliver { from, to, frames } => self.deliver(from, to, &frames),
             Event::Timer { to, life, timer } if self.lives[usize::from(to)] == life => {
@@ -217,9 +219,11 @@ impl World {
             Event::Timer { .. } => {}
             Event::Tick { to, round } => {
                 self.with(to, |node, around| node.tick(around));
+                self.plot(to);
                 if round % TELL_TICKS == 0 && self.nodes[usize::from(to)].is_up {
                     let packet = catch_up::tell(self.nodes[usize::from(to)].progress());
-                    for other in (0..MEMBERS).filter(|other| *other != to) {
+                    let own = self.member_of(to);
+                    for other in (0..MEMBERS).filter(|other| *other != own) {
                         self.dispatch(to, other, &packet);
                     }
                 }
@@ -262,12 +266,7 @@ impl World {
                     self.all_links_up();
                 }
             }
-            Event::Link { link, until_us, is_clog } => {
-                self.links.fault(link, until_us, is_clog);
-                let (to, member) = link;
-                self.at(until_us, Event::PeerUp { to, member });
-                self.at(until_us, Event::PeerUp { to: member, member: to });
-            }
+            Event::Link { link, until_us, is_clog } => self.link(link, until_us, is_clog),
             Event::Machine { to, fault } => self.fault(to, fault),
             Event::Calm => {
                 self.is_calm = true;
@@ -280,8 +279,9 @@ impl World {
     }
 
     fn all_links_up(&mut self) {
-        for to in 0..MEMBERS {
-            for member in (0..MEMBERS).filter(|member| *member != to) {
+        for to in 0..MEMBERS + u16::try_from(self.twins.len()).expect("at most two") {
+            let own = self.member_of(to);
+            for member in (0..MEMBERS).filter(|member| *member != own) {
                 self.at(self.now_us + 1_000, Event::PeerUp { to, member });
             }
         }
@@ -296,7 +296,7 @@ impl World {
 
     /// What a traitor tells is no answer: it may be true, and shown to nobody else.
     fn told(&mut self, by: u16, id: TransferId, outcome: &Outcome) {
-        if self.behaviour(by).is_some() {
+        if self.is_traitor(by) {
             return;
         }
         let node = &self.nodes[usize::from(by)];
@@ -311,26 +311,6 @@ impl World {
         }
     }
 
-    fn crash(&mut self, to: u16, down_us_max: u64) {
-        let node = &mut self.nodes[usize::from(to)];
-        if !node.is_up || self.is_calm {
-            return;
-        }
-        node.crash();
-        self.report.crashes += 1;
-        self.ended(to, down_us_max);
-    }
-
-    fn restart(&mut self, to: u16) {
-        if self.gone.contains(&to) || self.nodes[usize::from(to)].is_up || !self.start(to) {
-            return;
-        }
-        self.checks.standing(self.now_us, to, &self.nodes[usize::from(to)]);
-        for member in (0..MEMBERS).filter(|member| *member != to) {
-            self.at(self.now_us + 1_000, Event::PeerUp { to: member, member: to });
-        }
-    }
-
     fn deliver(&mut self, from: u16, to: u16, frames: &[Vec<u8>]) {
         self.trace.add(&[u8::try_from(from).unwrap_or(255), u8::try_from(to).unwrap_or(255)]);
         for frame in frames {
@@ -339,23 +319,13 @@ impl World {
         if !self.nodes[usize::from(to)].is_up {
             return;
         }
-        let packet = Packet::decode(frames);
-        self.betray(from, to, &packet);
-        if let Packet::Message(Message::Propose(proposal)) = &packet
-            && let Some(behaviour) = self.behaviour(to)
-        {
-            let key = &self.keys[usize::from(to)];
-            for message in behaviour.answers(&self.network, (to, key), proposal) {
-                self.checks.said(self.now_us, to, &message);
-                self.dispatch_raw(to, from, &Packet::Message(message));
+        match Packet::decode(frames) {
+            Ok(packet) => {
+                self.betray(from, to, &packet);
+                self.with(to, |node, around| node.received(from, packet, around));
             }
+            Err(error) => self.checks.babbled(self.now_us, (from, to), &error),
         }
-        self.with(to, |node, around| node.received(from, packet, around));
-    }
-
-    fn behaviour(&self, member: u16) -> Option<Behaviour> {
-        let mut found = self.plan.byzantine.iter().filter(|(traitor, _)| *traitor == member);
-        found.next().map(|(_, behaviour)| *behaviour)
     }
 
     /// Lets a node do something, and does to the world what it wants.
@@ -389,23 +359,26 @@ impl World {
         self.look_at_disk(to);
     }
 
+    /// A packet of an instance's honest half goes out, to all instances of a member.
     fn dispatch(&mut self, from: u16, to: u16, packet: &Packet) {
         self.strike(from, packet);
-        if let Packet::Message(Message::Report(reply)) = packet
-            && let Some(traitor) = self.traitors.get_mut(&from)
-        {
-            traitor.overhears(reply);
+        if !self.is_traitor(from) {
+            return self.dispatch_raw(from, to, packet);
         }
-        if self.behaviour(from).is_none_or(|behaviour| behaviour.sends(to, packet)) {
-            self.dispatch_raw(from, to, packet);
+        for packet in self.instead(from, to, packet) {
+            self.dispatch_raw(from, to, &packet);
         }
     }
 
     fn dispatch_raw(&mut self, from: u16, to: u16, packet: &Packet) {
+        self.overhear(from, packet);
         let frames = Rc::new(packet.encode());
-        for delay_us in self.links.delays(from, to, &mut self.rng) {
-            let frames = frames.clone();
-            self.at(self.now_us + delay_us, Event::Deliver { from, to, frames });
+        let from = self.member_of(from);
+        for instance in self.instances(to) {
+            for delay_us in self.links.delays(from, to, &mut self.rng) {
+                let frames = frames.clone();
+                self.at(self.now_us + delay_us, Event::Deliver { from, to: instance, frames });
+            }
         }
     }
 }

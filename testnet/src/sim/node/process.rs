@@ -71,6 +71,12 @@ impl Node {
         self.store.disk.image().wipe();
     }
 
+    /// Its disk is lost, while it is down, and somebody says that its key has never voted.
+    pub fn begin_anew(&mut self) {
+        self.lose_disk();
+        self.store.permit(&self.network.id, &self.keypair).expect("an empty disk");
+    }
+
     fn end(&mut self) {
         self.is_up = false;
         self.store.close();
@@ -113,9 +119,8 @@ impl Node {
             tips.load(id, tip);
         }
         if self.mutant == Some(Mutant::LostStoreVotes) {
-            self.lose_disk();
+            self.begin_anew();
             checks.lost(self.member);
-            self.store.permit(&self.network.id, &self.keypair).expect("an empty disk");
         }
         let (network, keypair) = (self.network.clone(), self.keypair.clone());
         self.validator = Validator::new(network, self.member, keypair.clone(), tips);

@@ -74,6 +74,16 @@ impl World {
         }
     }
 
+    /// A link fails until then; after that both ends find it up again.
+    pub(super) fn link(&mut self, link: (u16, u16), until_us: u64, is_clog: bool) {
+        self.links.fault(link, until_us, is_clog);
+        let (to, member) = link;
+        if to != member {
+            self.at(until_us, Event::PeerUp { to, member });
+            self.at(until_us, Event::PeerUp { to: member, member: to });
+        }
+    }
+
     /// A fault, or its end.
     pub(super) fn fault(&mut self, to: u16, fault: Fault) {
         let node = &mut self.nodes[usize::from(to)];
@@ -127,6 +137,35 @@ impl World {
             }
             Fault::Harm(harm) => self.harm(to, harm),
             Fault::Fuse | Fault::Kill => {}
+        }
+    }
+
+    /// Power is lost at a member, for a while.
+    pub(super) fn crash(&mut self, to: u16, down_us_max: u64) {
+        let node = &mut self.nodes[usize::from(to)];
+        if !node.is_up || self.is_calm {
+            return;
+        }
+        node.crash();
+        self.report.crashes += 1;
+        self.ended(to, down_us_max);
+    }
+
+    /// A member starts, if it can.
+    pub(super) fn restart(&mut self, to: u16) {
+        if self.gone.contains(&to) || self.nodes[usize::from(to)].is_up {
+            return;
+        }
+        let own = self.member_of(to);
+        if to >= MEMBERS && self.rng.random_range(0..2) == 0 {
+            self.nodes[usize::from(to)].begin_anew();
+        }
+        if !self.start(to) {
+            return;
+        }
+        self.checks.standing(self.now_us, to, &self.nodes[usize::from(to)]);
+        for member in (0..MEMBERS).filter(|member| *member != own) {
+            self.at(self.now_us + 1_000, Event::PeerUp { to: member, member: own });
         }
     }
 
@@ -186,9 +225,11 @@ impl World {
         }
         if node.store.disk.image().is_dark() {
             self.report.machines.fuses += 1;
+            self.trace.line(self.now_us, &format!("v{to} loses power in a call of its disk"));
             self.crash(to, DOWN_US_MAX);
         } else if node.is_failed && !node.is_damaged && self.mending.insert(to) {
             self.report.machines.failures += 1;
+            self.trace.line(self.now_us, &format!("the disk of v{to} has failed"));
             let at = self.now_us + self.rng_below(MEND_US_MAX);
             self.at(at, Event::Machine { to, fault: Fault::Mend });
         }
@@ -249,6 +290,7 @@ impl World {
             node.crash();
         }
         self.report.machines.false_starts += 1;
+        self.trace.line(self.now_us, &format!("v{to} can't start: {error}"));
         if self.is_calm {
             self.checks.stranded(self.now_us, to, &error);
         }

@@ -2,10 +2,9 @@
 //! leave for good, and what Byzantine members make of it.
 
 use super::{Event, MEMBERS, Plan, World};
-use crate::sim::byzantine::Behaviour;
+use crate::sim::byzantine::{Behaviour, forger};
 use crate::sim::node::Answered;
 use crate::sim::packet::Packet;
-use crate::sim::traitor;
 use consensus::message::Message;
 use consensus::recovery::refresh;
 use ledger::{Address, Input};
@@ -87,11 +86,11 @@ impl World {
 
     /// An owner gets what a member collected for it.
     pub(super) fn answered(&mut self, by: u16, answered: &Answered) {
-        let behaviour = self.behaviour(by);
-        if behaviour == Some(Behaviour::Forger) {
+        let member = self.member_of(by);
+        if self.plan.byzantine.contains(&(member, Behaviour::Forger)) {
             self.forge(by, answered);
         }
-        let is_trusted = behaviour.is_none();
+        let is_trusted = !self.is_traitor(by);
         for (to, entry) in self.recoveries.answered(self.now_us, is_trusted, answered) {
             let at = self.now_us + self.rng_below(2_000);
             self.at(at, Event::Submit { to, entry });
@@ -114,37 +113,11 @@ impl World {
             signed.splice(0..0, refreshed.into_iter().map(of));
         }
         let key = self.keys[usize::from(by)].clone();
-        for (batch, proposal) in traitor::forged(&self.network, (by, &key), answered, &signed) {
-            self.checks.proposed(&batch);
+        for (_, proposal) in forger::forged(&self.network, (by, &key), answered, &signed) {
             let packet = Packet::Message(Message::Propose(proposal));
             for other in (0..MEMBERS).filter(|other| *other != by) {
                 self.dispatch_raw(by, other, &packet);
             }
-        }
-    }
-
-    /// What a Byzantine member makes of something that it gets.
-    pub(super) fn betray(&mut self, from: u16, to: u16, packet: &Packet) {
-        let Some(behaviour) = self.behaviour(to) else { return };
-        match packet {
-            Packet::Message(Message::Report(reply)) => {
-                if let Some(traitor) = self.traitors.get_mut(&to) {
-                    traitor.overhears(reply);
-                }
-            }
-            Packet::Message(Message::Recover(recovers)) => {
-                for signed in recovers {
-                    let traitor = &self.traitors[&to];
-                    let own = (to, &self.keys[usize::from(to)]);
-                    let replies = traitor.reports(behaviour, &self.network, own, signed);
-                    for reply in replies {
-                        let message = Message::Report(reply);
-                        self.checks.said(self.now_us, to, &message);
-                        self.dispatch_raw(to, from, &Packet::Message(message));
-                    }
-                }
-            }
-            _ => {}
         }
     }
 

@@ -1,0 +1,92 @@
+//! Forges certificates out of those that it sees: with votes missing, repeated, of nobody, with bad
+//! signatures, of the other phase, of another batch, with bitmaps of another length.
+
+use super::{Actor, Own, Packet, Sent};
+use consensus::message::Message;
+use ledger::certificate::{Group, Seal};
+use ledger::{BatchId, Bitmap, Certificate, Phase};
+use rand::RngExt;
+
+/// Forges certificates.
+#[derive(Debug)]
+pub struct Counterfeiter;
+
+impl Actor for Counterfeiter {
+    fn sends(&mut self, own: &mut Own<'_>, _to: u16, packet: &Packet) -> Vec<Packet> {
+        let mut sent = vec![packet.clone()];
+        if let Packet::Message(Message::Certify(certificate)) = packet {
+            sent.extend(forged(own, certificate));
+        }
+        sent
+    }
+
+    fn gets(&mut self, own: &mut Own<'_>, _from: u16, packet: &Packet) -> Sent {
+        let mut sent = Vec::new();
+        if let Packet::Message(Message::Certify(certificate)) = packet {
+            for packet in forged(own, certificate) {
+                sent.extend(own.to_all(&packet));
+            }
+        }
+        sent
+    }
+}
+
+/// Two of the ways, by chance.
+fn forged(own: &mut Own<'_>, certificate: &Certificate) -> Vec<Packet> {
+    let mut ways = || {
+        let way = own.rng.random_range(0..WAYS);
+        Packet::Message(Message::Certify(way_of(certificate, way)))
+    };
+    vec![ways(), ways()]
+}
+
+const WAYS: u8 = 11;
+
+fn way_of(certificate: &Certificate, way: u8) -> Certificate {
+    let mut forged = certificate.clone();
+    let Some(first) = forged.groups.first_mut() else { return forged };
+    match way {
+        // A vote is missing, then all of them.
+        0 => first.votes.truncate(first.votes.len() - 1),
+        1 => forged.groups.clear(),
+        // A member is there twice, under another bitmap.
+        2 => {
+            let votes = vec![first.votes[0]];
+            let bitmap = Bitmap::empty(first.bitmap.count());
+            forged.groups.push(Group { bitmap, votes });
+            forged.groups.sort_by(|a, b| a.bitmap.cmp(&b.bitmap));
+        }
+        // The same, in the place of the missing ones.
+        3 => {
+            first.votes.truncate(3);
+            let votes = first.votes.clone();
+            first.votes.extend(votes);
+        }
+        4 => {
+            let seal = Seal { member: 7, ..first.votes[0] };
+            first.votes.push(seal);
+        }
+        5 => first.votes[0].signature.0[0] ^= 1,
+        6 => {
+            forged.phase = match forged.phase {
+                Phase::Lock => Phase::Commit,
+                Phase::Commit => Phase::Lock,
+            };
+        }
+        7 => forged.epoch = forged.epoch.wrapping_sub(1),
+        8 => {
+            let count = first.bitmap.count();
+            first.bitmap = Bitmap::from_bools(&vec![true; (count + 1).min(4_096)]);
+        }
+        9 => {
+            let count = first.bitmap.count();
+            let bitmap = Bitmap::from_bools(&vec![true; (count + 1).min(4_096)]);
+            let votes = vec![Seal { member: 6, ..first.votes[0] }];
+            first.votes.retain(|seal| seal.member != 6);
+            forged.groups.push(Group { bitmap, votes });
+            forged.groups.sort_by(|a, b| a.bitmap.cmp(&b.bitmap));
+        }
+        _ => forged.batch = BatchId::default(),
+    }
+    forged
+}

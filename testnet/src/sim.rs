@@ -19,6 +19,7 @@ pub mod byzantine;
 pub mod catch_up;
 pub mod check;
 pub mod client;
+pub mod coverage;
 pub mod describe;
 pub mod disk;
 pub mod links;
@@ -67,6 +68,8 @@ pub struct Report {
     pub adopted: u64,
     /// Transfers that were sent once and became final.
     pub lonely: u64,
+    /// Which rules fired, and what was refused.
+    pub coverage: coverage::Coverage,
 }
 
 /// What happened to machines in a run.

@@ -132,6 +132,7 @@ fn document(seeds: &Range<u64>, threads: usize, summary: &Summary) -> Value {
         "virtual_us": summary.virtual_us,
         "finals": summary.finals,
         "machines": machines,
+        "coverage": summary.coverage.counts(),
         "failed": summary.failures.len(),
         "failures": failures.collect::<Vec<_>>(),
     })

@@ -1,6 +1,8 @@
 //! The simulator's runs: `QUORATE_SEED=n` replays one seed, `QUORATE_SEEDS=n` runs that many.
 
-use std::env;
+use std::{env, fs, path::Path};
+use testnet::sim::coverage::Coverage;
+use testnet::sim::coverage::points::{ALL, Reach};
 use testnet::sim::recovery::Ends;
 use testnet::sim::{self, Machinery, Mutant};
 
@@ -26,6 +28,7 @@ fn every_seed_holds() {
     let seeds = number("QUORATE_SEEDS").unwrap_or(SEEDS);
     let (mut finals, mut settled_us) = (0, 0);
     let (mut ends, mut adopted, mut lonely) = (Ends::default(), 0, 0);
+    let mut coverage = Coverage::default();
     let mut machines = Machinery::default();
     for seed in first..first + seeds {
         match sim::run(seed) {
@@ -35,6 +38,7 @@ fn every_seed_holds() {
                 ends.add(&report.ends);
                 adopted += report.adopted;
                 lonely += report.lonely;
+                coverage.add(&report.coverage);
                 machines.add(&report.machines);
             }
             Err(failure) => panic!("{failure}"),
@@ -47,6 +51,10 @@ fn every_seed_holds() {
     if seeds >= SEEDS {
         let all = [ends.refresh, ends.again, ends.dead, adopted, lonely];
         assert!(!all.contains(&0), "every way to an end is gone: {all:?}");
+        let missed =
+            |(point, reach): &&(&str, Reach)| *reach == Reach::Seeds && coverage.of(point) == 0;
+        let missed: Vec<&str> = ALL.iter().filter(missed).map(|(point, _)| *point).collect();
+        assert!(missed.is_empty(), "rules and refusals that no seed reached: {missed:#?}");
         let idle = machines.rows().into_iter().find(|(_, count)| *count == 0);
         assert!(idle.is_none(), "every kind of machine fault happens: {machines:?}");
     }
@@ -69,5 +77,16 @@ fn every_planted_bug_is_found() {
         let failure = found.unwrap_or_else(|| panic!("{mutant:?} is not found"));
         println!("{mutant:?}: seed {}, {}: {}", failure.seed, failure.invariant, failure.what);
         assert!(mutant.breaks().contains(&failure.invariant), "{mutant:?}: {failure}");
+    }
+}
+
+#[test]
+fn what_the_seeds_cannot_reach_has_a_unit_test() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    for (point, reach) in ALL {
+        let Reach::Unit { why, test: (file, produced) } = reach else { continue };
+        let text = fs::read_to_string(root.join(file)).expect("the file is where the list says");
+        let is_tested = text.contains("#[test]") && text.contains(produced);
+        assert!(is_tested, "{point} ({why}) is in no test of {file}");
     }
 }

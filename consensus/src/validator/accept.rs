@@ -66,9 +66,8 @@ impl Validator {
         let id = batch.id();
         let is_one = checked.certificate().batch == id && applied.proposal.claimed == id;
         let is_commit = checked.certificate().phase == Phase::Commit;
-        let is_members = self.network.committee.member(applied.proposal.proposer).is_some();
         let is_fit = batch.count() == checked.certified().count();
-        if !is_one || !is_commit || !is_members || !is_fit {
+        if !is_one || !is_commit || !is_fit || !self.is_known_or_signed(id, &applied.proposal) {
             return step;
         }
         let proposal = Arc::new(applied.proposal);
@@ -82,12 +81,21 @@ impl Validator {
     pub fn fetched(&mut self, now_us: u64, proposal: Arc<Proposal>, batch: Arc<Batch>) -> Step {
         let mut step = Step::default();
         let id = batch.id();
-        let is_members = self.network.committee.member(proposal.proposer).is_some();
-        if proposal.claimed == id && is_members && self.parked.contains_key(&id) {
+        let is_wanted = proposal.claimed == id && self.parked.contains_key(&id);
+        if is_wanted && self.is_known_or_signed(id, &proposal) {
             self.open.entry(id).or_insert_with(|| Open::new(proposal, batch, now_us));
             self.unpark(now_us, id, &mut step);
         }
         step
+    }
+
+    /// Whether a batch that somebody hands on is open here, or is its proposer's: what is opened is
+    /// charged to whom it names, and kept and served in that name.
+    fn is_known_or_signed(&self, id: BatchId, proposal: &Proposal) -> bool {
+        let member = self.network.committee.member(proposal.proposer);
+        self.open.contains_key(&id)
+            || (proposal.epoch == self.network.epoch
+                && member.is_some_and(|m| proposal.is_signed_by(&m.key, &self.network.id)))
     }
 
     fn act(&mut self, now_us: u64, checked: CheckedCertificate, step: &mut Step) {

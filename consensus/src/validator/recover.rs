@@ -111,7 +111,8 @@ struct Proofs {
 
 struct Indexed {
     tree: merkle::Tree,
-    indexes: HashMap<TransferId, usize>,
+    /// Where a transfer is: a Byzantine proposer may have put it in more than once.
+    indexes: HashMap<TransferId, Vec<usize>>,
 }
 
 impl Proofs {
@@ -138,14 +139,21 @@ impl Proofs {
 
     /// The Lock certificate behind an accept: kept as long as the row that names it.
     fn proof(&mut self, open: &Open, held: Held) -> Option<LockProof> {
-        let indexed = self.batches.entry(held.batch).or_insert_with(|| Indexed {
-            tree: merkle::Tree::new(open.batch.leaves()),
-            indexes: open.batch.ids().iter().enumerate().map(|(i, id)| (*id, i)).collect(),
+        let indexed = self.batches.entry(held.batch).or_insert_with(|| {
+            let mut indexes: HashMap<TransferId, Vec<usize>> = HashMap::new();
+            for (index, id) in open.batch.ids().iter().enumerate() {
+                indexes.entry(*id).or_default().push(index);
+            }
+            Indexed { tree: merkle::Tree::new(open.batch.leaves()), indexes }
         });
-        let index = *indexed.indexes.get(&held.transfer)?;
-        let mut certified = open.lock_certificates.iter();
-        let certified = certified.find(|certified| certified.bitmap.has(index))?;
-        let entry = &open.batch.entries()[index];
+        let entries = open.batch.entries();
+        let of_round = |index: &&usize| entries[**index].round == held.round;
+        let mut indexes = indexed.indexes.get(&held.transfer)?.iter().filter(of_round);
+        let (index, certified) = indexes.find_map(|index| {
+            let mut certified = open.lock_certificates.iter();
+            certified.find(|certified| certified.bitmap.has(*index)).map(|found| (*index, found))
+        })?;
+        let entry = &entries[index];
         let inclusion = Inclusion::new(index, open.batch.count(), indexed.tree.path(index));
         Some(LockProof::of(entry, inclusion, &certified.certificate))
     }

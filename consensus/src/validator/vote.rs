@@ -124,12 +124,13 @@ impl Validator {
         }
         let held = self.locks.get(&state.token).and_then(|row| row.locked);
         let Some(held) = held else { return };
-        let earlier = match self.open.get(&held.batch) {
-            _ if held.batch == batch.id() => batch,
-            Some(open) => &*open.batch,
-            None => return,
+        let Some(open) = self.open.get(&held.batch) else { return };
+        let earlier = &open.batch;
+        // The entry that has the lock: the transfer may be there twice, and badly signed.
+        let has_lock = |at: &usize| {
+            earlier.ids()[*at] == held.transfer && earlier.entries()[*at].round == held.round
         };
-        let Some(at) = earlier.index_of(&held.transfer) else { return };
+        let Some(at) = open.locked.indexes().find(has_lock) else { return };
         if let Some(found) = evidence::of_owner((earlier, at), (batch, index)) {
             self.convicted.insert(state);
             let found = Evidence::Owner(found);

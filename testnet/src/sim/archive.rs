@@ -1,7 +1,7 @@
 //! What a node can serve to others, derived from its records: batches, certificates, the applied
 //! log.
 
-use consensus::{AppliedBatch, AppliedLine, Batch, Proposal, Record};
+use consensus::{AppliedBatch, AppliedLine, Batch, Evidence, Proposal, Record};
 use ledger::{BatchId, Bitmap, Certificate, Receipt, TransferId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -16,6 +16,7 @@ pub struct Archive {
     commits: BTreeMap<BatchId, Vec<Certificate>>,
     finals: BTreeMap<TransferId, BatchId>,
     log: Vec<AppliedLine>,
+    evidence: Vec<Evidence>,
 }
 
 impl Archive {
@@ -35,8 +36,14 @@ impl Archive {
                 self.commits.entry(id).or_default().push(certified.certificate.clone());
                 self.log.push(AppliedLine { batch: id, bitmap: certified.bitmap.clone() });
             }
+            Record::Evidence(evidence) => self.evidence.push(evidence.clone()),
             _ => {}
         }
+    }
+
+    /// Evidence that it holds.
+    pub fn evidence(&self) -> &[Evidence] {
+        &self.evidence
     }
 
     /// Whether a transfer is final here.
@@ -89,10 +96,13 @@ impl Archive {
     pub fn receipt(&self, id: &TransferId) -> Option<Receipt> {
         let batch_id = self.finals.get(id)?;
         let batch = &self.batches.get(batch_id)?.1;
-        let index = batch.index_of(id)?;
-        let mut certificates = self.commits.get(batch_id)?.iter();
-        let certificate = certificates.find(|certificate| is_certified(certificate, index))?;
-        Some(batch.receipt(index, certificate))
+        // A Byzantine proposer may have put it in twice.
+        let mut indexes = (0..batch.count()).filter(|index| batch.ids()[*index] == *id);
+        indexes.find_map(|index| {
+            let mut certificates = self.commits.get(batch_id)?.iter();
+            let certificate = certificates.find(|certificate| is_certified(certificate, index))?;
+            Some(batch.receipt(index, certificate))
+        })
     }
 
     /// The batch in which a transfer became final here.

@@ -1,5 +1,5 @@
-//! Byzantine members: an honest half, whose packets an actor changes, and what the actor says beside
-//! it. One behaviour a file; a member may have several at once.
+//! Byzantine members: an honest half, whose packets an actor changes, and what the actor says
+//! beside it. One behaviour a file; a member may have several at once.
 
 mod abandoner;
 mod babbler;
@@ -19,6 +19,7 @@ mod liar;
 mod misvoter;
 mod parrot;
 mod partial;
+mod pleader;
 mod replayer;
 mod resigner;
 mod silent;
@@ -156,6 +157,8 @@ behaviours! {
     Forger => denier::Denier,
     /// Reports of one state only, whatever it is asked.
     Partial => partial::Partial,
+    /// Passes owners' questions on in its own name, and proposes what the reports do not justify.
+    Pleader => pleader::Pleader::default(),
     /// Proposes different batches to different members.
     Twofaced => twofaced::Twofaced::default(),
     /// Proposes one batch with other signatures, roots, epochs and names to different members.

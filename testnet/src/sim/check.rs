@@ -1,13 +1,15 @@
 //! The checks: they watch what members say, write and tell, and share no counting code with the
-//! product.
-//! One invariant a file.
+//! product. One invariant a file.
 
 pub mod acknowledged;
+pub mod blameless;
+pub mod books;
 pub mod certified;
 pub mod conserved;
 pub mod evidence;
 pub mod judged;
 pub mod kept;
+pub mod monotonic;
 pub mod one_final;
 pub mod one_lock;
 pub mod only_gains;
@@ -15,25 +17,25 @@ pub mod reports;
 pub mod settled;
 pub mod silent;
 pub mod unlocked;
+pub mod within;
 
 use super::archive::Archive;
+use super::coverage::{Coverage, names};
 use super::node::Node;
 use super::store::Found;
 use consensus::codec::FrameError;
 use consensus::message::Message;
 use consensus::proposer::Outcome;
-use consensus::{Batch, Evidence, Judged, Record};
+use consensus::{Batch, Blame, Evidence, Judged, Record};
 use kept::Harm;
-use ledger::{BatchId, Network, Phase, TokenState, TransferId};
+use ledger::{BatchId, Bitmap, Network, Phase, TokenState, TransferId};
 use node::store::OpenError;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// What was broken: the invariant's name, and what was seen.
 pub type Broken = (&'static str, String);
-
-/// One batch as the checks know it: for each entry the transfer, its round, and the states it
-/// spends.
+/// One batch as the checks know it, entry by entry.
 pub type Known = Vec<KnownEntry>;
 
 /// One entry: the transfer, its round, and the states it spends.
@@ -52,6 +54,12 @@ pub struct Checks {
     certified: certified::Certified,
     acknowledged: acknowledged::Acknowledged,
     reports: reports::Reports,
+    evidence: evidence::Found,
+    books: books::Books,
+    monotonic: monotonic::Monotonic,
+    conserved: conserved::Conserved,
+    /// Which rules fired.
+    pub coverage: Coverage,
     kept: kept::Kept,
     silent: silent::Silent,
     /// Honest members whose store is not what they wrote: they may lack what they told.
@@ -72,6 +80,8 @@ impl Checks {
     /// For a network with these honest members.
     pub fn new(network: Arc<Network>, honest: BTreeSet<u16>) -> Self {
         Self {
+            books: books::Books::new(&network),
+            conserved: conserved::Conserved::new(&network),
             network,
             honest,
             batches: BTreeMap::new(),
@@ -81,6 +91,9 @@ impl Checks {
             certified: Default::default(),
             acknowledged: Default::default(),
             reports: Default::default(),
+            evidence: Default::default(),
+            monotonic: Default::default(),
+            coverage: Default::default(),
             kept: Default::default(),
             silent: Default::default(),
             harmed: BTreeSet::new(),
@@ -167,6 +180,8 @@ impl Checks {
         let batch = applied.certificate.batch;
         if let Some((_, batch)) = archive.batch(&batch) {
             self.proposed(batch);
+            let found = self.books.applied(member, batch, &applied.bitmap);
+            self.note(now_us, found);
         }
         if let Some(known) = self.batches.get(&batch) {
             let found = self.one_final.applied(member, known, &applied.bitmap);
@@ -233,7 +248,7 @@ impl Checks {
         self.kept.forget(member);
     }
 
-    /// Whether it is one instance on one disk: neither a traitor nor one of two twins.
+    /// Whether it is one instance on one disk.
     fn is_itself(&self, member: u16) -> bool {
         self.honest.contains(&member) || self.rolled_back.contains(&member)
     }
@@ -264,12 +279,61 @@ impl Checks {
             let what = format!("member {to} cannot read honest member {from}: {error}");
             self.note(now_us, Err(("blameless", what)));
         }
+        if self.honest.contains(&to) {
+            self.coverage.note("R1 a frame is refused and its sender blamed");
+            self.coverage.note(names::frame(error));
+        }
+    }
+
+    /// A member blames others.
+    pub fn blamed(&mut self, now_us: u64, by: u16, blames: &[Blame]) {
+        if self.honest.contains(&by) && !blames.is_empty() {
+            let found = blameless::blamed(by, blames, &self.honest);
+            self.note(now_us, found);
+        }
+    }
+
+    /// Whether a vote has more bits than the member's last one.
+    pub fn gains(&self, member: u16, phase: Phase, (batch, bits): (BatchId, &Bitmap)) -> bool {
+        self.only_gains.gains((member, batch, phase), bits)
+    }
+
+    /// Whether a member is not meant to be Byzantine.
+    pub fn is_honest(&self, member: u16) -> bool {
+        self.honest.contains(&member)
+    }
+
+    /// A member crashes.
+    pub fn crashed(&mut self, now_us: u64, member: u16) {
+        self.evidence.crashed(now_us, member);
+    }
+
+    /// A member is back after a crash.
+    pub fn back(&mut self, now_us: u64, member: u16, node: &Node) {
+        self.monotonic.reborn(member);
+        if self.honest.contains(&member) && !self.harmed.contains(&member) {
+            let found = self.evidence.back(member, &node.archive);
+            self.note(now_us, found);
+        }
+    }
+
+    /// A member has done something: what it keeps now.
+    pub fn keeps(&mut self, now_us: u64, member: u16, node: &Node) {
+        if self.honest.contains(&member) {
+            let found = within::holds(member, &node.load());
+            self.note(now_us, found);
+        }
     }
 
     /// A member keeps evidence.
-    pub fn convicted(&mut self, now_us: u64, evidence: &Evidence) {
-        let found = evidence::convicted(&self.network, &self.honest, evidence);
-        self.note(now_us, found);
+    pub fn convicted(&mut self, now_us: u64, by: u16, evidence: &Evidence) {
+        if self.honest.contains(&by) {
+            self.coverage.note("R9 evidence is kept");
+            self.coverage.note(names::evidence(evidence));
+            let known = (&*self.network, &self.honest);
+            let found = self.evidence.convicted((now_us, by), known, evidence);
+            self.note(now_us, found);
+        }
     }
 
     /// A client is told how its transfer ended.
@@ -303,7 +367,12 @@ impl Checks {
             let found = self.acknowledged.restarted(member, node);
             self.note(now_us, found);
         }
-        let found = conserved::holds(&self.network, member, node.validator.tips());
+        let tips = node.validator.tips();
+        let found = self.monotonic.shows(member, tips);
+        self.note(now_us, found);
+        let found = self.conserved.holds(member, tips);
+        self.note(now_us, found);
+        let found = self.books.stands(member, tips);
         self.note(now_us, found);
     }
 

@@ -42,6 +42,14 @@ pub enum Mutant {
     PromiseBeforeSync,
     /// Nobody ends what its client and proposer have left.
     NoOrphans,
+    /// Certificates of any epoch are believed.
+    AnyEpoch,
+    /// Evidence is found and not written down.
+    ForgetEvidence,
+    /// A member's votes count as often as they are sent.
+    RepeatedVotes,
+    /// What a batch says of its proposer is believed: an honest member is blamed for others.
+    BlamesTheNamed,
     /// The journal's tail is read without comparing a hash.
     TrustsTail,
     /// Records count as durable that no sync has covered.
@@ -64,7 +72,7 @@ pub enum Mutant {
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Mutant; 25] = [
+    pub const ALL: [Mutant; 29] = [
         Mutant::SendBeforeSync,
         Mutant::ReportBeforeSync,
         Mutant::ForgetLocks,
@@ -81,6 +89,10 @@ impl Mutant {
         Mutant::ForgetAccepted,
         Mutant::PromiseBeforeSync,
         Mutant::NoOrphans,
+        Mutant::AnyEpoch,
+        Mutant::ForgetEvidence,
+        Mutant::RepeatedVotes,
+        Mutant::BlamesTheNamed,
         Mutant::TrustsTail,
         Mutant::NoSync,
         Mutant::SyncRetried,
@@ -99,7 +111,7 @@ impl Mutant {
             Mutant::ReportBeforeSync | Mutant::ForgetApplied | Mutant::FinalAtLock => {
                 &["acknowledged"]
             }
-            Mutant::LostStoreVotes => &["one_lock", "acknowledged"],
+            Mutant::LostStoreVotes => &["one_lock", "acknowledged", "evidence"],
             Mutant::SmallQuorum => &["certified"],
             Mutant::ThreeTraitors => &["one_final"],
             Mutant::Mints => &["conserved"],
@@ -108,6 +120,9 @@ impl Mutant {
                 &["reports"]
             }
             Mutant::NoOrphans => &["settled", "unlocked"],
+            Mutant::AnyEpoch | Mutant::RepeatedVotes => &["certified"],
+            Mutant::ForgetEvidence => &["evidence"],
+            Mutant::BlamesTheNamed => &["blameless"],
             Mutant::TrustsTail
             | Mutant::NoSync
             | Mutant::SyncRetried
@@ -147,6 +162,13 @@ impl Mutant {
                 plan.sync_us_max = 40_000;
             }
             Mutant::NoOrphans => plan.lonely = 20,
+            Mutant::AnyEpoch => plan.byzantine = vec![(6, Behaviour::Foreigner)],
+            Mutant::RepeatedVotes => {
+                (plan.bursts, plan.payments) = (1, 24);
+                plan.byzantine = vec![(6, Behaviour::Counterfeiter)];
+            }
+            Mutant::ForgetEvidence => (plan.crashes, plan.conflicts) = (20, 30),
+            Mutant::BlamesTheNamed => plan.byzantine = vec![(6, Behaviour::Resigner)],
             _ => {}
         }
         plan
@@ -189,7 +211,11 @@ impl Mutant {
 
     /// Whether a record is written at all.
     pub fn writes(self, record: &Record) -> bool {
-        !(self == Mutant::ForgetApplied && matches!(record, Record::Applied(_)))
+        match self {
+            Mutant::ForgetApplied => !matches!(record, Record::Applied(_)),
+            Mutant::ForgetEvidence => !matches!(record, Record::Evidence(_)),
+            _ => true,
+        }
     }
 
     /// Whether a record is read back after a crash.

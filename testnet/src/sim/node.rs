@@ -4,7 +4,10 @@
 mod driver;
 mod judge;
 mod process;
+mod proof;
 mod recover;
+mod twice;
+mod watch;
 
 use super::archive::Archive;
 use super::catch_up::{self, CatchUp};
@@ -17,10 +20,10 @@ use consensus::judge::judge_entry;
 use consensus::message::{Message, Progress, Reply, Request};
 use consensus::proposer::Outcome;
 use consensus::{
-    AppliedBatch, Batch, Cause, CheckedCertificate, Collector, Fetch, Judged, Mode, Outgoing,
-    Proposer, Refusal, Step, Submitted, Tips, Validator, Verdict, VerifiedEntry,
+    Batch, Cause, Collector, Fetch, Judged, Mode, Outgoing, Proposer, Refusal, Step, Submitted,
+    Tips, Validator, Verdict, VerifiedEntry,
 };
-use ledger::{Certificate, Entry, Keypair, Network, TransferId};
+use ledger::{Entry, Keypair, Network, TransferId};
 use node::journal::Options;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -47,6 +50,23 @@ pub enum Effect {
     Recovered(Box<Answered>),
     /// Something that happens to this node later, unless it crashes before.
     Later(u64, Timer),
+}
+
+/// How much a node keeps.
+#[derive(Clone, Copy, Debug)]
+pub struct Load {
+    /// Batches that are open.
+    pub open: usize,
+    /// Batches in the pipeline.
+    pub judging: usize,
+    /// Certificates and batches that wait for something.
+    pub waiting: usize,
+    /// Transfers that wait for a batch.
+    pub queued: usize,
+    /// Recoveries that are collected.
+    pub collecting: usize,
+    /// Messages that wait for a sync.
+    pub held: usize,
 }
 
 /// What happens to a node by itself.
@@ -180,6 +200,14 @@ impl Node {
         }
     }
 
+    /// How much it keeps.
+    pub fn load(&self) -> Load {
+        let (open, judging, waiting) = self.validator.load();
+        let (queued, _) = self.proposer.load();
+        let held = self.held.iter().map(|held| held.sends.len() + held.reports.len()).sum();
+        Load { open, judging, waiting, queued, collecting: self.collector.count(), held }
+    }
+
     /// How far it is.
     pub fn progress(&self) -> Progress {
         Progress {
@@ -239,7 +267,9 @@ impl Node {
             self.hold(Vec::new(), vec![(id, Outcome::Final)], around);
             return;
         }
-        match judge_entry(self.validator.tips(), &entry, &mut self.rng) {
+        let verdict = judge_entry(self.validator.tips(), &entry, &mut self.rng);
+        self.watch(around).judged(&verdict, (&entry, &self.network));
+        match verdict {
             Verdict::Valid => {
                 let verified = VerifiedEntry::assume_verified(entry, id);
                 let now_us = around.now_us;
@@ -272,7 +302,11 @@ impl Node {
         let now_us = around.now_us;
         match packet {
             Packet::Message(Message::Propose(proposal)) => {
-                let step = self.validator.proposed(now_us, from, Arc::new(proposal));
+                let named = proposal.proposer;
+                let mut step = self.validator.proposed(now_us, from, Arc::new(proposal));
+                if self.mutant == Some(Mutant::BlamesTheNamed) {
+                    step.blame.iter_mut().for_each(|blame| blame.member = named);
+                }
                 self.absorb(step, around);
             }
             Packet::Message(Message::Answer(answer)) => {
@@ -281,11 +315,14 @@ impl Node {
             }
             Packet::Message(Message::Certify(certificate)) => {
                 let step = match self.validator.wants(&certificate) {
-                    Ok(()) => match self.check(certificate) {
+                    Ok(()) => match self.check(certificate, around) {
                         Some(checked) => self.validator.certified(now_us, checked),
                         None => Step::default(),
                     },
-                    Err(answer) => answer,
+                    Err(answer) => {
+                        self.watch(around).note("R8 a certificate tells nothing new");
+                        answer
+                    }
                 };
                 self.absorb(step, around);
             }
@@ -331,23 +368,6 @@ impl Node {
             }
             _ => {}
         }
-    }
-
-    fn proven(&mut self, from: u16, applied: AppliedBatch, around: &mut Surroundings<'_>) {
-        let Ok(batch) = Batch::of(&applied.proposal) else { return };
-        if let Some(checked) = self.check(applied.certificate.clone()) {
-            let (batch, certified) = (Arc::new(batch), checked.certified().clone());
-            let now_us = around.now_us;
-            let step = self.validator.proven(now_us, applied, batch.clone(), checked);
-            self.absorb(step, around);
-            if certified.count() == batch.count() && self.archive.covers(&batch, &certified) {
-                self.catch_up.shown(from, batch.id());
-            }
-        }
-    }
-
-    fn check(&mut self, certificate: Certificate) -> Option<CheckedCertificate> {
-        CheckedCertificate::check(certificate, &self.believed, &mut self.rng).ok()
     }
 }
 

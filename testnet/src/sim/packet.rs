@@ -4,9 +4,12 @@
 
 use consensus::codec::{self, FrameError};
 use consensus::message::{Message, Reply, Request};
+use std::cell::OnceCell;
+use std::hash::{DefaultHasher, Hasher};
+use std::rc::Rc;
 
 /// One packet.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Packet {
     /// A message of the ordered stream.
     Message(Message),
@@ -45,5 +48,49 @@ impl Packet {
             [_, request, reply] => Packet::Tell(codec::decode(request)?, codec::decode(reply)?),
             _ => panic!("one to three frames"),
         })
+    }
+}
+
+/// A packet on its way: encoded once for all who get it, and decoded once, as all of them read the
+/// same bytes.
+#[derive(Debug)]
+pub struct Parcel {
+    frames: Vec<Vec<u8>>,
+    /// What tells these bytes from others in the trace.
+    pub mark: u64,
+    decoded: OnceCell<Result<Packet, FrameError>>,
+}
+
+impl Parcel {
+    /// What arrives, or why it is refused.
+    ///
+    /// # Errors
+    /// As [`Packet::decode`].
+    pub fn open(&self) -> Result<Packet, FrameError> {
+        self.decoded.get_or_init(|| Packet::decode(&self.frames)).clone()
+    }
+}
+
+/// Packs packets; one that goes to many in a row is packed once.
+#[derive(Debug, Default)]
+pub struct Packer {
+    last: Option<(Packet, Rc<Parcel>)>,
+}
+
+impl Packer {
+    /// The parcel of a packet.
+    pub fn pack(&mut self, packet: &Packet) -> Rc<Parcel> {
+        if let Some((last, parcel)) = &self.last
+            && last == packet
+        {
+            return parcel.clone();
+        }
+        let frames = packet.encode();
+        let mut hasher = DefaultHasher::new();
+        frames.iter().for_each(|frame| hasher.write(frame));
+        let (mark, decoded) = (hasher.finish(), OnceCell::new());
+        let parcel = Rc::new(Parcel { frames, mark, decoded });
+        self.last = Some((packet.clone(), parcel.clone()));
+        parcel
     }
 }

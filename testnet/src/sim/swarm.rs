@@ -1,7 +1,10 @@
 //! Many seeds, one after the other or on several threads: how many hold, how fast, and the first
 //! that does not.
 
+use super::coverage::{Coverage, points};
 use super::{Failure, Machinery, Report};
+use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -19,6 +22,10 @@ pub struct Summary {
     pub seconds: f64,
     /// Transfers final.
     pub finals: u64,
+    /// Which rules fired, and what was refused.
+    pub coverage: Coverage,
+    /// The first seed that reached each point.
+    pub first: BTreeMap<&'static str, u64>,
     /// What happened to machines.
     pub machines: Machinery,
     /// Those that did not hold, by seed.
@@ -28,7 +35,7 @@ pub struct Summary {
 /// Runs every seed on `threads` threads; `told` hears of each failure at once.
 ///
 /// # Panics
-/// When a run panics: that is a failure, too, and names its seed above.
+/// When a thread can't be had.
 pub fn run(seeds: Range<u64>, threads: usize, told: impl Fn(&Failure) + Sync) -> Summary {
     let begin = Instant::now();
     let next = AtomicU64::new(seeds.start);
@@ -39,7 +46,7 @@ pub fn run(seeds: Range<u64>, threads: usize, told: impl Fn(&Failure) + Sync) ->
             if seed >= seeds.end {
                 return found;
             }
-            found.take(super::run(seed), &told);
+            found.take(one(seed), &told);
         }
     };
     let mut all = Summary::default();
@@ -54,6 +61,16 @@ pub fn run(seeds: Range<u64>, threads: usize, told: impl Fn(&Failure) + Sync) ->
     all
 }
 
+/// A run that panics has failed, too: no input may do that.
+fn one(seed: u64) -> Result<Report, Failure> {
+    std::panic::catch_unwind(|| super::run(seed)).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().cloned();
+        let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).into()));
+        let what = text.unwrap_or_default();
+        Err(Failure { seed, at_us: 0, invariant: "no_panic", what })
+    })
+}
+
 impl Summary {
     fn take(&mut self, found: Result<Report, Failure>, told: &(impl Fn(&Failure) + Sync)) {
         match found {
@@ -62,6 +79,11 @@ impl Summary {
                 self.events += report.events;
                 self.virtual_us += report.end_us;
                 self.finals += report.finals;
+                for point in report.coverage.counts().keys() {
+                    let first = self.first.entry(point).or_insert(report.seed);
+                    *first = report.seed.min(*first);
+                }
+                self.coverage.add(&report.coverage);
                 self.machines.add(&report.machines);
             }
             Err(failure) => {
@@ -80,5 +102,26 @@ impl Summary {
         self.virtual_us += other.virtual_us;
         self.finals += other.finals;
         self.failures.extend(other.failures);
+        self.coverage.add(&other.coverage);
+        for (point, seed) in other.first {
+            let first = self.first.entry(point).or_insert(seed);
+            *first = seed.min(*first);
+        }
+    }
+
+    /// Every point with its count and the first seed that reached it; those that none reached say
+    /// so.
+    pub fn table(&self) -> String {
+        let mut table = String::new();
+        for (point, reach) in points::ALL {
+            let count = self.coverage.of(point);
+            let seed = match (self.first.get(point), reach) {
+                (Some(seed), _) => format!("first by seed {seed}"),
+                (None, points::Reach::Seeds) => "NOT REACHED".into(),
+                (None, points::Reach::Unit { why, .. }) => format!("unit test only: {why}"),
+            };
+            writeln!(table, "{count:>10}  {point:<52} {seed}").expect("text takes all");
+        }
+        table
     }
 }

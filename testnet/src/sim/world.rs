@@ -12,7 +12,7 @@ use super::disk::Image;
 use super::links::Links;
 use super::mutant::Mutant;
 use super::node::{Answered, Effect, Node, Surroundings, Timer};
-use super::packet::Packet;
+use super::packet::{Packer, Packet, Parcel};
 use super::plan::{MEMBERS, Plan};
 use super::recovery::Recoveries;
 use super::trace::Trace;
@@ -40,7 +40,7 @@ const DOWN_US_MAX: u64 = 1_500_000;
 /// What happens at one time.
 #[derive(Clone, Debug)]
 enum Event {
-    Deliver { from: u16, to: u16, frames: Rc<Vec<Vec<u8>>> },
+    Deliver { from: u16, to: u16, parcel: Rc<Parcel> },
     Timer { to: u16, life: u32, timer: Timer },
     Tick { to: u16, round: u64 },
     Submit { to: u16, entry: Entry },
@@ -75,6 +75,7 @@ pub struct World {
     keys: Vec<Keypair>,
     network: Arc<Network>,
     links: Links,
+    packer: Packer,
     clients: Clients,
     recoveries: Recoveries,
     /// The Byzantine members.
@@ -121,6 +122,7 @@ impl World {
             mending: BTreeSet::new(),
             checks: Checks::new(network.clone(), honest),
             links: Links::new(plan.clone()),
+            packer: Packer::default(),
             rng: StdRng::seed_from_u64(plan.seed),
             report: Report { seed: plan.seed, ..Report::default() },
             lives: vec![0; nodes.len()],
@@ -197,6 +199,7 @@ impl World {
     }
 
     fn finished(&mut self) -> Report {
+        self.report.coverage = self.checks.coverage.clone();
         self.report.trace = self.trace.hash();
         self.report.end_us = self.now_us;
         self.report.settled_us = self.now_us.saturating_sub(self.plan.chaos_us);
@@ -212,23 +215,12 @@ impl World {
     fn happen(&mut self, event: Event) {
         self.tell(&event);
         match event {
-            Event::Deliver { from, to, frames } => self.deliver(from, to, &frames),
+            Event::Deliver { from, to, parcel } => self.deliver(from, to, &parcel),
             Event::Timer { to, life, timer } if self.lives[usize::from(to)] == life => {
                 self.with(to, |node, around| node.timer(timer, around));
             }
             Event::Timer { .. } => {}
-            Event::Tick { to, round } => {
-                self.with(to, |node, around| node.tick(around));
-                self.plot(to);
-                if round % TELL_TICKS == 0 && self.nodes[usize::from(to)].is_up {
-                    let packet = catch_up::tell(self.nodes[usize::from(to)].progress());
-                    let own = self.member_of(to);
-                    for other in (0..MEMBERS).filter(|other| *other != own) {
-                        self.dispatch(to, other, &packet);
-                    }
-                }
-                self.at(self.now_us + TICK_US, Event::Tick { to, round: round + 1 });
-            }
+            Event::Tick { to, round } => self.ticked(to, round),
             Event::Submit { to, entry } => {
                 self.with(to, |node, around| node.submitted(entry, around));
             }
@@ -278,6 +270,19 @@ impl World {
         }
     }
 
+    fn ticked(&mut self, to: u16, round: u64) {
+        self.with(to, |node, around| node.tick(around));
+        self.plot(to);
+        if round % TELL_TICKS == 0 && self.nodes[usize::from(to)].is_up {
+            let packet = catch_up::tell(self.nodes[usize::from(to)].progress());
+            let own = self.member_of(to);
+            for other in (0..MEMBERS).filter(|other| *other != own) {
+                self.dispatch(to, other, &packet);
+            }
+        }
+        self.at(self.now_us + TICK_US, Event::Tick { to, round: round + 1 });
+    }
+
     fn all_links_up(&mut self) {
         for to in 0..MEMBERS + u16::try_from(self.twins.len()).expect("at most two") {
             let own = self.member_of(to);
@@ -311,15 +316,13 @@ impl World {
         }
     }
 
-    fn deliver(&mut self, from: u16, to: u16, frames: &[Vec<u8>]) {
+    fn deliver(&mut self, from: u16, to: u16, parcel: &Parcel) {
         self.trace.add(&[u8::try_from(from).unwrap_or(255), u8::try_from(to).unwrap_or(255)]);
-        for frame in frames {
-            self.trace.add(frame);
-        }
+        self.trace.add(&parcel.mark.to_le_bytes());
         if !self.nodes[usize::from(to)].is_up {
             return;
         }
-        match Packet::decode(frames) {
+        match parcel.open() {
             Ok(packet) => {
                 self.betray(from, to, &packet);
                 self.with(to, |node, around| node.received(from, packet, around));
@@ -339,6 +342,7 @@ impl World {
         let mut around = Surroundings { at_us, now_us, effects: Vec::new(), checks };
         act(node, &mut around);
         let effects = std::mem::take(&mut around.effects);
+        self.checks.keeps(at_us, to, &self.nodes[usize::from(to)]);
         let life = self.lives[usize::from(to)];
         for effect in effects {
             match effect {
@@ -372,12 +376,12 @@ impl World {
 
     fn dispatch_raw(&mut self, from: u16, to: u16, packet: &Packet) {
         self.overhear(from, packet);
-        let frames = Rc::new(packet.encode());
+        let parcel = self.packer.pack(packet);
         let from = self.member_of(from);
         for instance in self.instances(to) {
             for delay_us in self.links.delays(from, to, &mut self.rng) {
-                let frames = frames.clone();
-                self.at(self.now_us + delay_us, Event::Deliver { from, to: instance, frames });
+                let parcel = parcel.clone();
+                self.at(self.now_us + delay_us, Event::Deliver { from, to: instance, parcel });
             }
         }
     }

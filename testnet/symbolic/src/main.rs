@@ -24,6 +24,7 @@ fn main() -> ExitCode {
     let found = swarm::run(first..first.saturating_add(count), threads, |failure| {
         println!("{failure}");
     });
+    print!("{}", found.table());
     println!(
         "{} seeds hold, {} fail, {} transfers final; {:.1} s, {:.1} seeds/s, {} events",
         found.seeds,

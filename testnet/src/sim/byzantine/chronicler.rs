@@ -1,5 +1,6 @@
-//! Lies to those who catch up: logs that are wrong or never end, batches that nobody asked for or in
-//! another's name, certificates with votes missing, receipts of others, heights that do not exist.
+//! Lies to those who catch up: logs that are wrong or never end, batches that nobody asked for or
+//! in another's name, certificates with votes missing, receipts of others, heights that do not
+//! exist.
 
 use super::{Actor, Own, Packet, Sent};
 use consensus::message::{Message, Progress, Reply, Request};

@@ -31,16 +31,37 @@ impl Actor for Counterfeiter {
     }
 }
 
-/// Two of the ways, by chance.
+/// Two of the ways, by chance, and its own votes as often as there are bitmaps.
 fn forged(own: &mut Own<'_>, certificate: &Certificate) -> Vec<Packet> {
+    let repeated = repeated(own, certificate).map(|c| Packet::Message(Message::Certify(c)));
     let mut ways = || {
         let way = own.rng.random_range(0..WAYS);
         Packet::Message(Message::Certify(way_of(certificate, way)))
     };
-    vec![ways(), ways()]
+    let mut forged = vec![ways(), ways()];
+    forged.extend(repeated);
+    forged
 }
 
 const WAYS: u8 = 11;
+/// Bitmaps in a certificate of one member's votes alone.
+const BITMAPS_MAX: u32 = 16;
+
+/// A certificate of its own votes alone, each under another bitmap that has the first bit.
+fn repeated(own: &Own<'_>, certificate: &Certificate) -> Option<Certificate> {
+    let count = certificate.groups.first()?.bitmap.count();
+    let others = u32::try_from(count.saturating_sub(1)).unwrap_or(0).min(BITMAPS_MAX.ilog2());
+    let group = |pattern: u32| {
+        let is_set = |index: usize| index == 0 || (index <= 4 && pattern >> (index - 1) & 1 == 1);
+        let bits: Vec<bool> = (0..count).map(is_set).collect();
+        let bitmap = Bitmap::from_bools(&bits);
+        let vote = own.vote(certificate.phase, certificate.batch, bitmap.clone());
+        Group { bitmap, votes: vec![Seal { member: own.member, signature: vote.signature }] }
+    };
+    let mut groups: Vec<Group> = (0..2u32.pow(others)).map(group).collect();
+    groups.sort_by(|a, b| a.bitmap.cmp(&b.bitmap));
+    Some(Certificate { groups, ..certificate.clone() })
+}
 
 fn way_of(certificate: &Certificate, way: u8) -> Certificate {
     let mut forged = certificate.clone();

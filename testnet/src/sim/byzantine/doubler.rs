@@ -53,7 +53,7 @@ fn again(entry: &Entry, kind: u8) -> Entry {
     match kind {
         0 => again.signed.signature.0[0] ^= 1,
         1 => {
-            again.round += 1;
+            again.round = again.round.saturating_add(1);
             again.justification = vec![0; 12];
         }
         _ => {}

@@ -1,4 +1,5 @@
-//! Votes for everything it is shown, in both phases, at once, and locks nothing: it votes both ways.
+//! Votes for everything it is shown, in both phases, at once, and locks nothing: it votes both
+//! ways.
 
 use super::{Actor, Own, Packet, Sent};
 use consensus::message::Message;

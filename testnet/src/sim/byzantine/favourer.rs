@@ -1,4 +1,4 @@
-//! As a proposer, shows each of its Commit certificates to one member only, and serves none of them.
+//! As a proposer, shows each of its Commit certificates to one member only, and serves none.
 
 use super::{Actor, Own, Packet};
 use consensus::message::Message;

@@ -17,7 +17,7 @@ impl Actor for Foreigner {
         let phase = if own.rng.random_range(0..2) == 0 { Phase::Lock } else { Phase::Commit };
         let is_epoch = own.rng.random_range(0..2) == 0;
         let (network, epoch) = match is_epoch {
-            true => (own.network.id, own.network.epoch - 1),
+            true => (own.network.id, own.network.epoch.wrapping_sub(1)),
             false => (NetworkId::default(), own.network.epoch),
         };
         let bitmap = Bitmap::from_bools(&vec![true; proposal.entries.len()]);

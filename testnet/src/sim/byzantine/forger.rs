@@ -6,9 +6,9 @@ use consensus::{Batch, Proposal};
 use ledger::{Canonical, Entry, Justification, Keypair, LockProof, Network, SignedTransfer};
 use std::collections::BTreeSet;
 
-/// What a forger proposes that got the reports an owner asked for: all that its owner ever signed of
-/// these states, in this round and the next, with reports of this round, with some of them, without
-/// proofs.
+/// What a forger proposes that got the reports an owner asked for: all that its owner ever signed
+/// of these states, in this round and the next, with reports of this round, with some of them,
+/// without proofs.
 pub fn forged(
     network: &Network,
     (member, key): (u16, &Keypair),

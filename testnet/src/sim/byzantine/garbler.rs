@@ -67,7 +67,7 @@ impl Garbler {
                 1 => lock.index = lock.index.saturating_add(1),
                 2 => lock.certificate.groups.truncate(0),
                 3 => lock.proof.0[0] ^= 1,
-                4 => lock.certificate.epoch += 1,
+                4 => lock.certificate.epoch = lock.certificate.epoch.wrapping_add(1),
                 _ => lock.round = lock.round.saturating_add(1),
             }
             let accepted = Accepted { round: lock.round, transfer: lock.id() };

@@ -52,7 +52,7 @@ fn votes(own: &Own<'_>, proposal: &Proposal, phase: Phase) -> Vec<Vote> {
     unsigned.signature.0 = [0; 64];
     vec![
         // Of the epoch before, and for another network.
-        ballot(epoch - 1, all(count)).sign(id, own.member, own.key()),
+        ballot(epoch.wrapping_sub(1), all(count)).sign(id, own.member, own.key()),
         ballot(epoch, all(count)).sign(&NetworkId::default(), own.member, own.key()),
         // Too short, too long, and for nothing.
         ballot(epoch, all(count.saturating_sub(1))).sign(id, own.member, own.key()),

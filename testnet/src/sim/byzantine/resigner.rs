@@ -39,7 +39,7 @@ fn other(own: &Own<'_>, proposal: &Proposal, kind: u16) -> Proposal {
         // Signed for the epoch before.
         3 => {
             let batch = Batch::new(proposal.entries.to_vec());
-            let epoch = own.network.epoch - 1;
+            let epoch = own.network.epoch.wrapping_sub(1);
             Proposal::sign(&batch, &own.network.id, epoch, own.member, own.key())
         }
         // In another member's name.

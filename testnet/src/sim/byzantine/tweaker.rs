@@ -75,8 +75,11 @@ impl Tweaker {
                     match way % 4 {
                         0 => signed.recover.round = signed.recover.round.saturating_add(1),
                         1 => signed.recover.round = signed.recover.round.saturating_sub(1).max(1),
-                        2 => signed.recover.epoch += 1,
-                        _ => signed.recover.states[0].height += 1,
+                        2 => signed.recover.epoch = signed.recover.epoch.wrapping_add(1),
+                        _ => {
+                            signed.recover.states[0].height =
+                                signed.recover.states[0].height.wrapping_add(1)
+                        }
                     }
                 }
             }
@@ -94,11 +97,17 @@ fn tweak_proposal(own: &Own<'_>, proposal: &mut Proposal, (older, way): (&Messag
             entry.round = entry.round.saturating_add(1);
             entry.justification = vec![0; 12];
         }
-        1 => entry.signed.transfer.inputs[0].amount += 1,
-        2 => entry.signed.transfer.inputs[0].state.height += 1,
-        3 => entry.signed.transfer.epoch += 1,
+        1 => {
+            entry.signed.transfer.inputs[0].amount =
+                entry.signed.transfer.inputs[0].amount.wrapping_add(1)
+        }
+        2 => {
+            entry.signed.transfer.inputs[0].state.height =
+                entry.signed.transfer.inputs[0].state.height.wrapping_add(1)
+        }
+        3 => entry.signed.transfer.epoch = entry.signed.transfer.epoch.wrapping_add(1),
         4 => entry.signed.transfer.memo.push('x'),
-        5 => proposal.epoch += 1,
+        5 => proposal.epoch = proposal.epoch.wrapping_add(1),
         6 => proposal.signature.0[0] ^= 1,
         _ => {
             if let Message::Propose(older) = older {
@@ -129,8 +138,8 @@ fn tweak_answer(own: &Own<'_>, answer: &mut Answer, (older, way): (&Message, u8)
         _ => {
             let Some(vote) = &mut answer.vote else { return };
             match way {
-                3 => vote.member += 1,
-                4 => vote.ballot.epoch += 1,
+                3 => vote.member = vote.member.wrapping_add(1),
+                4 => vote.ballot.epoch = vote.ballot.epoch.wrapping_add(1),
                 5 => vote.signature.0[0] ^= 1,
                 6 => vote.ballot.phase = other,
                 _ => {
@@ -146,7 +155,7 @@ fn tweak_answer(own: &Own<'_>, answer: &mut Answer, (older, way): (&Message, u8)
 fn tweak_certificate(certificate: &mut Certificate, (older, way): (&Message, u8)) {
     let Some(group) = certificate.groups.first_mut() else { return };
     match way % 6 {
-        0 => certificate.epoch += 1,
+        0 => certificate.epoch = certificate.epoch.wrapping_add(1),
         1 => group.votes[0].member = group.votes[0].member.saturating_sub(1),
         2 => group.votes[0].signature.0[0] ^= 1,
         3 => group.bitmap.clear(0),
@@ -172,7 +181,7 @@ fn tweak_report(own: &Own<'_>, reply: &mut RecoverReply, (older, way): (&Message
     match way {
         0 => report.round = report.round.saturating_add(1),
         1 => report.round = report.round.saturating_sub(1).max(1),
-        2 => report.epoch += 1,
+        2 => report.epoch = report.epoch.wrapping_add(1),
         3 => report.claims.truncate(1),
         4 => report.claims.iter_mut().for_each(|claim| claim.accepted = None),
         5 => {

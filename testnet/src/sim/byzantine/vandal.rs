@@ -78,9 +78,7 @@ fn shapes(own: &Own<'_>, (to, input): (Address, Input)) -> Vec<Transfer> {
     let mut elsewhere = of(vec![input], vec![moved(0)]);
     elsewhere.network = NetworkId::default();
     let mut before = of(vec![input], vec![moved(0)]);
-    before.epoch -= 1;
-    let mut long = of(vec![input], vec![moved(0)]);
-    long.memo = "x".repeat(100);
+    before.epoch = before.epoch.wrapping_sub(1);
     let coin = AssetKind::Fungible { decimals: 0 };
     vec![
         elsewhere,
@@ -92,7 +90,6 @@ fn shapes(own: &Own<'_>, (to, input): (Address, Input)) -> Vec<Transfer> {
         of(vec![input], vec![moved(0), moved(0)]),
         of(vec![input], vec![moved(1)]),
         of(vec![input], vec![create(amount + 1)]),
-        of(vec![input], vec![create(amount.max(2) - 1)]),
         of(vec![input], vec![moved(0), create(amount)]),
         of(vec![input], vec![moved(0), issue("COIN", coin, 5)]),
         of(vec![input], vec![moved(0), issue("item", item(), 2)]),

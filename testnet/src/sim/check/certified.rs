@@ -29,7 +29,8 @@ impl Certified {
         let signers = self.seen.entry(certificate.to_bytes()).or_insert_with(|| {
             let mut signers: BTreeMap<usize, BTreeSet<u16>> = BTreeMap::new();
             for vote in certificate.votes() {
-                if vote.is_valid(&network.id, &network.committee) {
+                let is_ours = vote.ballot.epoch == network.epoch;
+                if is_ours && vote.is_valid(&network.id, &network.committee) {
                     for index in vote.ballot.bitmap.indexes() {
                         signers.entry(index).or_default().insert(vote.member);
                     }

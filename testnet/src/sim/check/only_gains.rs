@@ -29,4 +29,10 @@ impl OnlyGains {
         }
         Err(("only_gains", format!("member {member} contradicts itself on {:?}", ballot.batch)))
     }
+
+    /// Whether these bits are more than an earlier vote's.
+    pub fn gains(&self, key: (u16, BatchId, Phase), bits: &Bitmap) -> bool {
+        let before = self.votes.get(&key);
+        before.is_some_and(|before| bits.ones() > before.ones() && bits.covers(before))
+    }
 }

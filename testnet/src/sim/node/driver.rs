@@ -25,14 +25,20 @@ impl Node {
                 step.after.clear();
                 self.silence(id, around);
             }
-            if !self.persist(&step, around) {
+            let is_taken = self.persist(&step, around);
+            if !is_taken {
                 // What stands on records that were not taken must never leave (R5, R6).
                 step.after.clear();
                 step.reports.clear();
             }
-            for evidence in &step.evidence {
-                around.checks.convicted(around.at_us, evidence);
+            for evidence in step.evidence.iter().filter(|_| is_taken) {
+                around.checks.convicted(around.at_us, self.member, evidence);
             }
+            // With a smaller committee in mind, others are strangers.
+            if self.mutant != Some(Mutant::SmallQuorum) {
+                around.checks.blamed(around.at_us, self.member, &step.blame);
+            }
+            self.watch(around).step(&step);
             if !step.applied.is_empty() {
                 steps.push_back(self.proposer.applied(around.now_us, &step.applied));
             }
@@ -44,7 +50,9 @@ impl Node {
             }
             self.hold(step.after, reports, around);
             for wanted in step.judge {
+                let is_again = wanted.only.is_some();
                 let judged = Box::new(self.judge(wanted, around));
+                self.watch(around).batch(&judged, is_again, &self.network);
                 let delay_us = self.rng.random_range(10..JUDGE_US_MAX);
                 around.effects.push(Effect::Later(delay_us, Timer::Judged(judged)));
             }

@@ -48,6 +48,7 @@ impl Node {
         reply: RecoverReply,
         around: &mut Surroundings<'_>,
     ) {
+        self.watch(around).report(from, &reply, &self.network);
         let (step, collected) = self.collector.replied(from, reply, &mut self.rng);
         self.absorb(step, around);
         if let Some(collected) = collected {

@@ -163,6 +163,7 @@ impl World {
         if !self.start(to) {
             return;
         }
+        self.checks.back(self.now_us, to, &self.nodes[usize::from(to)]);
         self.checks.standing(self.now_us, to, &self.nodes[usize::from(to)]);
         for member in (0..MEMBERS).filter(|member| *member != own) {
             self.at(self.now_us + 1_000, Event::PeerUp { to: member, member: own });
@@ -178,6 +179,7 @@ impl World {
     /// A process has ended: it comes back, at the latest when calm comes.
     pub(super) fn ended(&mut self, to: u16, down_us_max: u64) {
         self.lives[usize::from(to)] += 1;
+        self.checks.crashed(self.now_us, to);
         let back_us = (self.now_us + self.rng_below(down_us_max)).min(self.plan.chaos_us);
         self.at(back_us.max(self.now_us), Event::Restart { to });
     }

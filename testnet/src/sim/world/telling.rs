@@ -3,7 +3,6 @@
 use super::{Event, World};
 use crate::sim::describe::{judged, packet, short};
 use crate::sim::node::Timer;
-use crate::sim::packet::Packet;
 
 impl World {
     /// Writes down what is about to happen, if anybody reads it.
@@ -17,10 +16,10 @@ impl World {
 
     fn telling(&self, event: &Event) -> Option<String> {
         Some(match event {
-            Event::Deliver { from, to, frames } => {
+            Event::Deliver { from, to, parcel } => {
                 let is_up = self.nodes[usize::from(*to)].is_up;
                 let down = if is_up { "" } else { " (down)" };
-                let what = match Packet::decode(frames) {
+                let what = match parcel.open() {
                     Ok(it) => packet(&it),
                     Err(error) => format!("sends what is no message: {error}"),
                 };

@@ -137,7 +137,8 @@ const _: () = assert!(MESSAGE_BYTES_MAX < 1 << (ZSTD_WINDOW_LOG_MAX + 2));
 const _: () = assert!(QUEUE_MAX >= BATCH_ENTRIES_MAX && QUEUE_BYTES_MAX >= BATCH_BYTES_MAX);
 const _: () = assert!(USELESS_BATCHES_PER_PROPOSER_MAX < OPEN_BATCHES_PER_PROPOSER_MAX);
 const _: () = assert!(OPEN_BYTES_PER_PROPOSER_MAX > FLIGHTS_MAX * BATCH_BYTES_MAX);
-const _: () = assert!(SENT_KIB_BURST == 1_024 * 128 && 128 >= FLIGHTS_MAX * BATCH_BYTES_MAX >> 20);
+const _: () =
+    assert!(SENT_KIB_BURST == 1_024 * 128 && 128 >= (FLIGHTS_MAX * BATCH_BYTES_MAX) >> 20);
 const _: () = assert!(RECOVERED_BURST >= 2 * 4 * 8_192);
 const _: () = assert!(FLIGHTS_MAX < FLIGHTS_KEPT_MAX);
 const _: () = assert!(FLIGHTS_KEPT_MAX < OPEN_BATCHES_PER_PROPOSER_MAX);

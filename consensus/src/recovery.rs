@@ -43,11 +43,13 @@ pub fn refresh(network: &Network, owner: ledger::Address, input: Input) -> Trans
     }
 }
 
-/// Whether a transfer moves one state to its own owner and does nothing else.
+/// Whether a transfer is the refresh of a state: it moves that one state to its own owner, says and
+/// does nothing else. A memo would give one state refreshes without number.
 pub fn is_refresh(transfer: &Transfer) -> bool {
     let is_own =
         |output: &Output| matches!(output, Output::Move { to, .. } if *to == transfer.owner);
-    transfer.inputs.len() == 1 && transfer.outputs.len() == 1 && is_own(&transfer.outputs[0])
+    let is_one = transfer.inputs.len() == 1 && transfer.outputs.len() == 1;
+    is_one && transfer.memo.is_empty() && is_own(&transfer.outputs[0])
 }
 
 /// An entry whose owner's signature and justification are checked. Only this is proposed.

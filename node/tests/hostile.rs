@@ -8,9 +8,9 @@ use consensus::limits::{RECOVERS_MAX, WRONGS_BURST};
 use consensus::message::REQUEST_IDS_MAX;
 use consensus::{Batch, Message, Proposal, Request, codec};
 use ledger::{
-    Address, BatchId, Canonical, Certificate, Entry, Genesis, GenesisAsset, GenesisMember,
-    GenesisTokens, Input, Keypair, Name, Network, Output, Phase, Recover, SignedTransfer, Transfer,
-    TransferId, Vote,
+    Address, BatchId, Certificate, Entry, Genesis, GenesisAsset, GenesisMember, GenesisTokens,
+    Input, Keypair, Name, Network, Output, Phase, Recover, SignedTransfer, Transfer, TransferId,
+    Vote,
 };
 use node::board::Status;
 use node::config::{ApiConfig, LogConfig, QuicConfig, StoreConfig, ValidationConfig};

@@ -34,8 +34,11 @@ fn applied(transfers: &[&SignedTransfer]) -> Tips {
     tips
 }
 
-/// All that can be seen of tips, in order.
-fn seen(tips: &Tips) -> (Vec<(TokenId, Tip)>, Vec<(AssetId, Asset)>, u64, Digest) {
+/// Tokens and assets by id, how many transfers are applied, and their digest.
+type Seen = (Vec<(TokenId, Tip)>, Vec<(AssetId, Asset)>, u64, Digest);
+
+/// All that can be seen of tips.
+fn seen(tips: &Tips) -> Seen {
     let mut tokens: Vec<_> = tips.tokens().map(|(id, tip)| (*id, *tip)).collect();
     tokens.sort_by_key(|(id, _)| *id);
     let mut assets: Vec<_> = tips.assets().map(|(id, asset)| (*id, asset.clone())).collect();
@@ -160,6 +163,14 @@ fn r7_whatever_does_not_fit_what_is_applied_is_a_fork_and_changes_nothing() {
     let made_by = id(&pay_coin(0, "another maker"));
     let nowhere = Input { state: TokenState { made_by, ..made(&pair).state }, ..made(&pair) };
     forks(&pay(1, &[nowhere], 2, ""), nowhere.state);
+    // Spent so deep that its tip does not name the spender: the other input tells.
+    let first = pay_coin(0, "");
+    let second = pay(1, &[made(&first)], 2, "");
+    let mut tips = applied(&[&first, &second]);
+    for other in [coin(2), ahead] {
+        let half = pay(0, &[coin(0), other], 1, "half");
+        assert_eq!(apply(&mut tips, &half), Err(NotApplied::Fork(coin(0).state)));
+    }
     let end = melted(0, "");
     let mut tips = applied(&[&end]);
     let other = apply(&mut tips, &melted(0, "another end"));
@@ -242,14 +253,20 @@ fn the_digest_is_of_the_set_that_is_applied_in_whatever_order() {
     assert_eq!(seen(&one), seen(&other));
     let alone = applied(&[&first]);
     assert_eq!(alone.digest(), id(&first).0);
-    assert_ne!(one.digest(), alone.digest());
+    let both = id(&first).0.0.into_iter().zip(id(&second).0.0).map(|(a, b)| a ^ b);
+    assert!(one.digest().0.into_iter().eq(both));
     assert_eq!((one.applied(), alone.applied(), genesis().applied()), (2, 1, 0));
     assert_eq!(genesis().digest(), Digest::default());
 }
 
 #[test]
 fn an_index_loads_the_same_tips_in_whatever_order() {
-    let told = applied(&[&melted(0, ""), &pay_coin(1, ""), &pay_coin(TOKENS, "")]);
+    let definition =
+        AssetDefinition { name: "GOLD".into(), kind: AssetKind::Fungible { decimals: 2 } };
+    let moved = Output::Move { input: 0, to: address(0) };
+    let issue = Output::Issue { definition, supply: 500, to: address(0) };
+    let issued = signed(0, &[coin(2)], vec![moved, issue], "");
+    let told = applied(&[&melted(0, ""), &pay_coin(1, ""), &pay_coin(TOKENS, ""), &issued]);
     let (tokens, assets, applied, digest) = seen(&told);
     for is_reversed in [false, true] {
         let mut rows = tokens.clone();

@@ -12,6 +12,9 @@ use super::segment::{Header, PAGE_BYTES};
 /// Bytes of a slot.
 pub(super) const SLOT_BYTES: usize = 89;
 
+/// Generations and records above this are none: writing counts on from them.
+pub(super) const NUMBER_MAX: u64 = u64::MAX >> 1;
+
 /// What one slot says. It never promises more than a sync has made durable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Head {
@@ -62,6 +65,10 @@ impl Head {
             out.copy_from_slice(&bytes[from..from + 8]);
             u64::from_le_bytes(out)
         };
+        // Each write counts one on: who has forged such numbers has written no journal of ours.
+        if number(0) > NUMBER_MAX || number(8) > NUMBER_MAX {
+            return None;
+        }
         let mut hash = [0; 32];
         hash.copy_from_slice(&bytes[25..57]);
         Some(Self {

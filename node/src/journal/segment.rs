@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 
 use super::disk::{Disk, FileHandle, read_exact};
 use super::error::JournalError;
-use super::head::{Head, SLOT_BYTES};
+use super::head::{Head, NUMBER_MAX, SLOT_BYTES};
 use super::record::{HASH_BYTES, Hash};
 
 /// Unit in which disks write at once.
@@ -171,7 +171,8 @@ fn pages(bytes: &[u8], segment: u32, network: &[u8; 32]) -> Result<Pages, Journa
     if header.network != *network {
         return Err(JournalError::OtherNetwork { found: header.network, wanted: *network });
     }
-    if header.segment != segment || !bytes.ends_with(&header.previous) {
+    let is_count = header.first_record <= NUMBER_MAX;
+    if header.segment != segment || !is_count || !bytes.ends_with(&header.previous) {
         return Ok(Pages::Invalid);
     }
     let slot = |page: u64| {

@@ -154,7 +154,12 @@ async fn asked(request: &[u8], time_max: Duration) -> Option<Vec<u8>> {
     };
     let reading = async {
         let mut answer = Vec::new();
-        reader.read_buf(&mut answer).await.ok()?;
+        // A stream's head is all that is waited for.
+        while !answer.windows(4).any(|four| four == b"\r\n\r\n") {
+            if reader.read_buf(&mut answer).await.ok()? == 0 {
+                return Some(answer);
+            }
+        }
         if !String::from_utf8_lossy(&answer).contains("text/event-stream") {
             let mut reader = reader.take(ANSWER_BYTES_MAX);
             drop(reader.read_to_end(&mut answer).await);

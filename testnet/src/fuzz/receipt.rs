@@ -62,8 +62,8 @@ fn mixed(mut receipt: Receipt, script: &mut Script<'_>) -> Receipt {
     match script.byte() % 8 {
         0 => receipt.entry = other.entry,
         1 => receipt.certificate = other.certificate,
-        2 => receipt.path = other.path,
-        3 => (receipt.index, receipt.count) = (other.index, other.count),
+        2 => receipt.inclusion.path = other.inclusion.path,
+        3 => receipt.inclusion.index = other.inclusion.index,
         4 => receipt.entry.signed.signature = other.entry.signed.signature,
         5 => receipt.certificate.groups = other.certificate.groups,
         6 => receipt.entry.justification = script.piece().to_vec(),
@@ -101,7 +101,7 @@ fn together(receipt: &Receipt) {
 }
 
 fn assert_known(receipt: &Receipt, bytes: &[u8]) {
-    let is_known = VALID.iter().any(|valid| valid == receipt && valid.to_bytes() == bytes);
+    let is_known = VALID.iter().any(|valid| valid.to_bytes() == bytes);
     assert!(is_known, "a receipt that nobody made holds: {receipt:?}");
 }
 

@@ -32,7 +32,8 @@ static SNAPSHOT: LazyLock<Vec<u8>> = LazyLock::new(|| {
     }
     let link = |index| {
         let receipt = batch.receipt(index, &certificate);
-        let (index, signed, path) = (receipt.index, receipt.entry.signed, receipt.path);
+        let signed = receipt.entry.signed;
+        let ledger::Inclusion { index, path, .. } = receipt.inclusion;
         Link { index, signed, round: 0, proof: None, path }
     };
     let links = (0..3).map(link).collect();

@@ -145,7 +145,9 @@ fn amount(text: &str) {
 
 fn cid(text: &str) {
     if let Some(cid) = ledger::parse_cid(text).filter(|_| text.starts_with('b')) {
-        assert_eq!(ledger::cid_text(&cid), text, "a CID has one text in each base");
+        // The case of base 32 means nothing.
+        let own = ledger::cid_text(&cid);
+        assert!(own.eq_ignore_ascii_case(text), "{text:?} is read as {own}");
     }
     if let Ok(id) = text.parse::<ContentId>() {
         assert_eq!(id.to_string().parse(), Ok(id));

@@ -3,8 +3,8 @@
 //! crashes that lose what was not synced. The script holds all other members' keys, so it can do
 //! more than f liars could; what is checked holds for one member whatever the others do.
 //!
-//! `validator/run.rs` is the driver, `validator/watch.rs` holds what it says against the simulator's
-//! checks, `validator/world.rs` is what a script can say.
+//! `validator/run.rs` is the driver, `validator/watch.rs` holds what it says against the checks of
+//! the simulator, `validator/world.rs` is what a script can say.
 
 mod run;
 mod watch;

@@ -2,8 +2,8 @@
 //! node says over its public API and what its receipts prove by the genesis alone.
 //!
 //! ```text
-//!  histories ─▶ known ids ─▶ every node: which of them are final, with receipts ─▶ verify offline
-//!                                   receipts ─▶ model: owners, chains, sums ─▶ every node: the same?
+//!  histories ─▶ known ids ─▶ every node: which are final, with receipts ─▶ verify offline
+//!                  receipts ─▶ model: owners, chains, sums ─▶ every node: the same?
 //! ```
 //! No state machine of the product takes part: the model is in `model`, the rest is reading.
 

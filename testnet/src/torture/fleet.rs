@@ -1,5 +1,5 @@
-//! The validators of a torture: killing, pausing and starting them, many at once, and noticing those
-//! that end by themselves, which none may.
+//! The validators of a torture: killing, pausing and starting them, many at once, and noticing
+//! those that end by themselves, which none may.
 //!
 //! Started ones are not waited for: `poll` takes note of those that have come to listen. One that
 //! was paused or killed meanwhile is what it is; every deed is right at any time.
@@ -21,7 +21,7 @@ use std::process::ExitStatus;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Longest time from the start of a process until it listens, on a busy machine with a long journal.
+/// Longest time from the start of a process until it listens: busy machine, long journal.
 const LISTEN_TIME: Duration = Duration::from_secs(60);
 /// Log lines told when a validator ends by itself.
 const LOG_LINES: usize = 8;

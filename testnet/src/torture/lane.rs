@@ -1,6 +1,6 @@
 //! A lane: tokens of one owner that go from account to account, are split and joined, one transfer
-//! at a time. Each transfer spends what the one before made, so nothing is looked up, and a transfer
-//! that was lost on the way shows in all that follow.
+//! at a time. Each spends what the one before made, so nothing is looked up, and one that was lost
+//! on the way shows in all that follow.
 
 use bytes::Bytes;
 use ledger::{

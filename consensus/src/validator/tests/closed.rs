@@ -1,4 +1,4 @@
-//! R10 after a batch is forgotten: it is closed when its votes could still gain bits, and only then.
+//! R10 after a batch is forgotten: it is closed when its votes could gain bits, and only then.
 
 use super::*;
 use crate::Batch;

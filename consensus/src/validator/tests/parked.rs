@@ -9,8 +9,10 @@ fn number(number: usize) -> ledger::Digest {
     ledger::hash::hash(ledger::hash::Tag::Root, &[&number.to_le_bytes()])
 }
 
+type Proposed = (Arc<crate::Proposal>, Arc<Batch>);
+
 /// A parent, and a batch with its child alone.
-fn family() -> ((Arc<crate::Proposal>, Arc<Batch>), (Arc<crate::Proposal>, Arc<Batch>)) {
+fn family() -> (Proposed, Proposed) {
     let parent = pay_coin(0, "");
     let child = pay(1, &[made(&parent)], 2, "");
     (batch(PROPOSER, &[parent]), batch(PROPOSER, &[child]))
@@ -114,4 +116,16 @@ fn what_waits_for_a_parent_is_bounded_with_the_rest_and_goes_on_at_a_tick() {
         "the child, and no batch is asked for"
     );
     assert_eq!(one.parked.len(), PARKED_MAX - 1);
+}
+
+#[test]
+fn r6_a_lock_certificate_of_a_fetched_child_goes_on_when_its_parent_is_applied() {
+    let ((first, first_batch), (second, second_batch)) = family();
+    let mut one = validator(6);
+    certify(&mut one, 0, certificate(Phase::Lock, &second_batch, "1"));
+    let step = one.fetched(0, second, second_batch.clone());
+    assert!(step.persist.is_empty() && step.after.is_empty(), "its parent is missing");
+    certify(&mut one, 1, certificate(Phase::Commit, &first_batch, "1"));
+    let step = one.fetched(1, first, first_batch);
+    assert_eq!(voted(&step, Phase::Commit), "1");
 }

@@ -7,14 +7,15 @@ use super::super::script::Script;
 use super::watch::{self, Watch};
 use consensus::judge::{Judged, judge, judge_entry};
 use consensus::limits::{OPEN_BATCHES_PER_PROPOSER_MAX, PARKED_MAX, WAITING_MAX};
+use consensus::lock::Held;
 use consensus::message::{Answer, Message, RecoverReply};
 use consensus::{
     AppliedBatch, Batch, CheckedCertificate, Collector, Mode, Outgoing, Proposal, Proposer, Record,
     Step, Tips, To, Validator, Verdict, VerifiedEntry,
 };
-use ledger::{Certificate, Digest, Entry, SignedRecover};
+use ledger::{Certificate, Digest, Entry, SignedRecover, TokenState, TransferId};
 use rand::rngs::StdRng;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 /// The member under test.
@@ -23,6 +24,11 @@ pub const OWN: u16 = 0;
 const TIMES_US: [u64; 6] = [1_000, 25_000, 450_000, 1_100_000, 5_100_000, 700_000_000];
 /// Batches in the pipeline; above it the oldest is judged.
 const JUDGING_MAX: usize = 8;
+
+/// Round and transfer of a lock or an accept.
+type Chosen = Option<(u32, TransferId)>;
+/// The round promised, the lock, the accept, and what was reported.
+type Promises = (u32, Chosen, Chosen, Option<Chosen>);
 
 /// One life after the other of one member.
 pub struct Run {
@@ -339,12 +345,8 @@ impl Run {
     /// What holds at the end: the records, all of them or the live ones, make the same member.
     pub fn ends(&self) {
         let replayed = self.replayed();
-        let same = |other: &Validator, how: &str| {
-            assert_eq!(other.tips().digest(), self.tips().digest(), "tips {how}");
-            assert_eq!(other.tips().applied(), self.tips().applied(), "applied {how}");
-            assert_eq!(other.locks(), self.validator.locks(), "locks {how}");
-        };
-        same(&replayed, "of all records");
+        self.is_same(&replayed, "of all records");
+        assert_eq!(replayed.locks(), self.validator.locks(), "locks of all records");
         let network = fixture::network().clone();
         let (key, tips) = (fixture::member_key(OWN).clone(), self.tips().clone());
         let mut compacted = Validator::new(network, OWN, key, tips);
@@ -353,6 +355,23 @@ impl Run {
             let record = record.expect("its own bytes").expect("its kind");
             compacted.replay(record).expect("records that it wrote itself");
         }
-        same(&compacted, "of the live records");
+        self.is_same(&compacted, "of the live records");
     }
+
+    fn is_same(&self, other: &Validator, how: &str) {
+        assert_eq!(other.tips().digest(), self.tips().digest(), "tips {how}");
+        assert_eq!(other.tips().applied(), self.tips().applied(), "applied {how}");
+        assert_eq!(promises(other), promises(&self.validator), "promises {how}");
+    }
+}
+
+/// What a member has promised of each state. Out of which batch it knows a transfer is left out: of
+/// several that hold it, live records may name another one.
+fn promises(validator: &Validator) -> BTreeMap<TokenState, Promises> {
+    let of = |held: Option<Held>| held.map(|held| (held.round, held.transfer));
+    let rows = validator.locks().rows().map(|row| {
+        let reported = row.reported.map(|reported| of(reported.accepted));
+        (row.state, (row.promised, of(row.locked), of(row.accepted), reported))
+    });
+    rows.collect()
 }

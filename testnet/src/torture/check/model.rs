@@ -1,6 +1,6 @@
-//! A ledger of the slow kind: genesis tokens, and the final transfers applied one by one in an order
-//! in which each finds its states. It knows amounts, owners and chains and nothing of validators;
-//! what it says is compared with what each node says.
+//! A ledger of the slow kind: genesis tokens, and the final transfers applied one by one, each as
+//! soon as it finds its states. It knows amounts, owners and chains and nothing of validators; what
+//! it says is compared with what each node says.
 
 use ledger::state::created_token_id;
 use ledger::{Address, AssetId, Made, Network, Output, Transfer, TransferId};

@@ -64,7 +64,7 @@ impl Garbler {
         for (index, mut lock) in self.old.all().into_iter().take(6).enumerate() {
             match index {
                 0 => lock.signed.signature.0[0] ^= 1,
-                1 => lock.index = lock.index.saturating_add(1),
+                1 => lock.inclusion.index = lock.inclusion.index.saturating_add(1),
                 2 => lock.certificate.groups.truncate(0),
                 3 => lock.proof.0[0] ^= 1,
                 4 => lock.certificate.epoch = lock.certificate.epoch.wrapping_add(1),

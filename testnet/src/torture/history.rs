@@ -137,7 +137,7 @@ mod tests {
     #[test]
     fn what_was_told_is_read_back() {
         let folder = tempfile::tempdir().expect("a folder");
-        let id = |byte| TransferId([byte; 32]);
+        let id = |byte| TransferId(ledger::Digest([byte; 32]));
         let mut history = History::create(folder.path(), 3, Instant::now()).expect("made");
         let at_us = history.now_us();
         let events = [

@@ -31,7 +31,8 @@ fn ok(found: Result<(), Broken>) {
 /// # Panics
 /// When that proves nothing, or convicts this member.
 pub fn convicted(found: &Evidence) {
-    ok(evidence::convicted(fixture::network(), &BTreeSet::from([OWN]), found));
+    let mut kept = evidence::Found::default();
+    ok(kept.convicted((0, OWN), (fixture::network(), &BTreeSet::from([OWN])), found));
 }
 
 impl Watch {

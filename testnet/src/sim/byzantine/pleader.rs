@@ -114,7 +114,7 @@ impl Case {
             (fresh, with(&|j| invent(own, j, None))),
             (fresh, with(&|j| invent(own, j, Some(TransferId::default())))),
             (fresh, with(&|j| j.locks.extend(j.locks.first().cloned()))),
-            (fresh, with(&|j| j.locks.iter_mut().for_each(|lock| lock.index ^= 1))),
+            (fresh, with(&|j| j.locks.iter_mut().for_each(|lock| lock.inclusion.index ^= 1))),
             (fresh, with(&|j| j.locks.iter_mut().for_each(|l| l.certificate.groups.clear()))),
             // Only a refresh, and only of what is not accepted by anybody.
             (payment, whole.to_bytes()),
@@ -154,7 +154,7 @@ fn damaged(own: &Own<'_>) -> Vec<Receipt> {
     let mut foreign = receipt.clone();
     foreign.entry.signed.transfer.epoch = foreign.entry.signed.transfer.epoch.wrapping_add(1);
     let mut moved = receipt.clone();
-    moved.index = moved.index.wrapping_add(1);
+    moved.inclusion.index = moved.inclusion.index.wrapping_add(1);
     let mut thin = receipt;
     thin.certificate.groups.iter_mut().for_each(|group| group.votes.truncate(1));
     vec![foreign, moved, thin]

@@ -266,7 +266,8 @@ pub struct TortureArgs {
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub kills: u64,
     /// Longest pause between two deeds
-    #[arg(long, value_name = "TIME", default_value = "3s", value_parser = node::cli::args::parse_time)]
+    #[arg(long, value_name = "TIME", default_value = "3s")]
+    #[arg(value_parser = node::cli::args::parse_time)]
     pub pause: Duration,
     /// Classes of deeds, by commas [default: all]
     #[arg(long, value_name = "CLASS", value_delimiter = ',')]

@@ -14,7 +14,7 @@ use crate::plan::{DhtPlan, Drawn, Plan};
 use crate::registry::{Account, remove_if_there, write_whole};
 use ledger::{Genesis, Keypair, Network};
 use node::config::{ApiConfig, PerformanceConfig, QuicConfig, StoreConfig, ValidationConfig};
-use node::error::{CONFIG, GENESIS, KEY_FILE};
+use node::error::{CONFIG, GENESIS, INTERNAL, KEY_FILE};
 use node::ipfs::config::{IpfsConfig, Mode};
 use node::store::first_start;
 use node::{Failure, NodeConfig, keyfile};
@@ -31,6 +31,9 @@ const KEPT: [&str; 3] = ["node.toml", "key", "dht.toml"];
 pub struct Folder {
     /// Absolute.
     pub dir: PathBuf,
+    /// The program that its processes run, in their roles: this one, for whoever is
+    /// `quorate-testnet`.
+    pub program: PathBuf,
 }
 
 /// What a node writes into `ready.json` once it listens.
@@ -53,11 +56,14 @@ impl Folder {
     /// The folder at `dir`, which need not exist yet.
     ///
     /// # Errors
-    /// An empty path.
+    /// An empty path; this program has no path.
     pub fn at(dir: &Path) -> Result<Self, Failure> {
         let dir = std::path::absolute(dir);
         let dir = dir.map_err(|error| io_failure(CONFIG, "the folder", Path::new(""), &error))?;
-        Ok(Self { dir })
+        let program = std::env::current_exe();
+        let program = program
+            .map_err(|error| io_failure(INTERNAL, "finding", Path::new("this program"), &error))?;
+        Ok(Self { dir, program })
     }
 
     /// A fresh folder under the system's temporary one.

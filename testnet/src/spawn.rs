@@ -53,9 +53,8 @@ impl Node {
         let log = OpenOptions::new().create(true).append(true).open(&log_path);
         let failed = |error| io_failure(INTERNAL, "opening", &log_path, &error);
         let log = log.map_err(failed)?;
-        let program = std::env::current_exe()
-            .map_err(|error| io_failure(INTERNAL, "finding", Path::new("this program"), &error))?;
-        let mut command = Command::new(&program);
+        let program = &folder.program;
+        let mut command = Command::new(program);
         let (word, config) = match role {
             Role::Validator => ("node", folder.config(name)),
             Role::DhtPeer => ("dht-peer", folder.dht_config(name)),
@@ -70,7 +69,7 @@ impl Node {
             .stdout(log.try_clone().map_err(failed)?)
             .stderr(log)
             .spawn()
-            .map_err(|error| io_failure(INTERNAL, "starting", &program, &error))?;
+            .map_err(|error| io_failure(INTERNAL, "starting", program, &error))?;
         // It is there until it is waited for, even if it ended at once.
         let process = Process::of(child.id()).expect("a child that was not waited for");
         Ok(Self { name: name.into(), role, process, child })

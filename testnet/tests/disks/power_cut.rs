@@ -90,7 +90,8 @@ fn what_was_acknowledged_survives_a_power_cut_of_all_validators() {
 }
 
 async fn cut_power(disk: &mut Disk, cuts: u32) {
-    let folder = Folder::at(&disk.homes().join("net")).expect("a path");
+    let mut folder = Folder::at(&disk.homes().join("net")).expect("a path");
+    folder.program = env!("CARGO_BIN_EXE_quorate-testnet").into();
     let histories = disk.folder.path().join("histories");
     std::fs::create_dir(&histories).expect("a folder");
     let mut stop = StopSignals::listen().expect("signals");

@@ -21,6 +21,9 @@ use std::time::Duration;
 /// Longest delay and jitter: a queue holds a second of a busy link, and ten of an idle one.
 pub const DELAY_MAX: Duration = Duration::from_secs(10);
 
+/// A number in TOML has 63 bits and a sign (TOML 1.0, "Integer").
+const NUMBER_MAX: u64 = u64::MAX >> 1;
+
 /// `DIR/faults.toml`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -87,8 +90,7 @@ impl Faults {
     /// An address in the description is none.
     pub fn none(file: &TestnetFile, seed: u64) -> Result<Self, Failure> {
         let validators = places(file)?;
-        // A number in TOML has 63 bits and a sign.
-        let seed = seed & (u64::MAX >> 1);
+        let seed = seed & NUMBER_MAX;
         Ok(Self { version: 0, seed, groups: Vec::new(), slow: BTreeMap::new(), validators })
     }
 
@@ -113,11 +115,13 @@ impl Faults {
     /// # Errors
     /// The folder can't be written, or the versions are used up: somebody has edited the file.
     pub fn write(&mut self, folder: &Folder) -> Result<u64, Failure> {
-        self.version = self.version.saturating_add(1);
-        let text = toml::to_string(self).map_err(|error| {
-            Failure::new(CONFIG, format!("{}: {error}", folder.faults().display()))
+        let next = self.version.checked_add(1).filter(|version| *version <= NUMBER_MAX);
+        self.version = next.ok_or_else(|| {
+            let what = "its version can't grow any more; nothing was changed";
+            Failure::new(CONFIG, format!("{}: {what}", folder.faults().display()))
                 .help("remove the file")
         })?;
+        let text = toml::to_string(self).expect("strings and numbers that fit");
         write_whole(&folder.faults(), &text)?;
         Ok(self.version)
     }

@@ -1,5 +1,6 @@
 //! File systems of a test's own, unmounted when they are dropped.
 
+use crate::running::wait_until;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -37,6 +38,16 @@ impl Mount {
         std::fs::create_dir_all(at).expect("a folder");
         run("mount", &["-o", "loop", text(file), text(at)]);
         Self { at: at.to_path_buf() }
+    }
+
+    /// Unmounts it for good: nothing of it is in use any more, and no write comes after this.
+    pub fn end(self) {
+        let unmount = || Command::new("umount").arg("--").arg(&self.at).output();
+        let look = || unmount().is_ok_and(|output| output.status.success()).then_some(());
+        // On a thread of its own: this may be within a runtime already.
+        let ended = std::thread::scope(|scope| scope.spawn(|| wait_until(look)).join());
+        ended.expect("no panic").expect("nothing uses it any more");
+        std::mem::forget(self);
     }
 
     /// Gives it another size.

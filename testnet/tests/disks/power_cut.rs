@@ -61,7 +61,7 @@ impl Disk {
         kill();
         drop(frozen);
         are_gone();
-        drop(self.inner.take());
+        self.inner.take().expect("it is mounted").end();
         run("cp", &["--sparse=always", &path(&copy), &path(&image)]);
         self.inner = Some(Mount::again(&image, &self.homes()));
     }

@@ -96,7 +96,8 @@ fn readers_of_events_that_never_read_cost_only_their_own_places() {
 #[test]
 fn heads_and_paths_that_are_too_long_or_odd_are_refused_and_harm_nothing() {
     let server = start(1);
-    let long = "x".repeat(crate::api::limits::HEAD_BYTES_MAX);
+    // What has come with one read beyond the limit is still looked at.
+    let long = "x".repeat(2 * crate::api::limits::HEAD_BYTES_MAX);
     for text in [
         format!("GET /v1/node HTTP/1.1\r\nhost: localhost\r\nx: {long}\r\n\r\n"),
         format!("GET /{long} HTTP/1.1\r\nhost: localhost\r\n\r\n"),

@@ -273,7 +273,7 @@ impl World {
     fn ticked(&mut self, to: u16, round: u64) {
         self.with(to, |node, around| node.tick(around));
         self.plot(to);
-        if round % TELL_TICKS == 0 && self.nodes[usize::from(to)].is_up {
+        if round.is_multiple_of(TELL_TICKS) && self.nodes[usize::from(to)].is_up {
             let packet = catch_up::tell(self.nodes[usize::from(to)].progress());
             let own = self.member_of(to);
             for other in (0..MEMBERS).filter(|other| *other != own) {

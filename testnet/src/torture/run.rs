@@ -97,7 +97,7 @@ impl Run {
     pub async fn go(&mut self, bounds: Bounds) -> Result<(), Failure> {
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let (mut pause, mut deed) = self.villain.next();
+        let (mut pause, mut deed) = self.villain.next_deed();
         let mut next_at = Instant::now() + pause;
         loop {
             ticks.tick().await;
@@ -109,7 +109,7 @@ impl Run {
             if Instant::now() >= next_at {
                 self.tell(&deed)?;
                 self.perform(deed).await?;
-                (pause, deed) = self.villain.next();
+                (pause, deed) = self.villain.next_deed();
                 next_at = Instant::now() + pause;
             }
         }

@@ -100,7 +100,7 @@ impl Villain {
     }
 
     /// The next deed, and how long after the one before it comes.
-    pub fn next(&mut self) -> (Duration, Deed) {
+    pub fn next_deed(&mut self) -> (Duration, Deed) {
         let pause = Duration::from_millis(self.rng.random_range(0..=self.pause_ms_max));
         let class = self.classes[self.rng.random_range(0..self.classes.len())];
         (pause, self.deed(class))
@@ -160,7 +160,7 @@ mod tests {
         let villain = |seed| Villain::new(seed, 7, Class::ALL.to_vec(), Duration::from_secs(1));
         let deeds = |seed| {
             let mut villain = villain(seed);
-            (0..200).map(|_| villain.next()).collect::<Vec<_>>()
+            (0..200).map(|_| villain.next_deed()).collect::<Vec<_>>()
         };
         assert_eq!(deeds(1), deeds(1));
         assert_ne!(deeds(1), deeds(2));

@@ -5,10 +5,13 @@ use consensus::Tips;
 use ledger::TokenId;
 use std::collections::{BTreeMap, HashMap};
 
+/// How much was applied, and of each token its height and whether it had ended.
+type Shown = (u64, HashMap<TokenId, (u64, bool)>);
+
 /// What each member has shown last, in this life.
 #[derive(Debug, Default)]
 pub struct Monotonic {
-    shown: BTreeMap<u16, (u64, HashMap<TokenId, (u64, bool)>)>,
+    shown: BTreeMap<u16, Shown>,
 }
 
 impl Monotonic {

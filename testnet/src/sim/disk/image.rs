@@ -47,7 +47,7 @@ pub struct Weakness {
 }
 
 /// A disk.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Image {
     folders: BTreeSet<PathBuf>,
     seen: BTreeMap<PathBuf, u64>,
@@ -62,24 +62,6 @@ pub struct Image {
     pub changes: u64,
     seed: u64,
     draws: u64,
-}
-
-impl Default for Image {
-    fn default() -> Self {
-        Self {
-            folders: BTreeSet::new(),
-            seen: BTreeMap::new(),
-            durable: BTreeMap::new(),
-            pending: Vec::new(),
-            inodes: BTreeMap::new(),
-            next_inode: 0,
-            weakness: Weakness::default(),
-            is_dark: false,
-            changes: 0,
-            seed: 0,
-            draws: 0,
-        }
-    }
 }
 
 fn error<T>(code: i32) -> io::Result<T> {

@@ -203,14 +203,14 @@ impl Node {
                 let delay_us = self.rng.random_range(50..50 + self.sync_us_max) * slow;
                 around.effects.push(Effect::Later(delay_us, Timer::Synced));
             }
-            Some(Waits::Until(until_us)) => {
-                if self.wakes_us.is_none_or(|wakes_us| wakes_us > until_us) {
-                    self.wakes_us = Some(until_us);
-                    let delay_us = until_us.saturating_sub(around.now_us);
-                    around.effects.push(Effect::Later(delay_us, Timer::Wake(until_us)));
-                }
+            Some(Waits::Until(until_us))
+                if self.wakes_us.is_none_or(|wakes_us| wakes_us > until_us) =>
+            {
+                self.wakes_us = Some(until_us);
+                let delay_us = until_us.saturating_sub(around.now_us);
+                around.effects.push(Effect::Later(delay_us, Timer::Wake(until_us)));
             }
-            None => {}
+            Some(Waits::Until(_)) | None => {}
         }
         if self.store.is_failed() && !self.is_failed {
             self.fail();

@@ -5,6 +5,7 @@ use super::{DOWN_US_MAX, Event, MEMBERS, Plan, World};
 use crate::sim::check::kept::Harm;
 use crate::sim::disk::{SECTOR_BYTES, SimDisk};
 use rand::RngExt;
+use std::collections::btree_map::Entry;
 
 /// Calls of a disk until power goes, at most.
 const FUSE_MAX: u32 = 40;
@@ -123,8 +124,8 @@ impl World {
                 }
             }
             Fault::Pause => {
-                if !self.paused.contains_key(&to) {
-                    self.paused.insert(to, Vec::new());
+                if let Entry::Vacant(vacant) = self.paused.entry(to) {
+                    vacant.insert(Vec::new());
                     self.report.machines.pauses += 1;
                     self.at(later, Event::Machine { to, fault: Fault::Resume });
                 }

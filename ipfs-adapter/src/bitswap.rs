@@ -11,7 +11,7 @@
 //! * Messages go over streams that each side opens itself; one outbound stream a peer is kept, and
 //!   inbound ones stay open as long as the peer likes (Kubo from 0.37 on insists).
 //! * Calls made while a message is being written go out in the next one, together.
-//! * Every queue, map and buffer has a bound in [`limits`]; a peer beyond one is refused, never
+//! * Every queue, map and buffer has a bound in `limits.rs`; a peer beyond one is refused, never
 //!   waited for.
 //!
 //! What it does *not* do: it finds no providers, chooses no peers, stores no fetched block and

@@ -71,7 +71,7 @@ pub struct Opened {
 }
 
 /// Opens the store in `home`, or makes an empty one: silent, unless a first start is permitted
-/// ([`first_start::permit`]) or the amnesia accepted.
+/// ([`super::first_start::permit`]) or the amnesia accepted.
 ///
 /// # Errors
 /// Every [`OpenError`]. A lost or damaged journal is no error here, see [`Opened::silence`].

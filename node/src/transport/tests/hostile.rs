@@ -134,8 +134,19 @@ async fn a_reply_that_is_never_read_is_given_up_and_its_place_is_free_again() {
         reply.send(Bytes::from(vec![1; REPLY_BYTES_MAX])).expect("it is awaited");
         unread.push(incoming);
     }
-    still_serves(&mut node, &connection).await;
+    // Nothing of them is read, and one more is taken all the same.
+    let (mut outgoing, _late) =
+        within("a free stream", connection.open_bi()).await.expect("a stream");
+    outgoing.write_all(b"\x04\0\0\0more").await.expect("open");
+    outgoing.finish().expect("open");
+    loop {
+        if let Inbound::Request { bytes, .. } = node.event().await {
+            break assert_eq!(bytes[..], b"more"[..]);
+        }
+    }
+    // An answer fits the link's window again once what fills it is given up here, too.
     drop(unread);
+    still_serves(&mut node, &connection).await;
     close([node]).await;
 }
 

@@ -62,7 +62,8 @@ fn every_seed_holds() {
 
 #[test]
 fn one_seed_is_one_run() {
-    for seed in [1, 2, 3] {
+    // In 216 a traitor shows signatures that are no points of the curve.
+    for seed in [1, 2, 3, 216] {
         assert_eq!(sim::run(seed), sim::run(seed), "seed {seed}");
     }
     let trace = |seed| sim::run(seed).expect("it holds").trace;

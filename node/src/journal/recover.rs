@@ -41,6 +41,9 @@ pub(super) fn resume(
     let Some(last) = &survey.last else {
         return create(disk, dir, network, 0, (0, network), segment_bytes).map_err(fail());
     };
+    // The last segment may have its name from a process that died before it had synced that: it has
+    // to be durable before the segment before it promises that there is a next one.
+    disk.sync_dir(dir).map_err(fail())?;
     for (header, head) in &survey.unsealed {
         let file = writable(disk, dir, header.segment).map_err(fail())?;
         write_head(&*file, header, head).map_err(fail())?;

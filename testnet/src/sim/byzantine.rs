@@ -168,7 +168,7 @@ behaviours! {
     /// Votes wrongly in every way that a form allows.
     Misvoter => misvoter::Misvoter,
     /// Forges certificates in every way.
-    Counterfeiter => counterfeiter::Counterfeiter,
+    Counterfeiter => counterfeiter::Counterfeiter::default(),
     /// Shows what members once signed in another epoch and on another network.
     Foreigner => foreigner::Foreigner,
     /// Records everything and says it again later, also after restarts.

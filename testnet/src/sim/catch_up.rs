@@ -14,6 +14,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Peers that must have been heard before a restarted node votes: with itself a quorum.
 const HEARD_MIN: usize = 4;
+/// Questions that wait for answers; an answer to an older one comes too late.
+const AWAITED_MAX: usize = 64;
 
 /// What a node knows of the others' logs.
 #[derive(Clone, Debug, Default)]
@@ -28,12 +30,30 @@ pub struct CatchUp {
     served: BTreeMap<(u16, BatchId), u64>,
     /// Peers that had nothing that is missing here, in this life.
     heard: BTreeSet<u16>,
+    /// What was asked and not yet answered, the oldest first. The product has a stream for each
+    /// question, so nobody tells what was not asked, or twice.
+    awaited: Vec<(u16, Request)>,
 }
 
 impl CatchUp {
     /// Whether enough peers have nothing that is missing here.
     pub fn is_done(&self) -> bool {
         self.heard.len() >= HEARD_MIN
+    }
+
+    /// A question goes out.
+    pub fn asks(&mut self, to: u16, request: &Request) {
+        if self.awaited.len() >= AWAITED_MAX {
+            self.awaited.remove(0);
+        }
+        self.awaited.push((to, request.clone()));
+    }
+
+    /// Whether somebody was asked this, and has not answered; from now on he has.
+    pub fn answered(&mut self, from: u16, request: &Request) -> bool {
+        let is_it = |(to, asked): &(u16, Request)| *to == from && asked == request;
+        let found = self.awaited.iter().position(is_it);
+        found.map(|at| self.awaited.remove(at)).is_some()
     }
 
     /// A peer tells how far it is.

@@ -218,10 +218,10 @@ impl Checks {
         if !self.is_itself(member) {
             return;
         }
-        if found.is_silent {
+        if found.silence.is_some() {
             self.silent.learned(member, "a store that is not whole");
         }
-        let kept = self.kept.replayed(member, &found.rows, found.is_silent);
+        let kept = self.kept.replayed(member, &found.rows, found.silence.as_ref());
         self.note(now_us, kept);
     }
 

@@ -349,7 +349,11 @@ impl Node {
                     self.send(vec![(from, Packet::Tell(request, reply))], around);
                 }
             }
-            Packet::Tell(request, reply) => self.told(from, &request, reply, around),
+            Packet::Tell(request, reply) => {
+                if self.catch_up.answered(from, &request) {
+                    self.told(from, &request, reply, around);
+                }
+            }
             // Refused where it arrived.
             Packet::Bytes(_) => {}
         }

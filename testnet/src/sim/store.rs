@@ -33,8 +33,8 @@ pub struct Found {
     pub rows: Vec<(u8, Vec<u8>)>,
     /// What is wrong with the journal.
     pub damage: Option<Damage>,
-    /// Whether this member may never vote.
-    pub is_silent: bool,
+    /// Why this member may never vote, if so.
+    pub silence: Option<store::Silence>,
 }
 
 /// A disk, and the journal on it while the node runs.
@@ -98,7 +98,7 @@ impl Store {
         })?;
         let Started { journal, writer, opened, silence } = started;
         (self.journal, self.writer) = (Some(journal), writer);
-        Ok(Found { rows, damage: opened.damage, is_silent: silence.is_some() })
+        Ok(Found { rows, damage: opened.damage, silence })
     }
 
     /// Leaves the mark that this member never votes.

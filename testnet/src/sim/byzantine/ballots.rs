@@ -34,8 +34,9 @@ impl Ballots {
     pub fn take(&mut self, from: u16, answer: &Answer) -> Option<Certificate> {
         let vote = answer.vote.as_ref().filter(|vote| vote.member == from)?;
         let votes = self.votes.get_mut(&answer.batch)?.get_mut(&answer.phase)?;
-        votes.insert(from, vote.clone());
-        if votes.len() != VOTES_MIN {
+        // Once: honest members answer a certificate with their votes again.
+        let is_new = votes.insert(from, vote.clone()).is_none();
+        if !is_new || votes.len() != VOTES_MIN {
             return None;
         }
         let votes: Vec<&Vote> = votes.values().collect();

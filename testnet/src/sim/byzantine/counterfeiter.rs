@@ -6,15 +6,32 @@ use consensus::message::Message;
 use ledger::certificate::{Group, Seal};
 use ledger::{BatchId, Bitmap, Certificate, Phase};
 use rand::RngExt;
+use std::collections::BTreeMap;
+
+/// Certificates of one batch to which it has an answer: honest members answer with votes, which
+/// make new certificates of its honest half, and two such actors go on for ever.
+const ANSWERS_MAX: u32 = 24;
 
 /// Forges certificates.
-#[derive(Debug)]
-pub struct Counterfeiter;
+#[derive(Debug, Default)]
+pub struct Counterfeiter {
+    answers: BTreeMap<BatchId, u32>,
+}
+
+impl Counterfeiter {
+    fn has_answer(&mut self, certificate: &Certificate) -> bool {
+        let answers = self.answers.entry(certificate.batch).or_default();
+        *answers += 1;
+        *answers <= ANSWERS_MAX
+    }
+}
 
 impl Actor for Counterfeiter {
     fn sends(&mut self, own: &mut Own<'_>, _to: u16, packet: &Packet) -> Vec<Packet> {
         let mut sent = vec![packet.clone()];
-        if let Packet::Message(Message::Certify(certificate)) = packet {
+        if let Packet::Message(Message::Certify(certificate)) = packet
+            && self.has_answer(certificate)
+        {
             sent.extend(forged(own, certificate));
         }
         sent
@@ -22,7 +39,9 @@ impl Actor for Counterfeiter {
 
     fn gets(&mut self, own: &mut Own<'_>, _from: u16, packet: &Packet) -> Sent {
         let mut sent = Vec::new();
-        if let Packet::Message(Message::Certify(certificate)) = packet {
+        if let Packet::Message(Message::Certify(certificate)) = packet
+            && self.has_answer(certificate)
+        {
             for packet in forged(own, certificate) {
                 sent.extend(own.to_all(&packet));
             }

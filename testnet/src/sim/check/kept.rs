@@ -4,6 +4,7 @@
 
 use super::Broken;
 use crate::sim::trace::Trace;
+use node::store::Silence;
 use std::collections::BTreeMap;
 
 /// What is read at a restart: kind and payload of each record.
@@ -72,7 +73,7 @@ impl Kept {
         self.logs.remove(&member);
     }
 
-    /// A member has started on these records; whether it knows that some are missing.
+    /// A member has started on these records; `noticed` is what it knows to be missing.
     ///
     /// # Errors
     /// When a durable record is not there and the member does not know it, when one is there that
@@ -81,14 +82,15 @@ impl Kept {
         &mut self,
         member: u16,
         rows: Rows<'_>,
-        is_noticed: bool,
+        noticed: Option<&Silence>,
     ) -> Result<(), Broken> {
         let log = self.logs.entry(member).or_default();
         let broken = |what: String| Err(("kept", format!("member {member} {what}")));
         let harm = log.harm.take();
-        if is_noticed && !log.was_harmed {
-            return broken("takes a whole journal for damaged".into());
+        if let Some(silence) = noticed.filter(|_| !log.was_harmed) {
+            return broken(format!("takes a whole journal for damaged: {silence:?}"));
         }
+        let is_noticed = noticed.is_some();
         let read: Vec<u64> = rows.iter().map(|(kind, payload)| hash(*kind, payload)).collect();
         let (count, durable) = (read.len(), log.durable);
         let is_older = harm == Some(Harm::RolledBack);

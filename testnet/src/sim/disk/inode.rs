@@ -156,11 +156,16 @@ impl Inode {
         self.seen.clone_from(&self.durable);
     }
 
-    /// The bytes of one sector come where another one's belong.
+    /// The bytes of one sector come where another one's belong; a file may end within its last one.
     pub fn misdirect(&mut self, from: usize, to: usize) {
         assert!(self.pending.is_empty(), "nobody writes it");
-        let of = |sector: usize| sector * SECTOR_BYTES..(sector + 1) * SECTOR_BYTES;
-        self.durable.copy_within(of(from), to * SECTOR_BYTES);
+        let bytes = self.durable.len();
+        let of = |sector: usize| {
+            (sector * SECTOR_BYTES).min(bytes)..((sector + 1) * SECTOR_BYTES).min(bytes)
+        };
+        let (from, to) = (of(from), of(to));
+        let length = from.len().min(to.len());
+        self.durable.copy_within(from.start..from.start + length, to.start);
         self.seen.clone_from(&self.durable);
     }
 }

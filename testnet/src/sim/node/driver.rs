@@ -177,7 +177,12 @@ impl Node {
         }
     }
 
-    pub(super) fn send(&self, packets: Vec<(u16, Packet)>, around: &mut Surroundings<'_>) {
+    pub(super) fn send(&mut self, packets: Vec<(u16, Packet)>, around: &mut Surroundings<'_>) {
+        for (to, packet) in &packets {
+            if let Packet::Ask(request) = packet {
+                self.catch_up.asks(*to, request);
+            }
+        }
         let send = |(to, packet)| Effect::Send(to, packet);
         around.effects.extend(packets.into_iter().map(send));
     }

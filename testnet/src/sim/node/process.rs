@@ -149,7 +149,7 @@ impl Node {
         self.validator.replayed_all();
         let is_blind = matches!(self.mutant, Some(Mutant::LostStoreVotes | Mutant::NoCatchingUp));
         self.validator.set_mode(if is_blind { Mode::Voting } else { Mode::CatchingUp });
-        if found.is_silent {
+        if found.silence.is_some() {
             self.validator.set_mode(Mode::Silent);
         }
         self.is_damaged = found.damage.is_some();

@@ -33,7 +33,12 @@ impl Driver {
             step.after.clear();
             self.silence(Silence::new(Cause::VoteForgotten, &format!("for transfer {id}")));
         }
-        if !step.persist.is_empty() {
+        if self.is_failed {
+            // Nothing is written behind what could not be: a mark that is missing, or a record. A
+            // certificate that showed what was forgotten shows it again after a restart.
+            step.after.clear();
+            step.reports.clear();
+        } else if !step.persist.is_empty() {
             match self.persist(&step) {
                 Ok(persisted) => {
                     self.newest = persisted.sequence.or(self.newest);

@@ -2,7 +2,7 @@
 //! log.
 
 use consensus::{AppliedBatch, AppliedLine, Batch, Evidence, Proposal, Record};
-use ledger::{BatchId, Bitmap, Certificate, Receipt, TransferId};
+use ledger::{BatchId, Bitmap, Certificate, Receipt, TokenState, TransferId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -103,6 +103,19 @@ impl Archive {
             let certificate = certificates.find(|certificate| is_certified(certificate, index))?;
             Some(batch.receipt(index, certificate))
         })
+    }
+
+    /// The final transfer that spends a state; tips name it for the newest state only.
+    pub fn spender(&self, state: &TokenState) -> Option<TransferId> {
+        let spends = |id: &TransferId| {
+            let batch = &self.batches[&self.finals[id]].1;
+            let index = batch.ids().iter().position(|other| other == id);
+            index.is_some_and(|index| {
+                let inputs = &batch.entries()[index].signed.transfer.inputs;
+                inputs.iter().any(|input| input.state == *state)
+            })
+        };
+        self.finals.keys().find(|id| spends(id)).copied()
     }
 
     /// The batch in which a transfer became final here.

@@ -13,23 +13,22 @@ pub mod monotonic;
 pub mod one_final;
 pub mod one_lock;
 pub mod only_gains;
+mod orphans;
 pub mod reports;
 pub mod settled;
 pub mod silent;
+mod stores;
 pub mod unlocked;
 pub mod within;
 
 use super::archive::Archive;
 use super::coverage::{Coverage, names};
 use super::node::Node;
-use super::store::Found;
 use consensus::codec::FrameError;
 use consensus::message::Message;
 use consensus::proposer::Outcome;
 use consensus::{Batch, Blame, Evidence, Judged, Record};
-use kept::Harm;
 use ledger::{BatchId, Bitmap, Network, Phase, TokenState, TransferId};
-use node::store::OpenError;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -66,8 +65,7 @@ pub struct Checks {
     harmed: BTreeSet<u16>,
     /// Members whose store is an older copy: Byzantine, as far as they do not know it.
     rolled_back: BTreeSet<u16>,
-    /// Transfers that an honest member has voted to lock.
-    locked: BTreeSet<TransferId>,
+    orphans: orphans::Orphans,
     /// Members that are gone for good.
     gone: BTreeSet<u16>,
     /// Whether a rolled back member is held to everything, as it is for a planted bug.
@@ -98,7 +96,7 @@ impl Checks {
             silent: Default::default(),
             harmed: BTreeSet::new(),
             rolled_back: BTreeSet::new(),
-            locked: BTreeSet::new(),
+            orphans: orphans::Orphans::default(),
             gone: BTreeSet::new(),
             is_strict: false,
             broken: None,
@@ -142,7 +140,7 @@ impl Checks {
             let found = self.reports.voted(member, vote, known);
             if vote.ballot.phase == Phase::Lock {
                 let ids = vote.ballot.bitmap.indexes().map(|index| known[index].0);
-                self.locked.extend(ids);
+                ids.for_each(|id| self.orphans.locked(member, id));
             }
             self.note(now_us, found);
         }
@@ -199,55 +197,6 @@ impl Checks {
         self.note(now_us, judged::same(fast, slow, is_final));
     }
 
-    /// A member's journal takes a record.
-    pub fn wrote(&mut self, member: u16, record: &Record) {
-        if self.is_itself(member) {
-            self.kept.wrote(member, record.kind(), &record.payload());
-        }
-    }
-
-    /// A member's journal says how many records are durable.
-    pub fn durable(&mut self, member: u16, records: u64) {
-        if self.is_itself(member) {
-            self.kept.durable(member, records);
-        }
-    }
-
-    /// A member starts on what its journal shows.
-    pub fn replayed(&mut self, now_us: u64, member: u16, found: &Found) {
-        if !self.is_itself(member) {
-            return;
-        }
-        if found.silence.is_some() {
-            self.silent.learned(member, "a store that is not whole");
-        }
-        let kept = self.kept.replayed(member, &found.rows, found.silence.as_ref());
-        self.note(now_us, kept);
-    }
-
-    /// The disk of a member that is down is harmed.
-    pub fn harmed(&mut self, member: u16, harm: Harm) {
-        self.kept.harmed(member, harm);
-        self.harmed.insert(member);
-        if harm == Harm::RolledBack {
-            self.rolled_back.insert(member);
-            if !self.is_strict {
-                self.honest.remove(&member);
-            }
-        }
-    }
-
-    /// A member can't start although nothing fails any more.
-    pub fn stranded(&mut self, now_us: u64, member: u16, error: &OpenError) {
-        let what = format!("member {member} can't start: {error}");
-        self.note(now_us, Err(("starts", what)));
-    }
-
-    /// A planted bug wipes a member's disk and permits a first start.
-    pub fn lost(&mut self, member: u16) {
-        self.kept.forget(member);
-    }
-
     /// Whether it is one instance on one disk.
     fn is_itself(&self, member: u16) -> bool {
         self.honest.contains(&member) || self.rolled_back.contains(&member)
@@ -262,15 +211,6 @@ impl Checks {
     pub fn forked(&mut self, now_us: u64, member: u16, state: TokenState) {
         let what = format!("member {member} found a fork of {state:?}");
         self.note(now_us, Err(("one_final", what)));
-    }
-
-    /// A member is shown a vote of its own that it knows nothing of: its store was rolled back.
-    pub fn forgot(&mut self, now_us: u64, member: u16, id: TransferId) {
-        self.silent.learned(member, "a vote of its own that it does not know");
-        if self.honest.contains(&member) && !self.rolled_back.contains(&member) {
-            let what = format!("member {member} voted for {id:?} and does not know it");
-            self.note(now_us, Err(("remembered", what)));
-        }
     }
 
     /// Bytes arrive that are no message.
@@ -372,8 +312,11 @@ impl Checks {
         self.note(now_us, found);
         let found = self.conserved.holds(member, tips);
         self.note(now_us, found);
-        let found = self.books.stands(member, tips);
-        self.note(now_us, found);
+        // What it has applied since its disk failed is in no record, and so in no book.
+        if !node.is_failed {
+            let found = self.books.stands(member, tips);
+            self.note(now_us, found);
+        }
     }
 
     /// Whether all is settled; `Err` says what is not.
@@ -391,9 +334,9 @@ impl Checks {
         };
         let honest: Vec<(u16, &Node)> = (0..).zip(nodes).filter(of).collect();
         settled::holds(wanted, &honest)?;
-        // Nobody asks for these any more; whatever an honest member has locked becomes final.
-        let orphans = lonely.iter().filter(|id| self.locked.contains(id));
-        settled::holds(&orphans.copied().collect::<Vec<_>>(), &honest)?;
+        let is_there = |member: &u16| honest.iter().any(|(there, _)| there == member);
+        let knows = |member: &u16| is_there(member) && !self.harmed.contains(member);
+        settled::holds(&self.orphans.known(lonely, knows), &honest)?;
         unlocked::holds(&honest)?;
         self.acknowledged.everywhere(&honest)
     }

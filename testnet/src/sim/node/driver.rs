@@ -25,7 +25,7 @@ impl Node {
                 step.after.clear();
                 self.silence(id, around);
             }
-            let is_taken = self.persist(&step, around);
+            let is_taken = !self.is_failed && self.persist(&step, around);
             if !is_taken {
                 // What stands on records that were not taken must never leave (R5, R6).
                 step.after.clear();

@@ -169,13 +169,14 @@ impl Node {
 
     /// It is shown a vote of its own that it does not know: none leaves any more, for good.
     pub(super) fn silence(&mut self, id: TransferId, around: &mut Surroundings<'_>) {
-        around.checks.forgot(around.at_us, self.member, id);
         for held in &mut self.held {
             held.sends.clear();
         }
         self.validator.set_mode(Mode::Silent);
         let silence = Silence::new(Cause::VoteForgotten, &format!("for transfer {id}"));
-        if self.store.silence(&silence).is_err() {
+        let kept = self.store.silence(&silence);
+        around.checks.forgot(around.at_us, (self.member, id), kept.is_ok());
+        if kept.is_err() {
             self.fail();
         }
     }

@@ -4,7 +4,7 @@
 use super::{Effect, Node, Surroundings};
 use crate::sim::mutant::Mutant;
 use consensus::message::RecoverReply;
-use consensus::{Batch, Collected, Fetch, Place, Step, Tips};
+use consensus::{Batch, Collected, Fetch, Place, Step};
 use ledger::{Receipt, SignedRecover, TokenState, TransferId};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -68,13 +68,13 @@ impl Node {
 
     fn answer_owner(&mut self, collected: Collected, around: &mut Surroundings<'_>) {
         let tips = self.validator.tips();
-        let spender = |state: &TokenState| spender(tips, state);
+        let is_spent = |state: &TokenState| matches!(tips.place(state), Place::Spent { .. });
         let asked = &collected.recover.recover.states;
-        let spent = asked.iter().copied().filter(|state| spender(state).is_some()).collect();
+        let spent = asked.iter().copied().filter(is_spent).collect();
         // A claimed transfer is dead when another has spent one of its states.
         let claimed = collected.accepted().flat_map(|lock| &lock.signed.transfer.inputs);
         let enders: BTreeSet<TransferId> =
-            claimed.filter_map(|input| spender(&input.state).flatten()).collect();
+            claimed.filter_map(|input| self.archive.spender(&input.state)).collect();
         let receipts = enders.iter().filter_map(|id| self.archive.receipt(id)).collect();
         let hinted = collected.spent.values().filter(|by| !self.archive.is_final(by));
         let hinted: BTreeSet<TransferId> =
@@ -99,13 +99,5 @@ impl Node {
         self.adopted += u64::try_from(orphans.len()).expect("a few");
         let now_us = around.now_us;
         orphans.into_iter().map(|batch| self.proposer.adopt(now_us, batch)).collect()
-    }
-}
-
-/// Whether a state is spent, and by which transfer when the tips tell.
-fn spender(tips: &Tips, state: &TokenState) -> Option<Option<TransferId>> {
-    match tips.place(state) {
-        Place::Spent { by } => Some(by),
-        _ => None,
     }
 }

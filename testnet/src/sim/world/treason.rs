@@ -18,11 +18,17 @@ use std::sync::Arc;
 /// A twin crashes so often in a run, at most.
 const TWIN_CRASHES_MAX: u32 = 3;
 
+/// Packets that one Byzantine member adds to a run, at most: two of them answer each other without
+/// end, and honest members answer both.
+const ADDED_MAX: usize = 20_000;
+
 /// What one Byzantine member does, and with what luck.
 #[derive(Debug)]
 pub(super) struct Traitor {
     actors: Vec<Box<dyn Actor>>,
     rng: StdRng,
+    /// Packets that it may still add.
+    left: usize,
 }
 
 /// The Byzantine members of a plan.
@@ -31,7 +37,7 @@ pub(super) fn traitors(plan: &Plan) -> BTreeMap<u16, Traitor> {
     for (member, behaviour) in &plan.byzantine {
         let seed = plan.seed ^ 0x7472_6169 ^ (u64::from(*member) << 40);
         let rng = StdRng::seed_from_u64(seed);
-        let new = Traitor { actors: Vec::new(), rng };
+        let new = Traitor { actors: Vec::new(), rng, left: ADDED_MAX };
         traitors.entry(*member).or_insert(new).actors.push(behaviour.actor());
     }
     traitors
@@ -100,7 +106,18 @@ impl World {
             }
             packets
         })
-        .unwrap_or_else(|| vec![packet.clone()])
+        .map_or_else(|| vec![packet.clone()], |packets| self.spend(from, (1, packets)))
+    }
+
+    /// Takes what a Byzantine member wants to say out of what it may still add; `min` packets may
+    /// be said for ever.
+    fn spend<T>(&mut self, instance: u16, (min, mut packets): (usize, Vec<T>)) -> Vec<T> {
+        let member = self.member_of(instance);
+        if let Some(traitor) = self.traitors.get_mut(&member) {
+            packets.truncate(traitor.left.max(min));
+            traitor.left = traitor.left.saturating_sub(packets.len());
+        }
+        packets
     }
 
     /// What a Byzantine member makes of something that it gets.
@@ -108,7 +125,8 @@ impl World {
         let sent = self.act(to, |actors, own| -> Sent {
             actors.iter_mut().flat_map(|actor| actor.gets(own, from, packet)).collect()
         });
-        self.speak(to, sent.unwrap_or_default());
+        let sent = self.spend(to, (0, sent.unwrap_or_default()));
+        self.speak(to, sent);
     }
 
     /// What a Byzantine member says by itself.
@@ -116,7 +134,8 @@ impl World {
         let sent = self.act(instance, |actors, own| -> Sent {
             actors.iter_mut().flat_map(|actor| actor.ticks(own)).collect()
         });
-        self.speak(instance, sent.unwrap_or_default());
+        let sent = self.spend(instance, (0, sent.unwrap_or_default()));
+        self.speak(instance, sent);
     }
 
     fn act<T>(

@@ -189,3 +189,41 @@ fn a_backup_holds_all_tips_and_who_is_restored_from_it_is_silent() {
     assert_eq!(of(&place, "v3")["mode"], "silent");
     check_supply(&place);
 }
+
+/// Copies all of a folder to another one, which is made.
+fn copy(from: &Path, to: &Path) {
+    let copied = std::process::Command::new("cp").arg("-a").arg(from).arg(to).status();
+    assert!(copied.expect("cp starts").success());
+}
+
+#[test]
+fn a_rolled_back_validator_that_cannot_write_its_mark_is_shown_its_votes_again() {
+    let place = Place::new();
+    place.up(4);
+    load(&place, 100);
+    place.testnet("kill v3").ok();
+    let (home, older) = (place.dir().join("v3"), place.path("older"));
+    copy(&home, &older);
+    place.testnet("start v3").ok();
+    // Three are a quorum: nothing is final without v3's votes.
+    place.testnet("kill v2").ok();
+    load(&place, 100);
+    place.testnet("kill v3").ok();
+    std::fs::remove_dir_all(&home).expect("removed");
+    copy(&older, &home);
+    // Where the mark is written first; now it can't be.
+    let in_the_way = home.join(".silent.new");
+    std::fs::create_dir(&in_the_way).expect("made");
+    // It may fail before or after `start` has seen it ready.
+    drop(place.testnet("start v3"));
+    let log = || std::fs::read_to_string(home.join("log")).unwrap_or_default();
+    wait_until(|| log().contains("the mark `silent` can't be written").then_some(()))
+        .unwrap_or_else(|| panic!("it meets its own votes: {}", log()));
+    drop(place.testnet("kill v3"));
+    assert!(!home.join("silent").exists());
+    std::fs::remove_dir(&in_the_way).expect("removed");
+    drop(place.testnet("start v3"));
+    wait_until(|| (of(&place, "v3")["mode"] == "silent").then_some(()))
+        .unwrap_or_else(|| panic!("it is shown them again: {}", log()));
+    assert!(home.join("silent").exists());
+}

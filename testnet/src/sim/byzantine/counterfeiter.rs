@@ -84,7 +84,9 @@ fn repeated(own: &Own<'_>, certificate: &Certificate) -> Option<Certificate> {
 
 fn way_of(certificate: &Certificate, way: u8) -> Certificate {
     let mut forged = certificate.clone();
-    let Some(first) = forged.groups.first_mut() else { return forged };
+    // Others forge groups without votes, and this may be one of theirs.
+    let with_votes = forged.groups.iter_mut().find(|group| !group.votes.is_empty());
+    let Some(first) = with_votes else { return forged };
     match way {
         // A vote is missing, then all of them.
         0 => first.votes.truncate(first.votes.len() - 1),

@@ -153,7 +153,9 @@ fn tweak_answer(own: &Own<'_>, answer: &mut Answer, (older, way): (&Message, u8)
 }
 
 fn tweak_certificate(certificate: &mut Certificate, (older, way): (&Message, u8)) {
-    let Some(group) = certificate.groups.first_mut() else { return };
+    // Others forge groups without votes, and this may be one of theirs.
+    let with_votes = certificate.groups.iter_mut().find(|group| !group.votes.is_empty());
+    let Some(group) = with_votes else { return };
     match way % 6 {
         0 => certificate.epoch = certificate.epoch.wrapping_add(1),
         1 => group.votes[0].member = group.votes[0].member.saturating_sub(1),

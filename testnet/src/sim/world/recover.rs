@@ -90,7 +90,9 @@ impl World {
         if self.plan.byzantine.contains(&(member, Behaviour::Forger)) {
             self.forge(by, answered);
         }
-        let is_trusted = !self.is_traitor(by);
+        // What a node without its disk tells is true, and gone when it ends: it proves nothing.
+        let node = &self.nodes[usize::from(by)];
+        let is_trusted = !self.is_traitor(by) && !node.is_failed && !node.is_damaged;
         for (to, entry) in self.recoveries.answered(self.now_us, is_trusted, answered) {
             let at = self.now_us + self.rng_below(2_000);
             self.at(at, Event::Submit { to, entry });

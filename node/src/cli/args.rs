@@ -304,6 +304,12 @@ pub struct LoadArgs {
     /// Miss of this many final transfers a second is exit code 8
     #[arg(long, value_name = "N")]
     pub rate_min: Option<u64>,
+    /// Write a page with plots, complete in one file
+    #[arg(long, value_name = "FILE.html")]
+    pub report: Option<PathBuf>,
+    /// Compare with an earlier run: what `bench load --json` printed
+    #[arg(long, value_name = "FILE.json")]
+    pub baseline: Option<PathBuf>,
 }
 
 /// Arguments of `completions`.

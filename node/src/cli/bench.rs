@@ -1,23 +1,29 @@
 //! `bench load`: sends transfers between testnet accounts and counts what becomes final.
 //!
-//! Closed loop: each client has one request under way. A client owns a slice of an account's tokens
+//! Closed loop (`--clients`): each client has one request under way. Open loop (`--rate`): requests
+//! go out when they are due, and what goes out late counts from then. A client owns a slice of an account's tokens
 //! (its lanes, one for each transfer of a request), moves them to another account and back, and
 //! chains each transfer on the state that the one before made, so nothing is looked up while the
 //! clock runs. Cost beside the network's: one signature a transfer, on one thread.
 
+mod baseline;
 mod lane;
 mod latency;
 mod load;
+mod meters;
 mod plan;
+mod report;
+mod series;
 
 use super::answer::Answer;
 use super::args::LoadArgs;
 use super::context::Context;
-use crate::client::Client;
 use crate::error::{Failure, THRESHOLD_MISSED, USAGE};
-use crate::wallet::Process;
+use baseline::Baseline;
 use load::{Load, Tally};
+use meters::{Meters, Reading};
 use plan::Plan;
+use report::Report;
 use serde_json::json;
 use std::time::Duration;
 
@@ -27,6 +33,9 @@ pub async fn load(context: &Context, args: &LoadArgs) -> Result<Answer, Failure>
         let what = "a measurement takes time: --duration is zero; nothing was sent";
         return Err(Failure::new(USAGE, what).help("quorate bench load --duration 10s"));
     }
+    // Before anything is sent: a run of minutes must not end in a path that is no file.
+    let baseline = args.baseline.as_deref().map(Baseline::read).transpose()?;
+    let report = args.report.as_deref().map(Report::create).transpose()?;
     let plan = Plan::new(context, args).await?;
     let meters = Meters::new(context)?;
     let (clients, batch) = (plan.clients.len(), plan.batch);
@@ -47,7 +56,16 @@ pub async fn load(context: &Context, args: &LoadArgs) -> Result<Answer, Failure>
     let after = meters.read().await;
     let tally = load.finish().await;
     let figures = Figures { tally, duration, before, after };
-    let answer = figures.answer(args, clients, batch, nodes);
+    let mut answer = figures.answer(args, clients, batch, nodes);
+    if let Some(baseline) = &baseline {
+        baseline.compare(&mut answer);
+    }
+    if let Some(report) = report {
+        let seconds = figures.tally.series.clone().whole(duration);
+        let file = report.write(&answer.document, &seconds, &figures.tally.latency.curve())?;
+        answer.document["report"] = json!(file);
+        answer.text.push_str(&format!("plots: {file}\n"));
+    }
     let missed = args.rate_min.filter(|wanted| figures.rate() < *wanted);
     match missed {
         Some(wanted) => {
@@ -57,44 +75,6 @@ pub async fn load(context: &Context, args: &LoadArgs) -> Result<Answer, Failure>
                 .details(answer.document))
         }
         None => Ok(answer),
-    }
-}
-
-/// CPU time and wire bytes of the validators that can be measured.
-struct Meters {
-    processes: Vec<Process>,
-    clients: Vec<Client>,
-}
-
-/// What the meters show.
-#[derive(Clone, Copy, Debug, Default)]
-struct Reading {
-    cpu_us: u64,
-    wire_bytes: u64,
-}
-
-impl Meters {
-    fn new(context: &Context) -> Result<Self, Failure> {
-        let validators = context.testnet().map_or(&[][..], |file| &file.validators);
-        let processes = validators.iter().filter_map(|validator| validator.process()).collect();
-        let timeout = context.settings.timeout.min(Duration::from_secs(2));
-        let client = |url: &String| Client::new([url], timeout);
-        let clients = validators.iter().map(|v| client(&v.api)).collect::<Result<_, _>>()?;
-        Ok(Self { processes, clients })
-    }
-
-    async fn read(&self) -> Reading {
-        let mut reading = Reading::default();
-        for client in &self.clients {
-            // A validator that is down has sent nothing more.
-            if let Ok(found) = client.validators().await {
-                let sent = found.validators.iter().map(|row| row.bytes_sent);
-                reading.wire_bytes = sent.fold(reading.wire_bytes, u64::saturating_add);
-            }
-        }
-        let used = self.processes.iter().filter_map(Process::cpu_us);
-        reading.cpu_us = used.fold(0, u64::saturating_add);
-        reading
     }
 }
 
@@ -118,6 +98,7 @@ impl Figures {
         let cpu = self.after.cpu_us.saturating_sub(self.before.cpu_us) / finals;
         let wire = self.after.wire_bytes.saturating_sub(self.before.wire_bytes) / finals;
         let latency = self.tally.latency.percentiles();
+        let stages = self.after.stages_since(&self.before);
         let tally = &self.tally;
         let document = json!({
             "schema": "quorate.bench/1", "ok": true,
@@ -129,6 +110,7 @@ impl Figures {
                 "max": latency.max},
             "tokens_per_transfer": args.tokens_per_transfer,
             "cpu_us_per_transfer": cpu, "wire_bytes_per_transfer": wire,
+            "stages_us_mean": stages,
             "clients": clients, "batch": batch, "nodes": nodes, "rate": args.rate,
             "warm_up_s": args.warm_up.as_secs_f64(), "first_error": tally.first_error,
         });
@@ -149,6 +131,11 @@ impl Figures {
             latency.p99,
             latency.max
         );
+        if !stages.is_empty() {
+            let words = stages.iter().map(|(stage, us)| format!("{stage} {us}"));
+            let words = words.collect::<Vec<_>>().join(", ");
+            text.push_str(&format!("stages at the proposers, mean µs: {words}\n"));
+        }
         if let Some(error) = &tally.first_error {
             text.push_str(&format!("first error: {error}\n"));
         }

@@ -1,57 +1,69 @@
-//! Latencies in bounded memory: all of them up to a bound, then a fair sample.
+//! Latencies in bounded memory: three digits of each, up to an hour (Gil Tene's HdrHistogram).
 
+use hdrhistogram::Histogram;
 use std::time::Duration;
 
-/// Latencies kept, 4 bytes each.
-const KEPT_MAX: usize = 1 << 20;
+/// The longest that is told apart, µs: an hour.
+const LONGEST_US: u64 = 3_600_000_000;
+/// Digits that are kept.
+const DIGITS: u8 = 3;
+/// Shares of the curve that plots show, of a million.
+const CURVE: [u32; 10] =
+    [0, 250_000, 500_000, 750_000, 900_000, 990_000, 999_000, 999_900, 999_990, 1_000_000];
 
 /// Latencies of a run, µs.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Latencies {
-    kept: Vec<u32>,
-    seen: u64,
-    max: u32,
+    kept: Histogram<u64>,
 }
 
 /// Percentiles, µs; 0 when nothing was measured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Percentiles {
     /// Half are at most this.
-    pub p50: u32,
+    pub p50: u64,
     /// Nine of ten.
-    pub p90: u32,
+    pub p90: u64,
     /// Ninety-nine of a hundred.
-    pub p99: u32,
-    /// The longest, exactly.
-    pub max: u32,
+    pub p99: u64,
+    /// The longest.
+    pub max: u64,
+}
+
+impl Default for Latencies {
+    fn default() -> Self {
+        let kept = Histogram::new_with_bounds(1, LONGEST_US, DIGITS);
+        Self { kept: kept.expect("bounds and digits that the crate takes") }
+    }
 }
 
 impl Latencies {
-    /// Adds one. Past the bound it replaces a random one, so that each had the same chance to stay
-    /// (Vitter's algorithm R).
+    /// Adds one. What takes longer than an hour counts as an hour.
     pub fn push(&mut self, latency: Duration) {
-        let us = u32::try_from(latency.as_micros()).unwrap_or(u32::MAX);
-        self.seen += 1;
-        self.max = self.max.max(us);
-        if self.kept.len() < KEPT_MAX {
-            self.kept.push(us);
-            return;
-        }
-        let place = rand::random_range(0..self.seen);
-        if let Some(slot) = usize::try_from(place).ok().and_then(|place| self.kept.get_mut(place)) {
-            *slot = us;
-        }
+        let us = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX);
+        self.kept.saturating_record(us);
     }
 
-    /// The percentiles, nearest rank. O(n log n).
+    /// How many were added.
+    pub fn count(&self) -> u64 {
+        self.kept.len()
+    }
+
+    /// Forgets all.
+    pub fn clear(&mut self) {
+        self.kept.reset();
+    }
+
+    /// The percentiles, each right to three digits.
     pub fn percentiles(&self) -> Percentiles {
-        let mut sorted = self.kept.clone();
-        sorted.sort_unstable();
-        let rank = |percent: usize| {
-            let rank = (sorted.len() * percent).div_ceil(100).max(1);
-            sorted.get(rank - 1).copied().unwrap_or(0)
-        };
-        Percentiles { p50: rank(50), p90: rank(90), p99: rank(99), max: self.max }
+        let at = |percent| self.kept.value_at_percentile(percent);
+        Percentiles { p50: at(50.0), p90: at(90.0), p99: at(99.0), max: self.kept.max() }
+    }
+
+    /// (share of a million, µs) of a curve that shows its tail, ascending.
+    pub fn curve(&self) -> Vec<(u32, u64)> {
+        let at = |share: u32| self.kept.value_at_quantile(f64::from(share) / 1_000_000.0);
+        CURVE.iter().map(|share| (*share, at(*share))).collect()
     }
 }
 
@@ -60,25 +72,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn percentiles_are_of_nearest_rank() {
+    fn percentiles_are_right_to_three_digits() {
         let mut latencies = Latencies::default();
-        assert_eq!(latencies.percentiles(), Percentiles { p50: 0, p90: 0, p99: 0, max: 0 });
+        assert_eq!(latencies.percentiles(), Percentiles::default());
         for us in (1..=1_000).rev() {
             latencies.push(Duration::from_micros(us));
         }
         let expected = Percentiles { p50: 500, p90: 900, p99: 990, max: 1_000 };
-        assert_eq!(latencies.percentiles(), expected);
+        assert_eq!((latencies.percentiles(), latencies.count()), (expected, 1_000));
+        let curve = latencies.curve();
+        assert!(curve.is_sorted_by_key(|(_, us)| *us), "{curve:?}");
+        latencies.clear();
+        assert_eq!(latencies.count(), 0);
     }
 
     #[test]
-    fn past_the_bound_a_sample_stays() {
+    fn what_takes_for_ever_counts_as_an_hour() {
         let mut latencies = Latencies::default();
-        for _ in 0..=KEPT_MAX {
-            latencies.push(Duration::from_micros(7));
-        }
-        latencies.push(Duration::from_secs(1));
-        assert_eq!(latencies.kept.len(), KEPT_MAX);
-        assert_eq!(latencies.percentiles().max, 1_000_000);
-        assert_eq!(latencies.percentiles().p50, 7);
+        latencies.push(Duration::MAX);
+        latencies.push(Duration::ZERO);
+        let max = latencies.percentiles().max;
+        assert!((3_500_000_000..3_700_000_000).contains(&max), "{max}");
     }
 }

@@ -3,6 +3,7 @@
 use super::lane::Lane;
 use super::latency::Latencies;
 use super::plan::Plan;
+use super::series::Series;
 use crate::cli::context::Context;
 use crate::client::{Client, Wait};
 use crate::error::Failure;
@@ -33,8 +34,12 @@ pub struct Tally {
     pub unknown: u64,
     /// Not taken; the same bytes went out again.
     pub refused: u64,
-    /// From a request's first byte to its whole answer.
+    /// From a request's first byte, or from when it was due if it is late, to its whole answer.
     pub latency: Latencies,
+    /// The same second by second.
+    pub series: Series,
+    /// When counting began.
+    begun: Option<Instant>,
     /// The first thing that went wrong.
     pub first_error: Option<String>,
 }
@@ -92,7 +97,7 @@ impl Load {
 
     /// Forgets what was counted so far.
     pub fn begin(&self) {
-        *self.shared.tally.lock() = Tally::default();
+        *self.shared.tally.lock() = Tally { begun: Some(Instant::now()), ..Tally::default() };
     }
 
     /// Takes what was counted and waits for the requests under way; those are no part of it.
@@ -111,15 +116,14 @@ impl Load {
 impl Shared {
     async fn client(&self, node: &Client, mut lanes: Vec<Lane>) {
         while !lanes.is_empty() {
-            self.pace(lanes.len()).await;
+            let begin = self.pace(lanes.len()).await;
             if self.is_over.load(Ordering::Relaxed) {
                 return;
             }
             let bytes: Vec<Bytes> = lanes.iter_mut().map(Lane::next).collect();
-            let sent = Instant::now();
             let answer = node.submit_batch(&bytes, Wait::Final).await;
             match answer {
-                Ok(answer) => lanes = self.count(lanes, answer, sent.elapsed()),
+                Ok(answer) => lanes = self.count(lanes, answer, begin.elapsed()),
                 Err(failure) => {
                     self.refuse(lanes.len(), &failure);
                     tokio::time::sleep(REFUSED_PAUSE).await;
@@ -129,14 +133,22 @@ impl Shared {
     }
 
     /// With `--rate`: waits for the time of the next `count` transfers. A load that is behind its
-    /// rate does not wait, and so catches up.
-    async fn pace(&self, count: usize) {
-        let Some(rate) = self.rate.filter(|rate| *rate > 0) else { return };
+    /// rate does not wait, and so catches up. Returns from when on their latency counts: what was
+    /// due before is measured from then, or slow answers would hide how long others had to wait
+    /// (coordinated omission).
+    async fn pace(&self, count: usize) -> Instant {
+        let now = Instant::now();
+        let Some(rate) = self.rate.filter(|rate| *rate > 0) else { return now };
         let count = u64::try_from(count).expect("at most 4,096");
         let slot = self.slots.fetch_add(count, Ordering::Relaxed);
         let us = u128::from(slot) * 1_000_000 / u128::from(rate);
         let due = self.started + Duration::from_micros(u64::try_from(us).unwrap_or(u64::MAX));
+        if due <= now {
+            return due;
+        }
         tokio::time::sleep_until(due).await;
+        // The timer's own millisecond is not the network's.
+        Instant::now()
     }
 
     /// Counts the outcomes; lanes whose tokens are gone are dropped.
@@ -176,6 +188,8 @@ impl Tally {
             "final" => {
                 self.is_final += 1;
                 self.latency.push(latency);
+                let at = self.begun.map(|begun| begun.elapsed()).unwrap_or_default();
+                self.series.push(at, latency);
                 lane.moved();
             }
             "rejected" => {

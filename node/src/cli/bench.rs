@@ -3,8 +3,8 @@
 //! Closed loop (`--clients`): each client has one request under way. Open loop (`--rate`): requests
 //! go out when they are due, and what goes out late counts from then. A client owns a slice of an
 //! account's tokens (its lanes, one for each transfer of a request), moves them to another account
-//! and back, and chains each transfer on the state that the one before made, so nothing is looked up
-//! while the clock runs. Cost beside the network's: one signature a transfer, on one thread.
+//! and back, and chains each transfer on the state that the one before made, so nothing is looked
+//! up while the clock runs. Cost beside the network's: one signature a transfer, on one thread.
 
 mod baseline;
 mod lane;

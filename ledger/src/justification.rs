@@ -6,8 +6,10 @@ use crate::committee::MEMBERS_MAX;
 use crate::encoding::{Canonical, DecodeError, Reader, write_list};
 use crate::lock_proof::LockProof;
 use crate::receipt::Receipt;
-use crate::report::SignedReport;
-use crate::transfer::INPUTS_MAX;
+use crate::report::{Accepted, SignedReport};
+use crate::state::TokenState;
+use crate::transfer::{INPUTS_MAX, Transfer};
+use std::collections::BTreeSet;
 
 /// Most reports: one a member and state would be enough, and a member may say all in one.
 pub const REPORTS_MAX: usize = MEMBERS_MAX * 16;
@@ -23,6 +25,26 @@ pub struct Justification {
     pub locks: Vec<LockProof>,
     /// Final transfers that spent inputs of claimed ones.
     pub receipts: Vec<Receipt>,
+}
+
+impl Justification {
+    /// What of it speaks for `transfer`: the reports that are about a state it spends, and the
+    /// proofs of what those claim. Members refuse all else, so that nobody makes them check what
+    /// does not count; and a member may report of some of the states asked for only.
+    #[must_use]
+    pub fn about(mut self, transfer: &Transfer) -> Self {
+        let states: BTreeSet<TokenState> =
+            transfer.inputs.iter().map(|input| input.state).collect();
+        let claims_one = |signed: &SignedReport| {
+            signed.report.claims.iter().any(|claim| states.contains(&claim.state))
+        };
+        self.reports.retain(claims_one);
+        let claims = self.reports.iter().flat_map(|signed| &signed.report.claims);
+        let claimed: BTreeSet<Accepted> = claims.filter_map(|claim| claim.accepted).collect();
+        self.locks
+            .retain(|lock| claimed.contains(&Accepted { round: lock.round, transfer: lock.id() }));
+        self
+    }
 }
 
 impl Canonical for Justification {

@@ -9,8 +9,8 @@ use crate::limits::{
 use crate::message::{Message, RecoverReply, Withheld, WithheldKind};
 use crate::step::{Blame, Outgoing, Step, To};
 use ledger::{
-    Accepted, Canonical, Committee, Digest, Justification, LockProof, Network, Receipt, Report,
-    SignedRecover, SignedReport, SignedTransfer, TokenState, TransferId,
+    Accepted, Committee, Digest, Justification, LockProof, Network, Receipt, Report, SignedRecover,
+    SignedReport, SignedTransfer, TokenState, TransferId,
 };
 use rand_core::CryptoRng;
 use std::collections::{BTreeMap, BTreeSet};
@@ -95,10 +95,11 @@ impl Collected {
         self.locks.values()
     }
 
-    /// The canonical justification out of all that was collected.
-    pub fn justification(&self, receipts: &[Receipt]) -> Vec<u8> {
+    /// All that was collected; an entry carries what of it is [`Justification::about`] its
+    /// transfer.
+    pub fn justification(&self, receipts: &[Receipt]) -> Justification {
         let (reports, locks) = (self.reports.clone(), self.locks.values().cloned().collect());
-        Justification { reports, locks, receipts: receipts.to_vec() }.to_bytes()
+        Justification { reports, locks, receipts: receipts.to_vec() }
     }
 }
 

@@ -38,7 +38,8 @@ pub struct RecoveryRow {
     pub promised: u32,
     /// Ascending, as in the `Recover`.
     pub states: Vec<RecoveredState>,
-    /// Canonical bytes of the justification, hexadecimal; empty when not justified.
+    /// Canonical bytes of the justification, hexadecimal; empty when not justified. An entry
+    /// carries what of it is about the states that its transfer spends, nothing else.
     pub justification: String,
 }
 
@@ -85,7 +86,7 @@ impl RecoveryRow {
         });
         let states = states.collect();
         let justification = match collected.is_justified {
-            true => hex::encode(collected.justification(&receipts)),
+            true => hex::encode(collected.justification(&receipts).to_bytes()),
             false => String::new(),
         };
         Ok(Self {

@@ -209,7 +209,8 @@ impl Recoveries {
                 continue;
             };
             if ids.insert(signed.transfer.id()) {
-                let justification = collected.justification(receipts);
+                let all = collected.justification(receipts);
+                let justification = all.about(&signed.transfer).to_bytes();
                 entries.push(self.entry((signed, end), recover.round, justification));
             }
         }

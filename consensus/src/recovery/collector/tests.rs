@@ -5,7 +5,7 @@ use crate::recovery::justify;
 use crate::recovery::refresh;
 use crate::testkit::*;
 use crate::validator::Validator;
-use ledger::{Entry, Phase, Recover};
+use ledger::{Canonical, Entry, Phase, Recover};
 
 fn recover(round: u32, positions: &[usize]) -> SignedRecover {
     let mut states: Vec<TokenState> = positions.iter().map(|p| coin(*p).state).collect();
@@ -38,7 +38,7 @@ fn a_quorum_of_reports_justifies_a_refresh() {
     assert!(collected.is_justified && collector.count() == 0);
     assert_eq!(collected.advice(&coin(0).state, &[]), Advice::Refresh);
     let fresh = refresh(&network(), address(0), coin(0)).sign(&owner_key(0));
-    let justification = collected.justification(&[]);
+    let justification = collected.justification(&[]).about(&fresh.transfer).to_bytes();
     let entry = Entry { signed: fresh.clone(), round: 1, justification };
     assert_eq!(justify::check(&entry, id(&fresh), &network(), &mut rng()), Ok(()));
 }
@@ -63,9 +63,45 @@ fn what_one_has_accepted_is_to_be_proposed_again() {
     let collected = collected.expect("five of seven");
     let advice = collected.advice(&coin(0).state, &[]);
     assert_eq!(advice, Advice::Again(Box::new(pair.clone())));
-    let entry = Entry { signed: pair, round: 1, justification: collected.justification(&[]) };
+    let justification = collected.justification(&[]).about(&pair.transfer).to_bytes();
+    let entry = Entry { signed: pair, round: 1, justification };
     let found = justify::check(&entry, id(&entry.signed), &network(), &mut rng());
     assert_eq!(found, Ok(()));
+}
+
+#[test]
+fn a_member_that_reports_of_one_of_two_states_spoils_no_entry_of_the_other() {
+    let other = pay(0, &[coin(1)], 1, "other");
+    let (proposal, batch) = batch(0, std::slice::from_ref(&other));
+    let mut accepted = validator(6);
+    propose(&mut accepted, 0, &proposal);
+    certify(&mut accepted, 1, certificate(Phase::Lock, &batch, "1"));
+    let asked = recover(1, &[0, 1]);
+    let mut collector = Collector::new(network(), 0);
+    collector.begin(0, std::slice::from_ref(&asked)).expect("there is room");
+    let mut partial = reply_of(&mut accepted, &asked);
+    let mut report = partial.report.take().expect("it reports").report;
+    report.claims.retain(|claim| claim.state == coin(1).state);
+    partial.report = Some(report.sign(&network().id, 6, &member_key(6)));
+    assert_eq!(collector.replied(6, partial, &mut rng()).0.blame, [], "it may lack the other one");
+    let mut collected = None;
+    for member in 0..5 {
+        let reply = reply_of(&mut validator(member), &asked);
+        collected = collector.replied(member, reply, &mut rng()).1;
+    }
+    let collected = collected.expect("five of seven for each state");
+    assert!(collected.is_justified);
+    let fresh = refresh(&network(), address(0), coin(0)).sign(&owner_key(0));
+    let check = |signed: &SignedTransfer, justification: Justification| {
+        let justification = justification.to_bytes();
+        let entry = Entry { signed: signed.clone(), round: 1, justification };
+        justify::check(&entry, id(signed), &network(), &mut rng())
+    };
+    let all = collected.justification(&[]);
+    let refused = Err(justify::Unjustified::BadReport(6));
+    assert_eq!(check(&fresh, all.clone()), refused, "a report that is not about it");
+    assert_eq!(check(&fresh, all.clone().about(&fresh.transfer)), Ok(()));
+    assert_eq!(check(&other, all.about(&other.transfer)), Ok(()), "with its proof");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use crate::error::{Failure, INTERNAL};
 use crate::view::{OutcomeRow, RecoveredState, RecoveryRow};
-use ledger::{Canonical, Entry, Recover, SignedTransfer};
+use ledger::{Canonical, Entry, Justification, Recover, SignedTransfer};
 
 /// How far above the round asked for a validator's word is followed at a time.
 const STEP_MAX: u32 = 1_000;
@@ -51,7 +51,9 @@ pub(super) fn outcome(state: &RecoveredState, row: &RecoveryRow) -> Result<Found
 }
 
 pub(super) fn entry(signed: SignedTransfer, row: &RecoveryRow) -> Result<Entry, Failure> {
-    let justification = hex::decode(&row.justification).map_err(|_| nonsense())?;
+    let bytes = hex::decode(&row.justification).map_err(|_| nonsense())?;
+    let all = Justification::from_bytes(&bytes).map_err(|_| nonsense())?;
+    let justification = all.about(&signed.transfer).to_bytes();
     Ok(Entry { signed, round: row.round, justification })
 }
 

@@ -38,6 +38,7 @@ pub mod error;
 pub mod events;
 pub mod handle;
 pub mod hosting;
+mod html;
 pub mod inbox;
 pub mod index;
 pub mod ipfs;

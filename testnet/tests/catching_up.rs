@@ -6,11 +6,14 @@
 
 #[path = "processes/agreement.rs"]
 mod agreement;
+#[path = "processes/folders.rs"]
+mod folders;
 #[expect(dead_code, reason = "the other process tests use the rest of it")]
 #[path = "processes/running.rs"]
 mod running;
 
 use agreement::{check_supply, wait_until_even};
+use folders::copy;
 use running::{Place, block_on, wait_until};
 use serde_json::Value;
 use std::path::Path;
@@ -188,12 +191,6 @@ fn a_backup_holds_all_tips_and_who_is_restored_from_it_is_silent() {
     wait_until_current(&place, "v3");
     assert_eq!(of(&place, "v3")["mode"], "silent");
     check_supply(&place);
-}
-
-/// Copies all of a folder to another one, which is made.
-fn copy(from: &Path, to: &Path) {
-    let copied = std::process::Command::new("cp").arg("-a").arg(from).arg(to).status();
-    assert!(copied.expect("cp starts").success());
 }
 
 #[test]

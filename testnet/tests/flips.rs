@@ -6,6 +6,8 @@
 //! The network has one validator, so that its home can be put back for each bit without anybody
 //! forgetting a promise.
 
+#[path = "processes/folders.rs"]
+mod folders;
 #[path = "flips/home.rs"]
 mod home;
 #[path = "processes/running.rs"]

@@ -4,6 +4,7 @@
 
 use super::answer::bytes;
 use super::{Answered, Api};
+use crate::html::escape;
 use crate::view::{BatchesDocument, NodeDocument, SupplyDocument, ValidatorsDocument};
 use axum::extract::State;
 use axum::http::header::{CONTENT_SECURITY_POLICY, REFERRER_POLICY};
@@ -171,30 +172,4 @@ fn push_batches(out: &mut String, batches: &BatchesDocument) {
 
 fn push(out: &mut String, text: std::fmt::Arguments<'_>) {
     out.write_fmt(text).expect("writing to a string cannot fail");
-}
-
-/// Text that is safe between tags and inside quoted attributes.
-fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            c => out.push(c),
-        }
-    }
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::escape;
-
-    #[test]
-    fn nothing_that_opens_a_tag_or_a_quote_is_left() {
-        assert_eq!(escape("<a b='c\">&"), "&lt;a b=&#39;c&quot;&gt;&amp;");
-    }
 }

@@ -35,7 +35,7 @@ pub async fn load(context: &Context, args: &LoadArgs) -> Result<Answer, Failure>
     }
     // Before anything is sent: a run of minutes must not end in a path that is no file.
     let baseline = args.baseline.as_deref().map(Baseline::read).transpose()?;
-    let report = args.report.as_deref().map(Report::create).transpose()?;
+    let report = args.report.as_deref().map(Report::plan).transpose()?;
     let plan = Plan::new(context, args).await?;
     let meters = Meters::new(context)?;
     let (clients, batch) = (plan.clients.len(), plan.batch);

@@ -2,6 +2,7 @@
 //! for each flip, and started as a process of its own.
 
 use crate::Outcome;
+use crate::folders::copy;
 use crate::running::{Place, block_on, finish, wait_until};
 use node::NodeConfig;
 use node::store::{self, Cause, Silence, first_start};
@@ -271,11 +272,6 @@ impl Home {
             _ => Err(format!("the file is gone: {got:?}")),
         }
     }
-}
-
-fn copy(from: &Path, to: &Path) {
-    let copied = Command::new("cp").arg("-a").arg(from).arg(to).status().expect("cp starts");
-    assert!(copied.success());
 }
 
 fn files_in(folder: &Path) -> Vec<PathBuf> {

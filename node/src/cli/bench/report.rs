@@ -1,10 +1,11 @@
 //! A run as a page: figures, plots, all in one file that asks for nothing from anywhere.
 
 use super::series::Second;
+use crate::durable;
 use crate::error::{Failure, USAGE};
+use crate::html::escape;
 use serde_json::Value;
-use std::fs::File;
-use std::io::Write;
+use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
 
 /// A plot's inner size, and the room around it, in SVG's units.
@@ -34,21 +35,24 @@ const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:46rem;mar
 
 /// A page that is to be written.
 pub struct Report {
-    file: File,
     path: PathBuf,
 }
 
 impl Report {
-    /// Makes the file, empty.
+    /// Looks whether it can be written; a page that is there stays until the new one is whole.
     ///
     /// # Errors
-    /// `usage` where it can't be made.
-    pub fn create(path: &Path) -> Result<Self, Failure> {
-        let file = File::create(path).map_err(|error| {
+    /// `usage` where it can't be.
+    pub fn plan(path: &Path) -> Result<Self, Failure> {
+        let open = match path.exists() {
+            true => OpenOptions::new().append(true).open(path).map(drop),
+            false => File::create_new(path).and_then(|_empty| std::fs::remove_file(path)),
+        };
+        open.map_err(|error| {
             let what = format!("{} can't be written: {error}; nothing was sent", path.display());
             Failure::new(USAGE, what).help("quorate bench load --report load.html")
         })?;
-        Ok(Self { file, path: path.to_path_buf() })
+        Ok(Self { path: path.to_path_buf() })
     }
 
     /// Writes the page; its path. `document` is what `--json` prints, `curve` the latencies' as
@@ -57,14 +61,13 @@ impl Report {
     /// # Errors
     /// `usage` where it can't be written; the figures are in the failure's details.
     pub fn write(
-        mut self,
+        &self,
         document: &Value,
         seconds: &[Second],
         curve: &[(u32, u64)],
     ) -> Result<String, Failure> {
         let page = page(document, seconds, curve);
-        let written = self.file.write_all(page.as_bytes()).and_then(|()| self.file.sync_all());
-        written.map_err(|error| {
+        durable::replace(&self.path, page.as_bytes()).map_err(|error| {
             let what = format!("{} can't be written: {error}", self.path.display());
             Failure::new(USAGE, what).details(document.clone())
         })?;
@@ -100,7 +103,7 @@ fn page(document: &Value, seconds: &[Second], curve: &[(u32, u64)]) -> String {
         plots.concat(),
         bars(&shares.collect::<Vec<_>>()),
         bars(&stages),
-        escaped(&serde_json::to_string_pretty(document).unwrap_or_default()),
+        escape(&serde_json::to_string_pretty(document).unwrap_or_default()),
     )
 }
 
@@ -148,7 +151,7 @@ fn bars(rows: &[(String, u64)]) -> String {
             "<text x=4 y={:.0}>{}</text><rect class=bar x=100 y={top} width={width:.1} height=16 />\
              <text x={:.0} y={:.0}>{value}</text>",
             top + 12.0,
-            escaped(name),
+            escape(name),
             108.0 + width,
             top + 12.0
         ));
@@ -170,10 +173,6 @@ fn float(count: usize) -> f64 {
     f64::from(u32::try_from(count).unwrap_or(u32::MAX))
 }
 
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::latency::Percentiles;
@@ -184,7 +183,9 @@ mod tests {
     fn a_page_holds_all_figures_and_needs_nothing_else() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("load.html");
-        let report = Report::create(&path).expect("made");
+        std::fs::write(&path, "an earlier page").expect("written");
+        let report = Report::plan(&path).expect("it can be written");
+        assert_eq!(std::fs::read_to_string(&path).expect("there"), "an earlier page");
         let document = json!({"rate_per_s": 4_711, "latency_us": {"p50": 3, "p99": 9},
             "stages_us_mean": {"lock": 700}, "first_error": "<script>alert(1)</script>"});
         let latency = Percentiles { p50: 3, p90: 5, p99: 9, max: 12 };
@@ -203,10 +204,14 @@ mod tests {
     #[test]
     fn a_run_without_anything_is_a_page_and_a_bad_path_is_told_before() {
         assert!(page(&json!({}), &[], &[]).contains("shorter than a second"));
-        let Err(failure) = Report::create(Path::new("/no/such/folder/x.html")) else {
-            panic!("it was made");
-        };
-        assert!(failure.message.contains("nothing was sent"), "{}", failure.message);
+        let folder = tempfile::tempdir().expect("a folder");
+        for path in [Path::new("/no/such/folder/x.html"), folder.path()] {
+            let Err(failure) = Report::plan(path) else { panic!("it was taken") };
+            assert!(failure.message.contains("nothing was sent"), "{}", failure.message);
+        }
+        let path = folder.path().join("new.html");
+        Report::plan(&path).expect("it can be written");
+        assert!(!path.exists(), "nothing is left of a look");
     }
 
     #[test]

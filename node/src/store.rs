@@ -11,13 +11,14 @@
 //! |---|---|---|
 //! | tip | `k` token id | where the token stands |
 //! | transfer | `t` transfer id | where its batch and its certificate are, and its position |
-//! | line | `l` position | batch id and the two locations: the applied log |
+//! | line, place | `l`, `b` | see `applied_log` |
 //! | asset | `a` asset id | definition, issued supply |
 //! | counters | `c` | applied, digest |
 //!
 //! That a state is spent, and by whom, follows from the tip and the transfers (a pin needs no row
 //! of its own here). Locks are rebuilt from the journal's live records.
 
+mod applied_log;
 mod bytes;
 pub mod first_start;
 mod mark;
@@ -32,8 +33,9 @@ mod verify;
 
 use crate::index::{Checkpoint, CheckpointJob, Index, IndexError};
 use crate::journal::{Journal, JournalError, Location};
-use consensus::{Applied, AppliedBatch, AppliedLine, Batch, Evidence, Proposal, Record, Tips};
-use ledger::{BatchId, Bitmap, DecodeError, Receipt, TransferId};
+use applied_log::AppliedLog;
+use consensus::{Applied, AppliedBatch, Batch, Evidence, Proposal, Record, Tips};
+use ledger::{BatchId, DecodeError, Receipt, TransferId};
 use parking_lot::{Mutex, RwLock};
 use recent::Recent;
 use row::{Line, TransferRow};
@@ -70,36 +72,13 @@ pub enum StoreError {
 pub struct Store {
     journal: Journal,
     index: Mutex<Index>,
-    /// The applied log; `lines[i]` is position i.
-    lines: RwLock<Vec<Line>>,
-    /// The applied log by batch.
-    known: RwLock<HashMap<BatchId, Known>>,
+    log: AppliedLog,
     /// Where batches are that are not applied yet.
     open_batches: Mutex<HashMap<BatchId, Location>>,
     evidence: RwLock<Vec<Evidence>>,
     /// Where the snapshot is that this store began with.
     base_at: Mutex<Option<Location>>,
     recent: Recent,
-}
-
-/// What of a batch is applied here.
-struct Known {
-    bitmap: Bitmap,
-    /// Positions in the applied log, ascending.
-    lines: Vec<usize>,
-}
-
-fn add_known(
-    known: &mut HashMap<BatchId, Known>,
-    batch: BatchId,
-    bitmap: &Bitmap,
-    position: usize,
-) {
-    let known = known
-        .entry(batch)
-        .or_insert_with(|| Known { bitmap: Bitmap::empty(bitmap.count()), lines: Vec::new() });
-    known.bitmap.add(bitmap);
-    known.lines.push(position);
 }
 
 /// Where a step's records went.
@@ -160,11 +139,7 @@ impl Store {
                 let batch_at = batch_at.ok_or(StoreError::WrongPlace)?;
                 let bitmap = certified.bitmap.clone();
                 let line = Line { batch, batch_at, applied_at: location, bitmap };
-                let mut lines = self.lines.write();
-                add_known(&mut self.known.write(), batch, &line.bitmap, lines.len());
-                let position = u64::try_from(lines.len()).expect("a count");
-                self.index.lock().put(&row::line_key(position), &line.to_row());
-                lines.push(line);
+                self.log.push(&mut self.index.lock(), line);
             }
             Record::Evidence(evidence) => self.evidence.write().push(evidence.clone()),
             Record::Locked(_) | Record::Accepted(_) | Record::Closed(_) | Record::Promised(_) => {}
@@ -251,30 +226,6 @@ impl Store {
         TransferRow::from_row(&row).map(Some).ok_or(StoreError::WrongPlace)
     }
 
-    /// A batch that was applied here, once with each Commit certificate that applied something of
-    /// it, oldest first; almost always one.
-    ///
-    /// # Errors
-    /// Every [`StoreError`].
-    fn applied_batches(&self, id: &BatchId) -> Result<Vec<AppliedBatch>, StoreError> {
-        let positions = self.known.read().get(id).map(|known| known.lines.clone());
-        let lines: Vec<Line> = {
-            let lines = self.lines.read();
-            let positions = positions.unwrap_or_default();
-            positions.into_iter().filter_map(|position| lines.get(position).cloned()).collect()
-        };
-        let here = lines.iter().filter(|line| line.batch_at != restore::NOWHERE);
-        here.map(|line| self.read_applied(line.batch_at, line.applied_at)).collect()
-    }
-
-    /// A batch that was applied here, with the newest Commit certificate.
-    ///
-    /// # Errors
-    /// Every [`StoreError`].
-    pub fn applied_batch(&self, id: &BatchId) -> Result<Option<AppliedBatch>, StoreError> {
-        Ok(self.applied_batches(id)?.pop())
-    }
-
     fn read_applied(&self, batch: Location, applied: Location) -> Result<AppliedBatch, StoreError> {
         let proposal = self.read_batch(batch)?;
         match self.read(applied)? {
@@ -295,32 +246,6 @@ impl Store {
     fn read(&self, at: Location) -> Result<Record, StoreError> {
         let (kind, payload) = self.journal.read(at)?;
         Record::read(kind, &payload)?.ok_or(StoreError::WrongPlace)
-    }
-
-    /// How many lines the applied log has.
-    pub fn line_count(&self) -> u64 {
-        u64::try_from(self.lines.read().len()).expect("a count")
-    }
-
-    /// Lines of the applied log from `from` on, at most `count`. No disk is read.
-    pub fn log(&self, from: u64, count: usize) -> Vec<AppliedLine> {
-        let from = usize::try_from(from).unwrap_or(usize::MAX);
-        let lines = self.lines.read();
-        let lines = lines.iter().skip(from).take(count);
-        let line = |line: &Line| AppliedLine { batch: line.batch, bitmap: line.bitmap.clone() };
-        lines.map(line).collect()
-    }
-
-    /// Whether these transfers of a batch were applied here as part of it.
-    pub fn has_applied(&self, line: &AppliedLine) -> bool {
-        let known = self.known.read();
-        known.get(&line.batch).is_some_and(|known| known.bitmap.covers(&line.bitmap))
-    }
-
-    /// The batch ids of the applied log from `from` on, at most `count`. No disk is read.
-    pub fn batch_ids(&self, from: u64, count: usize) -> Vec<BatchId> {
-        let from = usize::try_from(from).unwrap_or(usize::MAX);
-        self.lines.read().iter().skip(from).take(count).map(|line| line.batch).collect()
     }
 
     /// The evidence kept, oldest first.

@@ -5,6 +5,7 @@
 use super::answer::bytes;
 use super::{Answered, Api};
 use crate::html::escape;
+use crate::store::StoreError;
 use crate::view::{BatchesDocument, NodeDocument, SupplyDocument, ValidatorsDocument};
 use axum::extract::State;
 use axum::http::header::{CONTENT_SECURITY_POLICY, REFERRER_POLICY};
@@ -40,14 +41,14 @@ pub(super) async fn page(State(api): State<Api>) -> Answered {
         let shared = &handle.shared;
         let first = u64::try_from(BATCHES_SHOWN).expect("small");
         let from = shared.store.line_count().checked_sub(first + 1);
-        let batches = BatchesDocument::of(shared, from, BATCHES_SHOWN);
+        let batches = BatchesDocument::of(shared, from, BATCHES_SHOWN)?;
         let name = shared.network.name.to_string();
         let node = NodeDocument::of(shared);
         let validators = ValidatorsDocument::of(shared);
         let supply = SupplyDocument::of(shared, None, ASSETS_SHOWN);
-        html(&name, &node, &validators, &supply, &batches)
+        Ok::<_, StoreError>(html(&name, &node, &validators, &supply, &batches))
     };
-    let text = api.blocking(read).await?;
+    let text = api.blocking(read).await??;
     let mut response = bytes(StatusCode::OK, "text/html; charset=utf-8", text);
     let headers = response.headers_mut();
     headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));

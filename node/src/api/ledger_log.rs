@@ -12,7 +12,8 @@ use ledger::BatchId;
 pub(super) async fn batches(State(api): State<Api>, params: Params) -> Answered {
     let params = params.only(&["after", "limit"])?;
     let (after, limit) = (params.after()?, params.limit(BATCHES_PAGE)?);
-    Ok(ok(&BatchesDocument::of(api.shared(), after, limit)))
+    let read = move |handle: &crate::Handle| BatchesDocument::of(&handle.shared, after, limit);
+    Ok(ok(&api.blocking(read).await??))
 }
 
 /// `GET /v1/batches/{id}`.

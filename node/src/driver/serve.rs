@@ -93,7 +93,11 @@ fn answer_to(shared: &Arc<Shared>, request: Request, is_gone: impl Fn() -> bool)
     let store = &shared.store;
     let answer = match request {
         Request::Log { from } => {
-            Reply::Log { lines: store.line_count(), from: store.log(from, LINES_PER_REPLY_MAX) }
+            let log = store.log(from, LINES_PER_REPLY_MAX).unwrap_or_else(|error| {
+                tracing::error!(from, %error, "a peer's question for the applied log");
+                Vec::new()
+            });
+            Reply::Log { lines: store.line_count(), from: log }
         }
         Request::Applied(ids) => {
             let all = |id: &BatchId| store.applied_bytes(id).unwrap_or_default();

@@ -95,7 +95,7 @@ pub fn make(
     if count > LINES_MAX {
         return Err(MakeError::TooLarge);
     }
-    let lines = store.log(0, count);
+    let lines = store.log(0, count)?;
     let base = store.base()?;
     let mut found = Found::default();
     let mut from = 0;

@@ -1,7 +1,7 @@
 //! Batches for those who only hand them on to peers: as bytes, without decoding what the journal's
 //! hashes vouch for.
 
-use super::{Line, Store, StoreError, restore};
+use super::{Store, StoreError, restore};
 use crate::journal::Location;
 #[cfg(doc)]
 use consensus::AppliedBatch;
@@ -19,15 +19,9 @@ impl Store {
     /// # Errors
     /// Every [`StoreError`].
     pub fn applied_bytes(&self, id: &BatchId) -> Result<Vec<Vec<u8>>, StoreError> {
-        let places: Vec<(Location, Location)> = {
-            let (known, lines) = (self.known.read(), self.lines.read());
-            let positions = known.get(id).map(|known| known.lines.as_slice()).unwrap_or_default();
-            let line = |position: &usize| lines.get(*position);
-            let is_here = |line: &&Line| line.batch_at != restore::NOWHERE;
-            let here = positions.iter().filter_map(line).filter(is_here);
-            here.map(|line| (line.batch_at, line.applied_at)).collect()
-        };
-        places.into_iter().map(|place| self.place_bytes(place)).collect()
+        let lines = self.lines_of(id)?.into_iter();
+        let here = lines.filter(|line| line.batch_at != restore::NOWHERE);
+        here.map(|line| self.place_bytes((line.batch_at, line.applied_at))).collect()
     }
 
     /// The canonical bytes of the [`AppliedBatch`] at a place that [`Store::place_of`] named.

@@ -1,16 +1,17 @@
 //! Opening a store: what `start` found of the journal, the index, tips, locks. Whatever is wrong
 //! with the index leads to a rebuild from the journal.
 
+use super::applied_log::AppliedLog;
 use super::recent::Recent;
 use super::restore::{Parts, SNAPSHOT_KIND};
 use super::silence::{self, Silence};
 use super::start::{Home, Started, start};
-use super::{CHECKPOINT_KIND, Known, Line, Store, StoreError, add_known, row};
+use super::{CHECKPOINT_KIND, Store, StoreError, row};
 use crate::index::{Checkpoint, Index, IndexError};
 use crate::journal::{Damage, Disk, Journal, JournalError, Location, Options, System};
 use consensus::validator::ReplayError;
 use consensus::{Mode, Record, Tips, Validator};
-use ledger::{AssetId, BatchId, Keypair, Network, TokenId};
+use ledger::{AssetId, Keypair, Network, TokenId};
 use parking_lot::{Mutex, RwLock};
 use std::collections::HashMap;
 use std::io;
@@ -116,7 +117,7 @@ pub fn open(
     let mut is_rebuilt = newest_kept != newest;
     let mut store = assemble(journal, index);
     let from = newest_kept.and_then(|checkpoint| row::location(checkpoint.position));
-    let restored = match restore(&store, &identity, from.unwrap_or(Location::START)) {
+    let restored = match restore(&mut store, &identity, from.unwrap_or(Location::START)) {
         Err(error) if from.is_some() => {
             // The index is only derived: what does not fit the journal goes.
             tracing::warn!(%error, "the index does not fit the journal and is rebuilt from it");
@@ -124,7 +125,7 @@ pub fn open(
             drop(index);
             is_rebuilt = true;
             store = assemble(journal, Index::create(&dir).map_err(StoreError::from)?);
-            restore(&store, &identity, Location::START)
+            restore(&mut store, &identity, Location::START)
         }
         other => other,
     };
@@ -137,7 +138,7 @@ pub fn open(
     }
     *store.evidence.write() = evidence;
     // A snapshot that was begun and not ended gave no lines.
-    *store.base_at.lock() = base_at.filter(|_| store.has_foreign_lines());
+    *store.base_at.lock() = base_at.filter(|_| store.has_foreign_lines().unwrap_or(true));
     let damage = opened.damage.filter(|_| !accept_amnesia);
     Ok(Opened { store, validator, damage, silence, replayed: (records, is_rebuilt) })
 }
@@ -153,8 +154,7 @@ fn assemble(journal: Journal, index: Index) -> Store {
     Store {
         journal,
         index: Mutex::new(index),
-        known: RwLock::new(HashMap::new()),
-        lines: RwLock::new(Vec::new()),
+        log: AppliedLog::default(),
         open_batches: Mutex::new(HashMap::new()),
         evidence: RwLock::new(Vec::new()),
         base_at: Mutex::new(None),
@@ -164,15 +164,13 @@ fn assemble(journal: Journal, index: Index) -> Store {
 
 /// Loads what the index holds and replays the journal from `from` on over it.
 fn restore(
-    store: &Store,
+    store: &mut Store,
     identity: &Identity<'_>,
     from: Location,
 ) -> Result<(Validator, u64), OpenError> {
     let Identity { network, member, keypair } = identity;
     let tips = load_tips(&store.index.lock(), network)?;
-    let lines = load_lines(&store.index.lock())?;
-    *store.known.write() = known_of(&lines);
-    *store.lines.write() = lines;
+    store.log = AppliedLog::load(&mut store.index.lock())?;
     let validator = Validator::new((*network).clone(), *member, (*keypair).clone(), tips);
     replay(store, validator, from)
 }
@@ -216,26 +214,6 @@ fn load_tips(index: &Index, network: &Arc<Network>) -> Result<Tips, OpenError> {
     })
     .map_err(StoreError::from)?;
     if is_bad { Err(StoreError::WrongPlace.into()) } else { Ok(tips) }
-}
-
-fn load_lines(index: &Index) -> Result<Vec<Line>, OpenError> {
-    let mut lines = Vec::new();
-    let mut is_bad = false;
-    index
-        .scan_prefix(b"l", &mut |_, value| match Line::from_row(value) {
-            Some(line) => lines.push(line),
-            None => is_bad = true,
-        })
-        .map_err(StoreError::from)?;
-    if is_bad { Err(StoreError::WrongPlace.into()) } else { Ok(lines) }
-}
-
-fn known_of(lines: &[Line]) -> HashMap<BatchId, Known> {
-    let mut known = HashMap::new();
-    for (position, line) in lines.iter().enumerate() {
-        add_known(&mut known, line.batch, &line.bitmap, position);
-    }
-    known
 }
 
 /// Every how many records the replay forgets the batches that are resolved.

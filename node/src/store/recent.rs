@@ -93,11 +93,10 @@ impl Store {
     /// # Errors
     /// Every [`StoreError`].
     pub fn spent_by(&self, position: u64) -> Result<Vec<(TokenState, TransferId)>, StoreError> {
-        let line = usize::try_from(position).unwrap_or(usize::MAX);
         if let Some(spent) = self.recent.take(position) {
             return Ok(spent);
         }
-        let Some(line) = self.lines.read().get(line).cloned() else { return Ok(Vec::new()) };
+        let Some(line) = self.line_at(position)? else { return Ok(Vec::new()) };
         if line.batch_at == NOWHERE {
             // Before the snapshot that this store began with: others have announced it.
             return Ok(Vec::new());

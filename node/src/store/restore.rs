@@ -5,7 +5,8 @@
 //! Who has such a store has forgotten what it promised: the mark `silent` stands in its home before
 //! the first of these records (`store/open.rs` for a lost store, [`restore`] for a backup).
 
-use super::{Cause, Line, OpenError, Silence, Store, StoreError, add_known, first_start, row};
+use super::row::Line;
+use super::{Cause, OpenError, Silence, Store, StoreError, first_start, row};
 use crate::journal::{Journal, JournalError, Location, Options};
 use crate::snapshot::{Checked, Snapshot, SnapshotError};
 use consensus::{AppliedBatch, Tips};
@@ -128,16 +129,12 @@ impl Store {
     /// # Panics
     /// When something is applied already.
     pub fn load_snapshot(&self, snapshot: &Snapshot, checked: &Checked) {
-        let mut lines = self.lines.write();
-        assert!(lines.is_empty(), "a snapshot is loaded before anything is applied");
-        let mut known = self.known.write();
+        assert!(self.log.count() == 0, "a snapshot is loaded before anything is applied");
         let mut index = self.index.lock();
-        for (position, line) in (0u64..).zip(&snapshot.lines) {
+        for line in &snapshot.lines {
             let (batch, bitmap) = (line.batch, line.bitmap.clone());
             let line = Line { batch, batch_at: NOWHERE, applied_at: NOWHERE, bitmap };
-            add_known(&mut known, batch, &line.bitmap, lines.len());
-            index.put(&row::line_key(position), &line.to_row());
-            lines.push(line);
+            self.log.push(&mut index, line);
         }
         for id in &checked.issued {
             let asset = checked.tips.asset(id).expect("a checked snapshot's assets are known");
@@ -175,8 +172,11 @@ impl Store {
     }
 
     /// Whether the log begins with lines of a snapshot.
-    pub(super) fn has_foreign_lines(&self) -> bool {
-        self.lines.read().first().is_some_and(|line| line.batch_at == NOWHERE)
+    ///
+    /// # Errors
+    /// The index's.
+    pub(super) fn has_foreign_lines(&self) -> Result<bool, StoreError> {
+        Ok(self.line_at(0)?.is_some_and(|line| line.batch_at == NOWHERE))
     }
 
     /// One line of the applied log with its batch.
@@ -184,10 +184,8 @@ impl Store {
     /// # Errors
     /// Every [`StoreError`]; `WrongPlace` for a line that is not there or has no bytes here.
     pub fn line(&self, position: u64) -> Result<AppliedBatch, StoreError> {
-        let at = usize::try_from(position).unwrap_or(usize::MAX);
-        let place = self.lines.read().get(at).map(|line| (line.batch_at, line.applied_at));
-        let (batch_at, applied_at) = place.ok_or(StoreError::WrongPlace)?;
-        self.read_applied(batch_at, applied_at)
+        let line = self.line_at(position)?.ok_or(StoreError::WrongPlace)?;
+        self.read_applied(line.batch_at, line.applied_at)
     }
 
     /// What replay makes of a snapshot's last part: the tips that it stands for.

@@ -35,6 +35,24 @@ pub fn line_key(position: u64) -> [u8; 9] {
     key
 }
 
+/// Key that says that a batch has a line at this position.
+pub fn place_key(batch: &BatchId, position: u64) -> [u8; 41] {
+    let mut key = [b'b'; 41];
+    key[..33].copy_from_slice(&places_prefix(batch));
+    key[33..].copy_from_slice(&position.to_be_bytes());
+    key
+}
+
+/// What the keys of a batch's places begin with.
+pub fn places_prefix(batch: &BatchId) -> [u8; 33] {
+    key(b'b', batch.bytes())
+}
+
+/// The position in a place's key; `None` for other bytes.
+pub fn place_of(key: &[u8]) -> Option<u64> {
+    Some(u64::from_be_bytes(key.get(33..)?.try_into().ok()?))
+}
+
 fn key(kind: u8, id: &[u8; 32]) -> [u8; 33] {
     let mut key = [kind; 33];
     key[1..].copy_from_slice(id);

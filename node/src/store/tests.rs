@@ -116,7 +116,7 @@ impl Alone {
         outcome
     }
 
-    fn checkpoint(&mut self) {
+    pub fn checkpoint(&mut self) {
         let live = self.validator.live_records();
         let job = self.store.begin_checkpoint(&live).expect("none is running");
         let done = job.run().expect("sled is well");

@@ -139,7 +139,7 @@ fn log(count: usize) -> Vec<(AppliedLine, Proven)> {
         let applied = applied.expect("it is there");
         (line, check(&alone.network, applied).expect("it holds"))
     };
-    alone.store.log(0, count).into_iter().map(of).collect()
+    alone.store.log(0, count).expect("readable").into_iter().map(of).collect()
 }
 
 /// A sync that walks the log of member 1, and a store that has nothing of it.

@@ -3,6 +3,7 @@
 use super::{Schema, count, names};
 use crate::board::voters;
 use crate::handle::Shared;
+use crate::store::StoreError;
 use consensus::AppliedBatch;
 use ledger::{BatchId, TransferId};
 use serde::{Deserialize, Serialize};
@@ -68,10 +69,13 @@ pub struct BatchEntry {
 }
 
 impl BatchesDocument {
-    /// At most `limit` lines after position `after`. No disk is read.
-    pub fn of(shared: &Shared, after: Option<u64>, limit: usize) -> Self {
+    /// At most `limit` lines after position `after`.
+    ///
+    /// # Errors
+    /// An unreadable index.
+    pub fn of(shared: &Shared, after: Option<u64>, limit: usize) -> Result<Self, StoreError> {
         let from = after.map_or(0, |after| after.saturating_add(1));
-        let lines = shared.store.log(from, limit);
+        let lines = shared.store.log(from, limit)?;
         let row = |(position, line): (u64, consensus::AppliedLine)| BatchRow {
             position,
             id: line.batch,
@@ -81,7 +85,7 @@ impl BatchesDocument {
         let count = shared.store.line_count();
         let last = batches.last().map(|row| row.position);
         let next = last.filter(|last| last + 1 < count);
-        Self { schema: "quorate.batches/1".into(), ok: true, count, batches, next }
+        Ok(Self { schema: "quorate.batches/1".into(), ok: true, count, batches, next })
     }
 }
 

@@ -3,13 +3,15 @@
 //! it does not vote, or has all that it had. `QUORATE_FLIPS=n` flips n bits, `QUORATE_SEED=n`
 //! others.
 //!
-//! The network has one validator, so that its home can be put back for each bit without anybody
-//! forgetting a promise.
+//! Here the network has one validator, so that its home can be put back for each bit without anybody
+//! forgetting a promise. `pair` flips bits of two of seven at once.
 
 #[path = "processes/folders.rs"]
 mod folders;
 #[path = "flips/home.rs"]
 mod home;
+#[path = "flips/pair.rs"]
+mod pair;
 #[path = "processes/running.rs"]
 #[expect(dead_code, reason = "other tests use the rest of it")]
 mod running;
@@ -19,7 +21,8 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::collections::BTreeMap;
 
-fn number(variable: &str, default: u64) -> u64 {
+/// A number from the environment.
+pub fn number(variable: &str, default: u64) -> u64 {
     std::env::var(variable).map_or(default, |text| text.parse().expect("a number"))
 }
 
@@ -50,7 +53,7 @@ fn no_flipped_bit_of_any_file_is_silent() {
         let kind = KINDS[index];
         home.restore(kind);
         let Some(place) = home.choose(kind, |bits| rng.random_range(0..bits)) else { continue };
-        home.flip(&place);
+        home::flip(&place);
         let outcome = home.start(kind);
         if let Outcome::Bad(why) = &outcome {
             bad.push(format!("seed {seed}, flip {flip}: {place:?}: {why}"));

@@ -65,7 +65,6 @@ pub struct Home {
     /// Applied, digest, supply, balance.
     before: [Value; 4],
     content: String,
-    config: String,
 }
 
 struct Started(Child);
@@ -77,7 +76,8 @@ impl Drop for Started {
     }
 }
 
-fn ask(api: &str, path: &str) -> Option<Value> {
+/// What a node answers; `None` when it does not.
+pub fn ask(api: &str, path: &str) -> Option<Value> {
     let asking = || block_on(testnet::probe::document(api, path));
     // On a thread of its own: whoever waits for a condition is within a runtime already.
     std::thread::scope(|scope| scope.spawn(asking).join()).expect("no panic")
@@ -108,8 +108,7 @@ impl Home {
         let api = document["validators"][0]["api"].as_str().expect("a URL").to_string();
         let before = state(&api, &account).expect("it answers");
         place.testnet("down").ok();
-        let config = fs::read_to_string(place.dir().join("v0/node.toml")).expect("a file");
-        let home = Self { place, finals, account, before, content, config };
+        let home = Self { place, finals, account, before, content };
         home.checkpoint();
         copy(&home.place.dir(), &home.place.path("copy"));
         home
@@ -151,55 +150,9 @@ impl Home {
         }
     }
 
-    /// A bit of a file of this kind; `draw` gives a number below its argument. `None` when there is
-    /// no such file.
-    pub fn choose(&self, kind: Kind, mut draw: impl FnMut(u64) -> u64) -> Option<Bit> {
-        let home = self.dir();
-        let files = match kind {
-            Kind::Journal | Kind::JournalHead => files_in(&home.join("journal")),
-            Kind::Index => files_in(&home.join("index")),
-            Kind::Content => files_in(&home.join("ipfs/content")),
-            Kind::Records => vec![home.join("ipfs/records.log"), home.join("ipfs/peers")],
-            Kind::IpfsKey => vec![home.join("ipfs/key")],
-            Kind::Key => vec![home.join("key")],
-            Kind::Config => vec![home.join("node.toml")],
-            Kind::Peers => vec![home.join("peers.toml")],
-            Kind::Genesis => vec![self.place.dir().join("genesis.json")],
-            Kind::FirstStart => vec![home.join("first-start")],
-            Kind::SilentMark => vec![home.join("silent")],
-            Kind::Lock => vec![home.join("lock")],
-        };
-        let is_there = |path: &PathBuf| fs::metadata(path).is_ok_and(|meta| meta.len() > 0);
-        let files: Vec<PathBuf> = files.into_iter().filter(is_there).collect();
-        let count = u64::try_from(files.len()).expect("few");
-        if count == 0 {
-            return None;
-        }
-        let path = files[usize::try_from(draw(count)).expect("few")].clone();
-        let bytes = match kind {
-            // The header and both slots of the head; then the records.
-            Kind::JournalHead => 12_288,
-            _ => used_bytes(&path),
-        };
-        let mut byte = draw(bytes);
-        if kind == Kind::Config {
-            // Another home could be one that is not this test's.
-            let line = self.config.find("home =").expect("a line");
-            let at = u64::try_from(line).expect("short");
-            let end =
-                at + u64::try_from(self.config[line..].find('\n').expect("a line")).expect("s");
-            byte = if (at..end).contains(&byte) { 0 } else { byte };
-        }
-        let bit = u32::try_from(draw(8)).expect("below 8");
-        Some(Bit { path, byte, bit })
-    }
-
-    pub fn flip(&self, place: &Bit) {
-        let file = File::options().read(true).write(true).open(&place.path).expect("it is there");
-        let mut byte = [0];
-        file.read_exact_at(&mut byte, place.byte).expect("it is in the file");
-        byte[0] ^= 1 << place.bit;
-        file.write_all_at(&byte, place.byte).expect("written");
+    /// A bit of a file of this kind; `None` when there is no such file.
+    pub fn choose(&self, kind: Kind, draw: impl FnMut(u64) -> u64) -> Option<Bit> {
+        choose(&self.place.dir(), &self.dir(), kind, draw)
     }
 
     /// Starts the node and looks at what it says.
@@ -272,6 +225,62 @@ impl Home {
             _ => Err(format!("the file is gone: {got:?}")),
         }
     }
+}
+
+/// A bit of a file of this kind in a validator's home, or beside it in the testnet's folder; `draw`
+/// gives a number below its argument. `None` when there is no such file.
+pub fn choose(
+    testnet: &Path,
+    home: &Path,
+    kind: Kind,
+    mut draw: impl FnMut(u64) -> u64,
+) -> Option<Bit> {
+    let files = match kind {
+        Kind::Journal | Kind::JournalHead => files_in(&home.join("journal")),
+        Kind::Index => files_in(&home.join("index")),
+        Kind::Content => files_in(&home.join("ipfs/content")),
+        Kind::Records => vec![home.join("ipfs/records.log"), home.join("ipfs/peers")],
+        Kind::IpfsKey => vec![home.join("ipfs/key")],
+        Kind::Key => vec![home.join("key")],
+        Kind::Config => vec![home.join("node.toml")],
+        Kind::Peers => vec![home.join("peers.toml")],
+        Kind::Genesis => vec![testnet.join("genesis.json")],
+        Kind::FirstStart => vec![home.join("first-start")],
+        Kind::SilentMark => vec![home.join("silent")],
+        Kind::Lock => vec![home.join("lock")],
+    };
+    let is_there = |path: &PathBuf| fs::metadata(path).is_ok_and(|meta| meta.len() > 0);
+    let files: Vec<PathBuf> = files.into_iter().filter(is_there).collect();
+    let count = u64::try_from(files.len()).expect("few");
+    if count == 0 {
+        return None;
+    }
+    let path = files[usize::try_from(draw(count)).expect("few")].clone();
+    let bytes = match kind {
+        // The header and both slots of the head; then the records.
+        Kind::JournalHead => 12_288,
+        _ => used_bytes(&path),
+    };
+    let mut byte = draw(bytes);
+    if kind == Kind::Config {
+        // Another home could be one that is not this test's.
+        let config = fs::read_to_string(&path).expect("a file");
+        let line = config.find("home =").expect("a line");
+        let end = line + config[line..].find('\n').expect("a line");
+        byte =
+            if usize::try_from(byte).is_ok_and(|at| (line..end).contains(&at)) { 0 } else { byte };
+    }
+    let bit = u32::try_from(draw(8)).expect("below 8");
+    Some(Bit { path, byte, bit })
+}
+
+/// Flips it.
+pub fn flip(place: &Bit) {
+    let file = File::options().read(true).write(true).open(&place.path).expect("it is there");
+    let mut byte = [0];
+    file.read_exact_at(&mut byte, place.byte).expect("it is in the file");
+    byte[0] ^= 1 << place.bit;
+    file.write_all_at(&byte, place.byte).expect("written");
 }
 
 fn files_in(folder: &Path) -> Vec<PathBuf> {

@@ -63,3 +63,9 @@ pub use config::NodeConfig;
 pub use error::{Code, Failure};
 pub use handle::Handle;
 pub use node::run;
+
+/// What both programs take memory from. glibc's own keeps what many threads have freed: after
+/// 730,000 transfers a validator held 763 MB, of which `malloc_trim` gave 372 MB back.
+pub type Allocator = mimalloc::MiMalloc;
+/// See [`Allocator`]; for a program's `#[global_allocator]`.
+pub const ALLOCATOR: Allocator = mimalloc::MiMalloc;

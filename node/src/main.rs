@@ -2,6 +2,9 @@
 
 use std::process::ExitCode;
 
+#[global_allocator]
+static ALLOCATOR: node::Allocator = node::ALLOCATOR;
+
 fn main() -> ExitCode {
     node::cli::main()
 }

@@ -12,6 +12,9 @@ use testnet::faults::switch;
 use testnet::output::Output;
 use testnet::{demo, dht, init, relay, simulate, torture, up};
 
+#[global_allocator]
+static ALLOCATOR: node::Allocator = node::ALLOCATOR;
+
 fn main() -> ExitCode {
     let line = match CommandLine::try_parse() {
         Ok(line) => line,

@@ -70,6 +70,8 @@ pub struct Shared {
     pub silence: RwLock<Option<Silence>>,
     /// Bytes of clients' transfers that wait for the driver.
     pub queued_bytes: AtomicUsize,
+    /// Whether the index is so far behind that clients' transfers are refused; from the driver.
+    pub is_index_behind: AtomicBool,
     /// The embedded IPFS node; `None` where it is switched off.
     pub ipfs: Option<IpfsNode>,
     /// How far behind it is, while it catches up.
@@ -143,6 +145,9 @@ impl Handle {
             return Ok(id);
         }
         self.can_propose()?;
+        if self.shared.is_index_behind.load(Ordering::Relaxed) {
+            return Err(overloaded());
+        }
         let permit = self.commands.try_reserve().map_err(|_| overloaded())?;
         let bytes = entry.to_bytes().len();
         let queued = self.shared.queued_bytes.fetch_add(bytes, Ordering::SeqCst);

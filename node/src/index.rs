@@ -38,6 +38,9 @@ pub const DIRTY_ROWS_DUE: usize = 50_000;
 /// From this many bytes of dirty rows on a checkpoint is due.
 pub const DIRTY_BYTES_DUE: u64 = 32 << 20;
 
+/// So many times the rows or bytes at which a checkpoint is due, and the index is behind.
+pub const BEHIND: u64 = 6;
+
 /// An open index. One owner changes it; readers need `&self` only.
 pub struct Index {
     db: sled::Db,
@@ -206,10 +209,16 @@ impl Index {
         self.dirty.len()
     }
 
-    /// Whether the dirty rows have reached their bound. If so and a checkpoint is still running,
-    /// take no more work until it has finished: memory grows otherwise.
+    /// Whether the dirty rows have reached their bound.
     pub fn is_checkpoint_due(&self) -> bool {
         self.dirty.len() >= DIRTY_ROWS_DUE || self.dirty_bytes >= DIRTY_BYTES_DUE
+    }
+
+    /// Whether sled takes rows so much slower than they come that memory would fill with them: take
+    /// no more work until the checkpoint that runs has ended.
+    pub fn is_behind(&self) -> bool {
+        let rows = u64::try_from(self.dirty.len() / DIRTY_ROWS_DUE).unwrap_or(u64::MAX);
+        rows.max(self.dirty_bytes / DIRTY_BYTES_DUE) >= BEHIND
     }
 }
 

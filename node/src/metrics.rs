@@ -45,6 +45,8 @@ pub struct Metrics {
     pub reachable: Gauge,
     /// Transfers that wait for a batch.
     pub queued: Gauge,
+    /// Index rows that only memory holds until the next checkpoint.
+    pub index_rows: Gauge,
     /// Messages dropped because a peer's queue was full.
     pub dropped: Gauge,
     /// 1 while this node votes.
@@ -79,6 +81,7 @@ impl Default for Metrics {
             journal_bytes: Counter::default(),
             reachable: Gauge::default(),
             queued: Gauge::default(),
+            index_rows: Gauge::default(),
             dropped: Gauge::default(),
             voting: Gauge::default(),
             recoveries: Counter::default(),
@@ -111,6 +114,8 @@ impl Metrics {
         r.register("journal_records", "Records appended", self.journal_records.clone());
         r.register("journal_bytes", "Bytes appended", self.journal_bytes.clone());
         r.register("reachable_validators", "Members heard from lately", self.reachable.clone());
+        let rows = "Index rows that only memory holds";
+        r.register("index_rows_in_memory", rows, self.index_rows.clone());
         r.register("queued_transfers", "Transfers that wait for a batch", self.queued.clone());
         r.register("dropped_messages", "Messages not sent to slow peers", self.dropped.clone());
         r.register("dht_checks", "Transfers checked with the DHT", self.dht_checks.clone());

@@ -265,6 +265,7 @@ fn share(
         failed: RwLock::new(failed),
         silence: RwLock::new(opened.silence),
         queued_bytes: AtomicUsize::new(0),
+        is_index_behind: AtomicBool::new(false),
         ipfs,
         lag: RwLock::default(),
         offers: Default::default(),

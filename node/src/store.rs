@@ -263,6 +263,11 @@ impl Store {
         self.index.lock().is_checkpoint_due()
     }
 
+    /// Whether the index takes rows so much slower than they come that no more work is to be taken.
+    pub fn is_index_behind(&self) -> bool {
+        self.index.lock().is_behind()
+    }
+
     /// Rows that only memory holds.
     pub fn dirty_rows(&self) -> usize {
         self.index.lock().dirty_rows()

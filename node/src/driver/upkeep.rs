@@ -12,6 +12,7 @@ use crate::transport::PeerStatus;
 use consensus::limits::RESOLVED_KEEP_US;
 use consensus::{Message, Mode, Progress};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot::{self, error::TryRecvError};
 
@@ -209,6 +210,9 @@ impl Driver {
     }
 
     fn checkpoint_if_due(&mut self) {
+        let (store, metrics) = (&self.shared.store, &self.shared.metrics);
+        self.shared.is_index_behind.store(store.is_index_behind(), Ordering::Relaxed);
+        metrics.index_rows.set(i64::try_from(store.dirty_rows()).unwrap_or(i64::MAX));
         if let Some(mut running) = self.checkpoint.take() {
             match running.try_recv() {
                 Ok(Ok(())) => {}

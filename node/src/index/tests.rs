@@ -116,6 +116,25 @@ fn more_rows_than_a_batch_holds() {
 }
 
 #[test]
+fn an_index_that_sled_cannot_follow_is_behind_until_its_checkpoint_begins() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut index = Index::create(dir.path()).expect("created");
+    let bytes = usize::try_from(DIRTY_BYTES_DUE).expect("32 MiB");
+    for key in 0..BEHIND {
+        assert!(!index.is_behind());
+        index.put(&key.to_be_bytes(), &vec![0; bytes]);
+    }
+    assert!(index.is_behind());
+    let _job = index.begin_checkpoint(position(1)).expect("none is running");
+    let rows = BEHIND * u64::try_from(DIRTY_ROWS_DUE).expect("a count");
+    for key in 0..rows {
+        assert!(!index.is_behind());
+        index.put(&key.to_be_bytes(), b"");
+    }
+    assert!(index.is_behind());
+}
+
+#[test]
 fn a_checkpoint_is_due_at_its_bounds() {
     let dir = tempfile::tempdir().expect("a directory");
     let mut index = Index::create(dir.path()).expect("created");

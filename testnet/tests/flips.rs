@@ -3,8 +3,8 @@
 //! it does not vote, or has all that it had. `QUORATE_FLIPS=n` flips n bits, `QUORATE_SEED=n`
 //! others.
 //!
-//! Here the network has one validator, so that its home can be put back for each bit without anybody
-//! forgetting a promise. `pair` flips bits of two of seven at once.
+//! Here the network has one validator, so that its home can be put back for each bit without
+//! anybody forgetting a promise. `pair` flips bits of two of seven at once.
 
 #[path = "processes/folders.rs"]
 mod folders;

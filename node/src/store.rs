@@ -139,7 +139,7 @@ impl Store {
                 let batch_at = batch_at.ok_or(StoreError::WrongPlace)?;
                 let bitmap = certified.bitmap.clone();
                 let line = Line { batch, batch_at, applied_at: location, bitmap };
-                self.log.push(&mut self.index.lock(), line);
+                self.log.push(&mut self.index.lock(), [line]);
             }
             Record::Evidence(evidence) => self.evidence.write().push(evidence.clone()),
             Record::Locked(_) | Record::Accepted(_) | Record::Closed(_) | Record::Promised(_) => {}

@@ -79,7 +79,7 @@ fn answer(shared: &Arc<Shared>, question: Question) {
     }
     match codec::decode::<Request>(&bytes) {
         Ok(request) => {
-            let answer = answer_to(shared, request, || reply.is_gone());
+            let Some(answer) = answer_to(shared, request, || reply.is_gone()) else { return };
             if let Err(error) = reply.send(Bytes::from(answer)) {
                 tracing::debug!(member = %shared.name_of(from), %error, "a reply was not taken");
             }
@@ -88,27 +88,31 @@ fn answer(shared: &Arc<Shared>, question: Question) {
     }
 }
 
-/// The frame of the answer.
-fn answer_to(shared: &Arc<Shared>, request: Request, is_gone: impl Fn() -> bool) -> Vec<u8> {
+/// The frame of the answer; `None` for a refusal.
+fn answer_to(
+    shared: &Arc<Shared>,
+    request: Request,
+    is_gone: impl Fn() -> bool,
+) -> Option<Vec<u8>> {
     let store = &shared.store;
     let answer = match request {
         Request::Log { from } => {
-            let log = store.log(from, LINES_PER_REPLY_MAX).unwrap_or_else(|error| {
+            // An empty answer would say that the log ends there.
+            let log = store.log(from, LINES_PER_REPLY_MAX).inspect_err(|error| {
                 tracing::error!(from, %error, "a peer's question for the applied log");
-                Vec::new()
             });
-            Reply::Log { lines: store.line_count(), from: log }
+            Reply::Log { lines: store.line_count(), from: log.ok()? }
         }
         Request::Applied(ids) => {
             let all = |id: &BatchId| store.applied_bytes(id).unwrap_or_default();
-            return codec::encode_applied(&fill(&ids, is_gone, all, Vec::len));
+            return Some(codec::encode_applied(&fill(&ids, is_gone, all, Vec::len)));
         }
         Request::Transfers(ids) => {
             // Many parents may be in one batch: each batch is read once.
             let places: BTreeSet<_> = ids.iter().filter_map(|id| store.place_of(id)).collect();
             let places: Vec<_> = places.into_iter().collect();
             let one = |place: &_| store.place_bytes(*place).ok();
-            return codec::encode_applied(&fill(&places, is_gone, one, Vec::len));
+            return Some(codec::encode_applied(&fill(&places, is_gone, one, Vec::len)));
         }
         Request::Batches(ids) => {
             let bytes = |proposal: &Proposal| proposal.to_bytes().len();
@@ -124,7 +128,7 @@ fn answer_to(shared: &Arc<Shared>, request: Request, is_gone: impl Fn() -> bool)
             Reply::Locks(tokens.iter().map(holder).collect())
         }
     };
-    codec::encode(&answer)
+    Some(codec::encode(&answer))
 }
 
 fn batch(shared: &Shared, id: &BatchId) -> Option<Proposal> {

@@ -1,6 +1,6 @@
 //! The applied log: what was applied, in order, and where each batch stands in it. All of it is in
-//! the index; memory holds the newest lines only, so that a node takes the same memory after a day
-//! and after a year.
+//! the index. Memory holds the newest lines, and of every batch 17 bytes that say whether it was
+//! applied: peers' logs are walked line by line on the driver's thread, which reads no disk for it.
 //!
 //! | row | key | value |
 //! |---|---|---|
@@ -31,10 +31,23 @@ struct Inner {
     kept: VecDeque<Line>,
     /// The newest line of each batch that has one among the kept.
     newest: HashMap<BatchId, u64>,
+    /// Every batch with a line, and whether one line applied all of it.
+    batches: HashMap<Short, bool>,
+}
+
+/// The first half of a batch's id: nobody finds two batches with the same (2^64 hashes).
+type Short = [u8; 16];
+
+fn short(batch: &BatchId) -> Short {
+    let mut short = [0; 16];
+    short.copy_from_slice(&batch.bytes()[..16]);
+    short
 }
 
 impl Inner {
     fn push(&mut self, line: Line) {
+        let is_whole = line.bitmap.ones() == line.bitmap.count();
+        *self.batches.entry(short(&line.batch)).or_default() |= is_whole;
         self.newest.insert(line.batch, self.count);
         self.kept.push_back(line);
         self.count += 1;
@@ -89,13 +102,15 @@ impl AppliedLog {
         Ok(Self { inner: RwLock::new(inner) })
     }
 
-    /// Appends a line and its rows.
-    pub fn push(&self, index: &mut Index, line: Line) {
+    /// Appends lines and their rows; readers see all of them or none.
+    pub fn push(&self, index: &mut Index, lines: impl IntoIterator<Item = Line>) {
         let mut inner = self.inner.write();
-        // First the rows: who finds a line no longer kept finds it there.
-        index.put(&row::line_key(inner.count), &line.to_row());
-        index.put(&row::place_key(&line.batch, inner.count), &[]);
-        inner.push(line);
+        for line in lines {
+            // First the rows: who finds a line no longer kept finds it there.
+            index.put(&row::line_key(inner.count), &line.to_row());
+            index.put(&row::place_key(&line.batch, inner.count), &[]);
+            inner.push(line);
+        }
     }
 
     /// How many lines there are.
@@ -161,14 +176,20 @@ impl Store {
         (from..until).map(line).collect()
     }
 
-    /// Whether these transfers of a batch were applied here as part of it. An unreadable index
-    /// answers no: what is applied once more changes nothing.
+    /// Whether these transfers of a batch were applied here as part of it. The index is read only
+    /// for a batch of which no line applied all; an unreadable one answers no: what is applied once
+    /// more changes nothing.
     pub fn has_applied(&self, line: &AppliedLine) -> bool {
         {
             let inner = self.log.inner.read();
             let newest = inner.newest.get(&line.batch).and_then(|position| inner.line(*position));
             if newest.is_some_and(|newest| newest.bitmap.covers(&line.bitmap)) {
                 return true;
+            }
+            match inner.batches.get(&short(&line.batch)) {
+                None => return false,
+                Some(true) => return true,
+                Some(false) => {}
             }
         }
         let lines = self.lines_of(&line.batch).unwrap_or_default();
@@ -223,7 +244,7 @@ mod tests {
     fn push(alone: &Alone, number: u64, set: &[usize]) {
         let at = Location { segment: 0, offset: number };
         let line = Line { batch: batch(number), batch_at: at, applied_at: at, bitmap: bits(set) };
-        alone.store.log.push(&mut alone.store.index.lock(), line);
+        alone.store.log.push(&mut alone.store.index.lock(), [line]);
     }
 
     /// Batches 0, 1, ... of which half is applied, and then the rest of batch 0.
@@ -266,6 +287,20 @@ mod tests {
         check(&alone, count);
         drop(alone);
         check(&open_alone(home.path()), count);
+    }
+
+    #[test]
+    fn a_batch_that_was_applied_whole_is_known_without_the_index() {
+        let home = tempfile::tempdir().expect("a folder");
+        let alone = open_alone(home.path());
+        push(&alone, 0, &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+        let count = u64::try_from(LINES_KEPT).expect("a count");
+        (1..=count).for_each(|number| push(&alone, number, &[1]));
+        alone.store.index.lock().delete(&row::place_key(&batch(0), 0));
+        let has = |number, set: &[usize]| {
+            alone.store.has_applied(&AppliedLine { batch: batch(number), bitmap: bits(set) })
+        };
+        assert!(has(0, &[3, 9]) && has(1, &[1]) && !has(1, &[2]) && !has(u64::MAX, &[]));
     }
 
     #[test]

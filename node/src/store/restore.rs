@@ -131,11 +131,11 @@ impl Store {
     pub fn load_snapshot(&self, snapshot: &Snapshot, checked: &Checked) {
         assert!(self.log.count() == 0, "a snapshot is loaded before anything is applied");
         let mut index = self.index.lock();
-        for line in &snapshot.lines {
+        let lines = snapshot.lines.iter().map(|line| {
             let (batch, bitmap) = (line.batch, line.bitmap.clone());
-            let line = Line { batch, batch_at: NOWHERE, applied_at: NOWHERE, bitmap };
-            self.log.push(&mut index, line);
-        }
+            Line { batch, batch_at: NOWHERE, applied_at: NOWHERE, bitmap }
+        });
+        self.log.push(&mut index, lines);
         for id in &checked.issued {
             let asset = checked.tips.asset(id).expect("a checked snapshot's assets are known");
             index.put(&row::asset_key(id), &row::asset_row(asset));

@@ -4,6 +4,8 @@
 //! Some of it needs `strace`, some needs root for mounts; where that is not there the test says so
 //! and ends. `QUORATE_POWER_CUTS=n` cuts the power n times.
 
+#[path = "processes/asking.rs"]
+mod asking;
 #[path = "disks/broken.rs"]
 mod broken;
 #[path = "disks/full.rs"]

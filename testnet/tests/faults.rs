@@ -2,6 +2,9 @@
 
 #[path = "processes/agreement.rs"]
 mod agreement;
+#[expect(dead_code, reason = "the other process tests use the rest of it")]
+#[path = "processes/asking.rs"]
+mod asking;
 #[path = "faults/evidence.rs"]
 mod evidence;
 #[path = "faults/payers.rs"]

@@ -6,6 +6,8 @@
 //! Here the network has one validator, so that its home can be put back for each bit without
 //! anybody forgetting a promise. `pair` flips bits of two of seven at once.
 
+#[path = "processes/asking.rs"]
+mod asking;
 #[path = "processes/folders.rs"]
 mod folders;
 #[path = "flips/home.rs"]

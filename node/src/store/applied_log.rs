@@ -1,5 +1,5 @@
 //! The applied log: what was applied, in order, and where each batch stands in it. All of it is in
-//! the index. Memory holds the newest lines, and of every batch 17 bytes that say whether it was
+//! the index. Memory holds the newest lines, and of every batch its id and whether all of it was
 //! applied: peers' logs are walked line by line on the driver's thread, which reads no disk for it.
 //!
 //! | row | key | value |
@@ -29,35 +29,20 @@ struct Inner {
     count: u64,
     /// The last `kept.len()` lines, ascending.
     kept: VecDeque<Line>,
-    /// The newest line of each batch that has one among the kept.
-    newest: HashMap<BatchId, u64>,
-    /// Every batch with a line, and whether one line applied all of it.
-    batches: HashMap<Short, bool>,
-}
-
-/// The first half of a batch's id: nobody finds two batches with the same (2^64 hashes).
-type Short = [u8; 16];
-
-fn short(batch: &BatchId) -> Short {
-    let mut short = [0; 16];
-    short.copy_from_slice(&batch.bytes()[..16]);
-    short
+    /// Every batch with a line: how many transfers it has if one line applied all of them, else 0.
+    batches: HashMap<BatchId, u16>,
 }
 
 impl Inner {
     fn push(&mut self, line: Line) {
-        let is_whole = line.bitmap.ones() == line.bitmap.count();
-        *self.batches.entry(short(&line.batch)).or_default() |= is_whole;
-        self.newest.insert(line.batch, self.count);
+        let whole = self.batches.entry(line.batch).or_default();
+        if line.bitmap.ones() == line.bitmap.count() {
+            *whole = u16::try_from(line.bitmap.count()).expect("at most 4,096");
+        }
         self.kept.push_back(line);
         self.count += 1;
-        if self.kept.len() > LINES_KEPT
-            && let Some(oldest) = self.kept.pop_front()
-        {
-            let position = self.first() - 1;
-            if self.newest.get(&oldest.batch) == Some(&position) {
-                self.newest.remove(&oldest.batch);
-            }
+        if self.kept.len() > LINES_KEPT {
+            self.kept.pop_front();
         }
     }
 
@@ -180,17 +165,10 @@ impl Store {
     /// for a batch of which no line applied all; an unreadable one answers no: what is applied once
     /// more changes nothing.
     pub fn has_applied(&self, line: &AppliedLine) -> bool {
-        {
-            let inner = self.log.inner.read();
-            let newest = inner.newest.get(&line.batch).and_then(|position| inner.line(*position));
-            if newest.is_some_and(|newest| newest.bitmap.covers(&line.bitmap)) {
-                return true;
-            }
-            match inner.batches.get(&short(&line.batch)) {
-                None => return false,
-                Some(true) => return true,
-                Some(false) => {}
-            }
+        match self.log.inner.read().batches.get(&line.batch) {
+            None => return false,
+            Some(0) => {}
+            Some(count) => return usize::from(*count) == line.bitmap.count(),
         }
         let lines = self.lines_of(&line.batch).unwrap_or_default();
         let Some(first) = lines.first() else { return false };
@@ -280,9 +258,7 @@ mod tests {
         let count = u64::try_from(LINES_KEPT).expect("a count") + 100;
         fill(&alone, count);
         check(&alone, count);
-        let inner = alone.store.log.inner.read();
-        assert_eq!((inner.kept.len(), inner.newest.len()), (LINES_KEPT, LINES_KEPT));
-        drop(inner);
+        assert_eq!(alone.store.log.inner.read().kept.len(), LINES_KEPT);
         alone.checkpoint();
         check(&alone, count);
         drop(alone);
@@ -300,7 +276,30 @@ mod tests {
         let has = |number, set: &[usize]| {
             alone.store.has_applied(&AppliedLine { batch: batch(number), bitmap: bits(set) })
         };
+        let other = AppliedLine { batch: batch(0), bitmap: Bitmap::empty(11) };
+        assert!(!alone.store.has_applied(&other), "the same batch with another length");
         assert!(has(0, &[3, 9]) && has(1, &[1]) && !has(1, &[2]) && !has(u64::MAX, &[]));
+    }
+
+    #[test]
+    fn a_line_that_cannot_be_read_is_not_the_end_of_the_log() {
+        let home = tempfile::tempdir().expect("a folder");
+        let alone = open_alone(home.path());
+        let count = u64::try_from(LINES_KEPT).expect("a count") + 3;
+        (0..count).for_each(|number| push(&alone, number, &[0]));
+        for wrong in [None, Some(b"no line")] {
+            let mut index = alone.store.index.lock();
+            match wrong {
+                Some(row) => index.put(&row::line_key(1), row),
+                None => index.delete(&row::line_key(1)),
+            }
+            drop(index);
+            assert_eq!(alone.store.log(0, 3), Err(StoreError::WrongPlace));
+            assert_eq!(alone.store.log(2, 3).map(|lines| lines.len()), Ok(3));
+            assert_eq!(alone.store.applied_bytes(&batch(1)), Err(StoreError::WrongPlace));
+            let line = AppliedLine { batch: batch(1), bitmap: bits(&[0]) };
+            assert!(!alone.store.has_applied(&line), "what is unreadable is not vouched for");
+        }
     }
 
     #[test]

@@ -1,9 +1,8 @@
 //! Disks that fail a sync or take long for it: `strace` makes the system call fail or wait.
 
+use crate::asking::{ask, described, pay};
 use crate::running::{Place, wait_until};
-use crate::victim::{
-    ask, check_no_panic, check_vote_counts, described, has, has_vote, pay, wait_until_even,
-};
+use crate::victim::{check_no_panic, check_vote_counts, has, has_vote, wait_until_even};
 use std::process::{Child, Command, Stdio};
 use testnet::process::Process;
 

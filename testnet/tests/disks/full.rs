@@ -1,10 +1,10 @@
 //! Full disks: of the log alone, and of the whole home; and too little memory.
 
+use crate::asking::{ask, described, pay};
 use crate::mount::Mount;
 use crate::running::Place;
 use crate::victim::{
-    VICTIM, ask, check_no_panic, check_vote_counts, described, has, has_vote, home, is_root, pay,
-    wait_until_even,
+    VICTIM, check_no_panic, check_vote_counts, has, has_vote, home, is_root, wait_until_even,
 };
 use std::fs::OpenOptions;
 use std::io::Write;

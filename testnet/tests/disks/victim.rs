@@ -1,6 +1,7 @@
 //! A testnet of four whose last validator is the victim: what it says, and whether it votes.
 
-use crate::running::{Place, block_on, wait_until};
+use crate::asking::wait_until_same;
+use crate::running::{Place, wait_until};
 use serde_json::Value;
 use std::path::PathBuf;
 use std::process::Command;
@@ -32,29 +33,6 @@ pub fn home(place: &Place) -> PathBuf {
     place.dir().join(VICTIM)
 }
 
-/// What the description says of a validator.
-pub fn described(place: &Place, index: usize) -> Value {
-    let text = std::fs::read(place.dir().join("testnet.json")).expect("a description");
-    let file: Value = serde_json::from_slice(&text).expect("JSON");
-    file["validators"][index].clone()
-}
-
-/// What a validator answers itself; null when it does not.
-pub fn ask(place: &Place, index: usize, path: &str) -> Value {
-    let api = described(place, index)["api"].as_str().expect("a URL").to_string();
-    let asking = || block_on(testnet::probe::document(&api, path));
-    // On a thread of its own: whoever waits for a condition is within a runtime already.
-    let answer = std::thread::scope(|scope| scope.spawn(asking).join());
-    answer.expect("no panic").unwrap_or_default()
-}
-
-/// Pays through v0, which has to end well, and returns the answer.
-pub fn pay(place: &Place) -> Value {
-    let paid = place.quorate("--node v0 transfer alice bob 1").ok();
-    assert_eq!(paid["status"], "final");
-    paid
-}
-
 /// Whether any vote for a payment is the victim's.
 pub fn has_vote(paid: &Value) -> bool {
     let votes = |phase: &str| paid["votes"][phase].as_array().expect("votes").clone();
@@ -74,14 +52,7 @@ pub fn check_vote_counts(place: &Place) {
 
 /// Waits until all four have applied the same and nobody is silent.
 pub fn wait_until_even(place: &Place) {
-    let nodes = || (0..4).map(|index| ask(place, index, "/v1/node")).collect::<Vec<_>>();
-    let stands = |node: &Value| (node["applied"].clone(), node["digest"].clone());
-    let even = wait_until(|| {
-        let nodes = nodes();
-        let is_good = |node: &Value| node["ready"] == true && stands(node) == stands(&nodes[0]);
-        nodes.iter().all(is_good).then_some(())
-    });
-    even.unwrap_or_else(|| panic!("not even: {:?}", nodes()));
+    wait_until_same(place, &[0, 1, 2, 3]).unwrap_or_else(|what| panic!("{what}"));
 }
 
 /// No validator's log tells of a panic.

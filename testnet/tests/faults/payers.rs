@@ -1,6 +1,7 @@
 //! A load of payments through nodes of both sides, and what has to hold of it in the end.
 
-use crate::running::{Place, block_on, wait_until};
+use crate::asking::ask;
+use crate::running::{Place, wait_until};
 use serde_json::Value;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::Scope;
@@ -84,17 +85,6 @@ pub fn settle_all(place: &Place) {
         open(place).is_empty().then_some(())
     });
     settled.unwrap_or_else(|| panic!("not all end: {:?}", open(place)));
-}
-
-/// What a validator answers itself.
-fn ask(place: &Place, index: usize, path: &str) -> Value {
-    let text = std::fs::read(place.dir().join("testnet.json")).expect("a description");
-    let file: Value = serde_json::from_slice(&text).expect("JSON");
-    let api = file["validators"][index]["api"].as_str().expect("a URL");
-    // On a thread of its own: whoever waits for a condition is within a runtime already.
-    let asking = || block_on(testnet::probe::document(api, path));
-    let answer = std::thread::scope(|scope| scope.spawn(asking).join());
-    answer.expect("no panic").expect("it answers")
 }
 
 /// Every validator has applied the same transfers, and counts the same supply.

@@ -2,8 +2,9 @@
 //! for each flip, and started as a process of its own.
 
 use crate::Outcome;
+use crate::asking::answer;
 use crate::folders::copy;
-use crate::running::{Place, block_on, finish, wait_until};
+use crate::running::{Place, finish, wait_until};
 use node::NodeConfig;
 use node::store::{self, Cause, Silence, first_start};
 use serde_json::Value;
@@ -76,17 +77,10 @@ impl Drop for Started {
     }
 }
 
-/// What a node answers; `None` when it does not.
-pub fn ask(api: &str, path: &str) -> Option<Value> {
-    let asking = || block_on(testnet::probe::document(api, path));
-    // On a thread of its own: whoever waits for a condition is within a runtime already.
-    std::thread::scope(|scope| scope.spawn(asking).join()).expect("no panic")
-}
-
 fn state(api: &str, account: &str) -> Option<[Value; 4]> {
-    let node = ask(api, "/v1/node")?;
-    let supply = ask(api, "/v1/supply")?["supply"].clone();
-    let balance = ask(api, &format!("/v1/accounts/{account}"))?["balances"].clone();
+    let node = answer(api, "/v1/node")?;
+    let supply = answer(api, "/v1/supply")?["supply"].clone();
+    let balance = answer(api, &format!("/v1/accounts/{account}"))?["balances"].clone();
     Some([node["applied"].clone(), node["digest"].clone(), supply, balance])
 }
 
@@ -170,7 +164,7 @@ impl Home {
             }
             let document: Value = serde_json::from_slice(&fs::read(&ready).ok()?).ok()?;
             let api = document["api"].as_str()?.to_string();
-            let mode = ask(&api, "/v1/node")?["mode"].clone();
+            let mode = answer(&api, "/v1/node")?["mode"].clone();
             (mode == "voting" || mode == "silent").then_some((None, api))
         });
         let words = fs::read_to_string(&log).unwrap_or_default();
@@ -183,7 +177,7 @@ impl Home {
             let is_told = status.code().is_some_and(|code| code != 0) && words.contains("error:");
             return if is_told { Outcome::Refused } else { bad(format!("it ended: {status}")) };
         }
-        let node = ask(&api, "/v1/node").unwrap_or_default();
+        let node = answer(&api, "/v1/node").unwrap_or_default();
         if node["mode"] == "silent" {
             let is_told = node["failed"].is_string() && words.contains("ERROR");
             return if is_told { Outcome::Silent } else { bad("silent without a word".into()) };
@@ -205,7 +199,7 @@ impl Home {
             return Err(format!("{now:?} is not {:?}", self.before));
         }
         for id in &self.finals {
-            let answer = ask(api, &format!("/v1/transfers/{id}"));
+            let answer = answer(api, &format!("/v1/transfers/{id}"));
             if answer.is_none_or(|transfer| transfer["status"] != "final") {
                 return Err(format!("{id} is not final"));
             }

@@ -2,7 +2,8 @@
 //! the two refuses to start, or is silent, or has all that the others have; the other five go on,
 //! and nothing that was final is another thing afterwards. `QUORATE_FLIP_PAIRS=n` makes n networks.
 
-use crate::home::{Bit, Kind, ask, choose, flip};
+use crate::asking::{ask, pay, wait_until_same};
+use crate::home::{Bit, Kind, choose, flip};
 use crate::number;
 use crate::running::{Place, wait_until};
 use rand::rngs::StdRng;
@@ -22,23 +23,6 @@ const KINDS: [Kind; 7] = [
 /// As many as seven tolerate.
 const VICTIMS: [usize; 2] = [5, 6];
 
-/// Where a validator answers now.
-fn api(place: &Place, index: usize) -> String {
-    let text = std::fs::read(place.dir().join("testnet.json")).expect("a description");
-    let file: Value = serde_json::from_slice(&text).expect("JSON");
-    file["validators"][index]["api"].as_str().expect("a URL").into()
-}
-
-fn node(place: &Place, index: usize) -> Value {
-    ask(&api(place, index), "/v1/node").unwrap_or_default()
-}
-
-fn pay(place: &Place) -> String {
-    let paid = place.quorate("--node v0 transfer alice bob 1").ok();
-    assert_eq!(paid["status"], "final");
-    paid["id"].as_str().expect("an id").into()
-}
-
 /// Starts a victim; whether it runs and says that it votes.
 fn start(place: &Place, index: usize) -> Result<bool, String> {
     let started = place.testnet(&format!("start v{index}"));
@@ -47,7 +31,7 @@ fn start(place: &Place, index: usize) -> Result<bool, String> {
         return if is_told { Ok(false) } else { Err(format!("no reason is told: {started:?}")) };
     }
     let mode = wait_until(|| {
-        let node = node(place, index);
+        let node = ask(place, index, "/v1/node");
         (node["mode"] == "voting" || node["mode"] == "silent").then_some(node)
     });
     let node = mode.ok_or("it neither votes nor is it silent")?;
@@ -56,19 +40,6 @@ fn start(place: &Place, index: usize) -> Result<bool, String> {
         true => Err("silent without a word".into()),
         false => Ok(true),
     }
-}
-
-/// Waits until these have applied the same; what they have when they never do.
-fn check_even(place: &Place, indexes: &[usize]) -> Result<(), String> {
-    let stand = |index: &usize| {
-        let node = node(place, *index);
-        (node["applied"].clone(), node["digest"].clone())
-    };
-    let even = wait_until(|| {
-        let stands: Vec<(Value, Value)> = indexes.iter().map(stand).collect();
-        stands.iter().all(|one| *one == stands[0] && one.0.is_u64()).then_some(())
-    });
-    even.ok_or_else(|| format!("{:?} differ", indexes.iter().map(stand).collect::<Vec<_>>()))
 }
 
 fn check_round(place: &Place, bits: &[Bit]) -> Result<[usize; 2], String> {
@@ -83,9 +54,9 @@ fn check_round(place: &Place, bits: &[Bit]) -> Result<[usize; 2], String> {
     for _ in 0..3 {
         pay(place);
     }
-    check_even(place, &voting)?;
+    wait_until_same(place, &voting)?;
     for index in voting {
-        let evidence = ask(&api(place, index), "/v1/evidence").unwrap_or_default();
+        let evidence = ask(place, index, "/v1/evidence");
         if evidence["evidence"].as_array().is_none_or(|rows| !rows.is_empty()) {
             return Err(format!("v{index} has evidence: {evidence}"));
         }
@@ -102,7 +73,7 @@ fn flipped_bits_of_two_of_seven_validators_stop_nobody_and_change_nothing() {
     for round in 0..rounds {
         let place = Place::new();
         place.up(7);
-        let paid: Vec<String> = (0..4).map(|_| pay(&place)).collect();
+        let paid: Vec<Value> = (0..4).map(|_| pay(&place)).collect();
         place.testnet("kill v5 v6").ok();
         let mut draw = |count: u64| rng.random_range(0..count);
         let bits: Vec<Bit> = VICTIMS
@@ -116,9 +87,9 @@ fn flipped_bits_of_two_of_seven_validators_stop_nobody_and_change_nothing() {
             Ok(counts) => (stopped, voting) = (stopped + counts[0], voting + counts[1]),
             Err(why) => bad.push(format!("seed {seed}, round {round}: {bits:?}: {why}")),
         }
-        for id in &paid {
-            let transfer = ask(&api(&place, 0), &format!("/v1/transfers/{id}"));
-            assert_eq!(transfer.unwrap_or_default()["status"], "final", "{id}");
+        for paid in &paid {
+            let id = paid["id"].as_str().expect("an id");
+            assert_eq!(ask(&place, 0, &format!("/v1/transfers/{id}"))["status"], "final", "{id}");
         }
     }
     eprintln!("{rounds} networks: {stopped} did not vote and said why, {voting} had all");

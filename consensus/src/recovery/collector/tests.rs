@@ -22,6 +22,22 @@ fn reply_of(validator: &mut Validator, signed: &SignedRecover) -> RecoverReply {
     reply
 }
 
+/// A collector that has asked everybody.
+fn begun(signed: &SignedRecover) -> Collector {
+    let mut collector = Collector::new(network(), 0);
+    collector.begin(0, std::slice::from_ref(signed)).expect("there is room");
+    collector
+}
+
+/// A member that has accepted a transfer in round 0.
+fn accepted_by(member: u16, signed: &SignedTransfer) -> Validator {
+    let (proposal, batch) = batch(0, std::slice::from_ref(signed));
+    let mut validator = validator(member);
+    propose(&mut validator, 0, &proposal);
+    certify(&mut validator, 1, certificate(Phase::Lock, &batch, "1"));
+    validator
+}
+
 #[test]
 fn a_quorum_of_reports_justifies_a_refresh() {
     let mut collector = Collector::new(network(), 0);
@@ -46,13 +62,9 @@ fn a_quorum_of_reports_justifies_a_refresh() {
 #[test]
 fn what_one_has_accepted_is_to_be_proposed_again() {
     let pair = pay(0, &[coin(0), coin(1)], 1, "pair");
-    let (proposal, batch) = batch(0, std::slice::from_ref(&pair));
-    let mut accepted = validator(2);
-    propose(&mut accepted, 0, &proposal);
-    certify(&mut accepted, 1, certificate(Phase::Lock, &batch, "1"));
+    let mut accepted = accepted_by(2, &pair);
     let signed = recover(1, &[0, 1]);
-    let mut collector = Collector::new(network(), 0);
-    collector.begin(0, std::slice::from_ref(&signed)).expect("there is room");
+    let mut collector = begun(&signed);
     let mut collected = None;
     for member in [0, 1, 2, 3, 4] {
         let mut fresh = validator(member);
@@ -72,13 +84,9 @@ fn what_one_has_accepted_is_to_be_proposed_again() {
 #[test]
 fn a_member_that_reports_of_one_of_two_states_spoils_no_entry_of_the_other() {
     let other = pay(0, &[coin(1)], 1, "other");
-    let (proposal, batch) = batch(0, std::slice::from_ref(&other));
-    let mut accepted = validator(6);
-    propose(&mut accepted, 0, &proposal);
-    certify(&mut accepted, 1, certificate(Phase::Lock, &batch, "1"));
+    let mut accepted = accepted_by(6, &other);
     let asked = recover(1, &[0, 1]);
-    let mut collector = Collector::new(network(), 0);
-    collector.begin(0, std::slice::from_ref(&asked)).expect("there is room");
+    let mut collector = begun(&asked);
     let mut partial = reply_of(&mut accepted, &asked);
     let mut report = partial.report.take().expect("it reports").report;
     report.claims.retain(|claim| claim.state == coin(1).state);
@@ -107,8 +115,7 @@ fn a_member_that_reports_of_one_of_two_states_spoils_no_entry_of_the_other() {
 #[test]
 fn liars_are_blamed_and_do_not_count() {
     let signed = recover(1, &[0]);
-    let mut collector = Collector::new(network(), 0);
-    collector.begin(0, std::slice::from_ref(&signed)).expect("there is room");
+    let mut collector = begun(&signed);
     let good = reply_of(&mut validator(1), &signed);
     let mut lie = |from: u16, change: &dyn Fn(&mut RecoverReply)| {
         let mut reply = good.clone();
@@ -145,8 +152,7 @@ fn refusals_name_the_round_and_the_spender() {
     propose(&mut later, 0, &proposal);
     certify(&mut later, 1, certificate(Phase::Commit, &batch, "1"));
     let signed = recover(1, &[0, 1, 2]);
-    let mut collector = Collector::new(network(), 0);
-    collector.begin(0, std::slice::from_ref(&signed)).expect("there is room");
+    let mut collector = begun(&signed);
     let reply = reply_of(&mut later, &signed);
     assert_eq!(reply.withheld.len(), 2);
     assert_eq!(collector.replied(6, reply, &mut rng()).1, None);
@@ -167,8 +173,7 @@ fn lie(signed: &SignedRecover, kind: WithheldKind, round: u32) -> RecoverReply {
 #[test]
 fn two_liars_that_say_spent_end_nothing_and_three_members_do() {
     let signed = recover(1, &[0]);
-    let mut collector = Collector::new(network(), 0);
-    collector.begin(0, std::slice::from_ref(&signed)).expect("there is room");
+    let mut collector = begun(&signed);
     for liar in [5, 6] {
         let reply = lie(&signed, WithheldKind::Spent, 0);
         assert_eq!(collector.replied(liar, reply, &mut rng()).1, None);
@@ -192,8 +197,7 @@ fn two_liars_that_say_spent_end_nothing_and_three_members_do() {
 fn two_liars_that_name_the_last_round_do_not_use_up_the_rounds() {
     let promised = |liars: &[u16]| {
         let signed = recover(1, &[0]);
-        let mut collector = Collector::new(network(), 0);
-        collector.begin(0, std::slice::from_ref(&signed)).expect("there is room");
+        let mut collector = begun(&signed);
         let mut ended = None;
         for liar in liars {
             let reply = lie(&signed, WithheldKind::Promised, u32::MAX);
@@ -210,8 +214,7 @@ fn two_liars_that_name_the_last_round_do_not_use_up_the_rounds() {
 #[test]
 fn who_is_silent_is_asked_again_and_the_room_is_bounded() {
     let signed = recover(1, &[0]);
-    let mut collector = Collector::new(network(), 0);
-    collector.begin(0, std::slice::from_ref(&signed)).expect("there is room");
+    let mut collector = begun(&signed);
     let reply = reply_of(&mut validator(1), &signed);
     collector.replied(1, reply, &mut rng());
     let (step, late) = collector.tick(COLLECT_REPEAT_US);
@@ -245,8 +248,7 @@ fn what_is_asked_again_is_cut_to_what_members_take() {
 #[test]
 fn proofs_that_nobody_asked_for_are_refused_unchecked() {
     let signed = recover(1, &[0]);
-    let mut collector = Collector::new(network(), 0);
-    collector.begin(0, std::slice::from_ref(&signed)).expect("there is room");
+    let mut collector = begun(&signed);
     let (_, batch) = batch(0, &[pay_coin(1, "elsewhere")]);
     let lock = batch.lock_proof(0, certificate(Phase::Lock, &batch, "1").certificate());
     let mut reply = reply_of(&mut validator(1), &signed);
@@ -268,16 +270,12 @@ fn lock(signed: &SignedTransfer, round: u32) -> (Accepted, LockProof) {
 #[test]
 fn lies_that_their_member_has_signed_are_blamed_too() {
     let pair = pay(0, &[coin(0), coin(1)], 1, "pair");
-    let (proposal, batch) = batch(0, std::slice::from_ref(&pair));
-    let mut accepted = validator(6);
-    propose(&mut accepted, 0, &proposal);
-    certify(&mut accepted, 1, certificate(Phase::Lock, &batch, "1"));
+    let mut accepted = accepted_by(6, &pair);
     let asked = recover(1, &[0, 1]);
     let good = reply_of(&mut accepted, &asked);
     let claim = |position: usize, accepted| ledger::Claim { state: coin(position).state, accepted };
     let lie = |change: &dyn Fn(&mut Report, &mut Vec<LockProof>)| {
-        let mut collector = Collector::new(network(), 0);
-        collector.begin(0, std::slice::from_ref(&asked)).expect("there is room");
+        let mut collector = begun(&asked);
         let mut reply = good.clone();
         let mut report = reply.report.take().expect("it reports").report;
         change(&mut report, &mut reply.locks);
@@ -311,8 +309,7 @@ fn lies_that_their_member_has_signed_are_blamed_too() {
     assert_eq!(claims(&pair, 0), 0);
     assert_eq!(claims(&pair, 1), 1, "accepted in the round that it promises");
     assert_eq!(claims(&pay_coin(2, "far"), 0), 1, "of a transfer of other states");
-    let mut collector = Collector::new(network(), 0);
-    collector.begin(0, std::slice::from_ref(&asked)).expect("there is room");
+    let mut collector = begun(&asked);
     let mut framed = good.clone();
     framed.report.as_mut().expect("it reports").member = 5;
     let (step, _) = collector.replied(6, framed, &mut rng());
@@ -324,8 +321,7 @@ fn who_knows_the_spender_names_it() {
     let signed = recover(1, &[0]);
     let spender = id(&pay_coin(0, "spent it"));
     for naming in [0, 1, 2] {
-        let mut collector = Collector::new(network(), 0);
-        collector.begin(0, std::slice::from_ref(&signed)).expect("there is room");
+        let mut collector = begun(&signed);
         let mut collected = None;
         for member in [0, 1, 2] {
             let mut reply = lie(&signed, WithheldKind::Spent, 0);

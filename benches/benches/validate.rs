@@ -15,6 +15,7 @@
 //! `cargo bench -p benches --bench validate`, one size with `-- batch=1000`.
 #![allow(missing_docs, reason = "criterion's macros make undocumented functions")]
 
+use benches::cpu::Cpu;
 use benches::four_workers::FourWorkers;
 use benches::{Fixture, MEMBERS, member_key};
 use consensus::judge::judge;
@@ -26,8 +27,6 @@ use criterion::{
 use node::pipeline::{dht_check, hash, pin_check, prefetch};
 use node::store::{self, Opened};
 use rayon::{ThreadPool, ThreadPoolBuilder};
-use std::collections::BTreeMap;
-use std::ffi::OsString;
 use std::hint::black_box;
 use std::time::Duration;
 
@@ -77,11 +76,11 @@ impl Bench {
 fn tell_cpu<T>(name: &str, transfers: u32, mut run: impl FnMut() -> T) {
     let repeats = 2_000 / transfers;
     let round = || {
-        let before = cpu_ns();
+        let before = Cpu::now();
         for _ in 0..repeats {
             black_box(run());
         }
-        spent_ns(&before) / u64::from(repeats * transfers)
+        before.spent_ns() / u64::from(repeats * transfers)
     };
     let least = std::iter::repeat_with(round).take(CPU_ROUNDS).min().expect("some rounds");
     println!(
@@ -89,27 +88,6 @@ fn tell_cpu<T>(name: &str, transfers: u32, mut run: impl FnMut() -> T) {
         least / 1_000,
         least / 100 % 10
     );
-}
-
-/// CPU time of each living thread of this process, ns, by its number: the first field of
-/// `schedstat` (proc(5)). By thread, because those of an earlier pool may end in between.
-fn cpu_ns() -> BTreeMap<OsString, u64> {
-    let tasks = std::fs::read_dir("/proc/self/task").expect("Linux");
-    let of = |task: std::io::Result<std::fs::DirEntry>| {
-        let task = task.ok()?;
-        let text = std::fs::read_to_string(task.path().join("schedstat")).ok()?;
-        let spent = text.split(' ').next()?.parse().ok()?;
-        Some((task.file_name(), spent))
-    };
-    tasks.filter_map(of).collect()
-}
-
-/// What was spent since `before`, ns.
-fn spent_ns(before: &BTreeMap<OsString, u64>) -> u64 {
-    let since = |(thread, now): (OsString, u64)| {
-        now.saturating_sub(before.get(&thread).copied().unwrap_or_default())
-    };
-    cpu_ns().into_iter().map(since).sum()
 }
 
 fn pool(threads: usize) -> ThreadPool {

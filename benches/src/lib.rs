@@ -7,12 +7,16 @@
 //! | bytes on the wire, batched and as JSON one by one | [`wire`] |
 //! | the baseline: four workers, one token at a time | [`four_workers`] |
 //! | seven whole nodes in this process | [`seven`] |
+//! | one whole node, the others played | [`one`] |
+//! | CPU time | [`cpu`] |
 //!
 //! A suite is run by `cargo bench -p benches --bench validate`, shorter with `-- --quick`. Builds
 //! are for this machine's CPU (`.cargo/config.toml`); figures are comparable within one run only,
 //! the machines are shared.
 
+pub mod cpu;
 pub mod four_workers;
+pub mod one;
 pub mod seven;
 pub mod wire;
 

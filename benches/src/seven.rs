@@ -162,7 +162,8 @@ impl Seven {
     }
 }
 
-fn spawn(config: NodeConfig, sender: mpsc::SyncSender<Handle>) -> JoinHandle<()> {
+/// Runs a node on a thread of its own; its handle is sent once it listens.
+pub(crate) fn spawn(config: NodeConfig, sender: mpsc::SyncSender<Handle>) -> JoinHandle<()> {
     std::thread::spawn(move || {
         let listening = |handle| sender.send(handle).expect("the bench waits");
         run_with(config, RunOptions::default(), listening).expect("the node runs");
@@ -179,7 +180,8 @@ fn write_peers(folder: &Path, handles: &[Handle]) {
     std::fs::rename(path.with_extension("new"), path).expect("the peers file");
 }
 
-fn config(folder: &Path, member: u16) -> NodeConfig {
+/// Member `member` in its own folder under `folder`, where the genesis and the peers stand.
+pub(crate) fn config(folder: &Path, member: u16) -> NodeConfig {
     let home = folder.join(format!("v{member}"));
     std::fs::create_dir_all(&home).expect("a folder");
     let key = home.join("key");

@@ -3,13 +3,18 @@
 //! Nothing is ever rolled back: [`Tips::apply`] is the only writer after genesis and replay, and it
 //! is called for certified transfers only (R7).
 
+mod owned;
+
 use crate::verdict::{Cause, Refusal, Verdict};
 use ledger::hash::Digest;
 use ledger::{
     Address, AssetDefinition, AssetId, Input, Made, Network, NetworkId, Output, Rules, TokenId,
     TokenState, Transfer, TransferId,
 };
-use std::collections::{BTreeSet, HashMap};
+use owned::Owned;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::ops::Bound;
 use std::sync::Arc;
 
 /// The newest state of one token.
@@ -91,7 +96,7 @@ pub struct Tips {
     network: Arc<Network>,
     tokens: HashMap<TokenId, Tip>,
     assets: HashMap<AssetId, Asset>,
-    owners: HashMap<Address, BTreeSet<TokenId>>,
+    owners: HashMap<Address, Owned>,
     applied: u64,
     digest: [u8; 32],
 }
@@ -132,7 +137,10 @@ impl Tips {
             }
         }
         if tip.ended_by.is_none() {
-            self.owners.entry(tip.owner).or_default().insert(token);
+            match self.owners.entry(tip.owner) {
+                Entry::Occupied(mut owned) => owned.get_mut().insert(token),
+                Entry::Vacant(place) => drop(place.insert(Owned::One(token))),
+            }
             if let Some(asset) = self.assets.get_mut(&tip.asset) {
                 asset.live += tip.amount;
             }
@@ -181,10 +189,9 @@ impl Tips {
     }
 
     fn disown(&mut self, owner: &Address, token: &TokenId) {
-        let tokens = self.owners.get_mut(owner).expect("a live token has an owner");
-        assert!(tokens.remove(token), "owners name their live tokens");
-        if tokens.is_empty() {
-            self.owners.remove(owner);
+        let owned = self.owners.remove(owner).expect("a live token has an owner");
+        if let Some(left) = owned.without(token) {
+            self.owners.insert(*owner, left);
         }
     }
 
@@ -293,8 +300,7 @@ impl Tips {
 
     /// The live tokens of an owner, in order of their ids.
     pub fn tokens_of(&self, owner: &Address) -> impl Iterator<Item = (TokenId, &Tip)> + '_ {
-        let tokens = self.owners.get(owner).into_iter().flatten();
-        tokens.map(|token| (*token, self.tokens.get(token).expect("owners name known tokens")))
+        self.tokens_from(owner, Bound::Unbounded)
     }
 
     /// The live tokens of an owner with ids above `after`, in order.
@@ -303,10 +309,16 @@ impl Tips {
         owner: &Address,
         after: TokenId,
     ) -> impl Iterator<Item = (TokenId, &Tip)> + '_ {
-        use std::ops::Bound::{Excluded, Unbounded};
-        let tokens = self.owners.get(owner).map(|set| set.range((Excluded(after), Unbounded)));
-        let tip = |token: &TokenId| (*token, self.tokens.get(token).expect("known token"));
-        tokens.into_iter().flatten().map(tip)
+        self.tokens_from(owner, Bound::Excluded(after))
+    }
+
+    fn tokens_from(
+        &self,
+        owner: &Address,
+        from: Bound<TokenId>,
+    ) -> impl Iterator<Item = (TokenId, &Tip)> + '_ {
+        let tokens = self.owners.get(owner).into_iter().flat_map(move |owned| owned.from(from));
+        tokens.map(|token| (*token, self.tokens.get(token).expect("owners name known tokens")))
     }
 
     /// All assets, in no order.

@@ -2,6 +2,7 @@
 //! oldest ended ones go first; what is final can be read from the store for ever.
 
 use crate::pipeline::dht_check::DhtMark;
+use crate::service_rate::ServiceRate;
 use consensus::{Outcome, TransferReport};
 use ledger::{Certificate, Receipt, SignedTransfer, TransferId};
 use parking_lot::Mutex;
@@ -93,6 +94,9 @@ struct Inner {
     entries: HashMap<TransferId, Slot>,
     order: VecDeque<TransferId>,
     bytes: usize,
+    /// Entries that have not ended.
+    open: usize,
+    rate: ServiceRate,
 }
 
 struct Slot {
@@ -104,20 +108,35 @@ struct Slot {
 
 impl Board {
     /// A client has submitted a transfer. One that ended without being final is on its way again.
-    /// `bytes` is its size.
-    pub fn submitted(&self, id: TransferId, signed: &SignedTransfer, bytes: usize) {
-        let mut inner = self.inner.lock();
-        if let Some(slot) = inner.entries.get_mut(&id) {
-            if !matches!(slot.entry.status, Status::Final | Status::Submitted) {
-                slot.entry.status = Status::Submitted;
-            }
-            return;
+    /// `bytes` is its size, `now_us` the time since the node's start.
+    ///
+    /// # Errors
+    /// It would wait too long behind those that are under way: when to try again.
+    pub fn submitted(
+        &self,
+        id: TransferId,
+        signed: &SignedTransfer,
+        bytes: usize,
+        now_us: u64,
+    ) -> Result<(), Duration> {
+        let mut guard = self.inner.lock();
+        let inner = &mut *guard;
+        let known = inner.entries.get_mut(&id).map(|slot| &mut slot.entry);
+        if known.as_ref().is_some_and(|e| matches!(e.status, Status::Final | Status::Submitted)) {
+            return Ok(());
+        }
+        inner.rate.admit(now_us, inner.open)?;
+        inner.open += 1;
+        if let Some(entry) = known {
+            entry.status = Status::Submitted;
+            return Ok(());
         }
         inner.bytes += bytes;
         while inner.order.len() >= BOARD_ENTRIES_MAX || inner.bytes > BOARD_BYTES_MAX {
             let Some(oldest) = inner.order.pop_front() else { break };
             if let Some(slot) = inner.entries.remove(&oldest) {
                 inner.bytes -= slot.bytes;
+                inner.open -= usize::from(slot.entry.status == Status::Submitted);
             }
         }
         let entry = Entry {
@@ -130,12 +149,18 @@ impl Board {
         };
         inner.entries.insert(id, Slot { entry, bytes, ended: None });
         inner.order.push_back(id);
+        Ok(())
     }
 
     /// A transfer has ended; those who wait are told.
-    pub fn ended(&self, report: TransferReport) {
-        let mut inner = self.inner.lock();
+    pub fn ended(&self, report: TransferReport, now_us: u64) {
+        let mut guard = self.inner.lock();
+        let inner = &mut *guard;
+        if report.outcome == Outcome::Final {
+            inner.rate.note(now_us);
+        }
         let Some(slot) = inner.entries.get_mut(&report.id) else { return };
+        inner.open -= usize::from(slot.entry.status == Status::Submitted);
         slot.entry.status = match &report.outcome {
             Outcome::Final => Status::Final,
             Outcome::Rejected(_) => Status::Rejected,
@@ -146,6 +171,12 @@ impl Board {
         if let Some(ended) = slot.ended.take() {
             ended.send_replace(true);
         }
+    }
+
+    /// Transfers under way, and those made final in the last second.
+    pub fn load(&self, now_us: u64) -> (usize, usize) {
+        let mut inner = self.inner.lock();
+        (inner.open, inner.rate.per_second(now_us))
     }
 
     /// How the check with the DHT went.
@@ -177,3 +208,6 @@ impl Board {
         self.get(&id)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -310,6 +310,6 @@ impl Driver {
             });
             self.shared.events.push("transfer", document);
         }
-        self.shared.board.ended(report);
+        self.shared.board.ended(report, self.now_us());
     }
 }

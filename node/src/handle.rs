@@ -155,8 +155,16 @@ impl Handle {
             self.shared.queued_bytes.fetch_sub(bytes, Ordering::SeqCst);
             return Err(overloaded());
         }
-        self.shared.board.submitted(id, &entry.signed, bytes);
-        permit.send(Command::Submit { entry, id, bytes, admitted: Instant::now() });
+        let now = Instant::now();
+        let now_us = self.shared.us_of(now);
+        if let Err(retry) = self.shared.board.submitted(id, &entry.signed, bytes, now_us) {
+            self.shared.queued_bytes.fetch_sub(bytes, Ordering::SeqCst);
+            self.shared.metrics.overloaded.inc();
+            let retry_ms = u64::try_from(retry.as_millis()).unwrap_or(u64::MAX);
+            let details = serde_json::json!({"retry_after_ms": retry_ms});
+            return Err(overloaded().details(details));
+        }
+        permit.send(Command::Submit { entry, id, bytes, admitted: now });
         Ok(id)
     }
 

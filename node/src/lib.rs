@@ -50,6 +50,7 @@ pub mod node;
 pub mod peers_file;
 pub mod pipeline;
 pub mod receive;
+mod service_rate;
 pub mod snapshot;
 pub mod store;
 pub mod store_lock;

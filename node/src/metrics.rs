@@ -51,6 +51,8 @@ pub struct Metrics {
     pub dropped: Gauge,
     /// 1 while this node votes.
     pub voting: Gauge,
+    /// Clients' transfers refused because too many were under way.
+    pub overloaded: Counter,
     /// `Recover`s that reports were gathered for.
     pub recoveries: Counter,
     /// Orphaned batches proposed again.
@@ -84,6 +86,7 @@ impl Default for Metrics {
             index_rows: Gauge::default(),
             dropped: Gauge::default(),
             voting: Gauge::default(),
+            overloaded: Counter::default(),
             recoveries: Counter::default(),
             orphans: Counter::default(),
             dht_checks: Family::default(),
@@ -117,6 +120,8 @@ impl Metrics {
         let rows = "Index rows that only memory holds";
         r.register("index_rows_in_memory", rows, self.index_rows.clone());
         r.register("queued_transfers", "Transfers that wait for a batch", self.queued.clone());
+        let overloaded = "Transfers refused because too many were under way";
+        r.register("overloaded_transfers", overloaded, self.overloaded.clone());
         r.register("dropped_messages", "Messages not sent to slow peers", self.dropped.clone());
         r.register("dht_checks", "Transfers checked with the DHT", self.dht_checks.clone());
         r.register("dht_proofs", "Providers asked for proofs", self.dht_proofs.clone());

@@ -2,8 +2,8 @@
 
 use crate::error::{Code, Failure, NOT_FOUND, OVERLOADED, STORE_FAILED, USAGE};
 use crate::store::StoreError;
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
-use axum::http::{Method, StatusCode, Uri};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
+use axum::http::{HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use serde::Serialize;
@@ -33,7 +33,13 @@ impl IntoResponse for Problem {
         let status =
             StatusCode::from_u16(self.0.code.http).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let text = self.0.problem().to_string();
-        bytes(status, "application/problem+json", text)
+        let mut response = bytes(status, "application/problem+json", text);
+        if self.0.code.slug == OVERLOADED.slug {
+            // In whole seconds (RFC 9110, 10.2.3); to the millisecond in the document.
+            let ms = self.0.details["retry_after_ms"].as_u64().unwrap_or(1_000);
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(ms.div_ceil(1_000)));
+        }
+        response
     }
 }
 

@@ -1,0 +1,60 @@
+use super::*;
+use crate::service_rate::OPEN_MIN;
+use consensus::Stages;
+use ledger::{Address, Keypair, NetworkId, Signature, Transfer};
+
+fn signed() -> SignedTransfer {
+    let transfer = Transfer {
+        network: NetworkId::default(),
+        epoch: 0,
+        owner: Address(Keypair::from_seed([1; 32]).public()),
+        inputs: Vec::new(),
+        outputs: Vec::new(),
+        memo: String::new(),
+    };
+    SignedTransfer { transfer, signature: Signature([0; 64]) }
+}
+
+fn id(number: usize) -> TransferId {
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&number.to_le_bytes());
+    TransferId(ledger::Digest(bytes))
+}
+
+fn end(number: usize, outcome: Outcome) -> TransferReport {
+    let (lock, commit) = (Vec::new(), Vec::new());
+    let stages = Stages::default();
+    TransferReport { id: id(number), outcome, round: 0, lock, commit, stages, admitted_us: 0 }
+}
+
+#[test]
+fn what_is_under_way_is_counted_and_above_the_rate_it_is_refused() {
+    let (board, signed) = (Board::default(), signed());
+    let submit = |number, now_us| board.submitted(id(number), &signed, 300, now_us);
+    (0..OPEN_MIN).for_each(|number| assert_eq!(submit(number, 0), Ok(())));
+    assert_eq!(board.load(0), (OPEN_MIN, 0));
+    assert!(submit(OPEN_MIN, 0).is_err());
+    assert_eq!(submit(3, 0), Ok(()), "it is under way already, and counts once");
+    board.ended(end(0, Outcome::Final), 1_000);
+    board.ended(end(1, Outcome::Unknown), 1_000);
+    board.ended(end(1, Outcome::Unknown), 1_000);
+    assert_eq!(board.load(1_000), (OPEN_MIN - 2, 1), "an end counts once");
+    assert_eq!(submit(0, 1_000), Ok(()), "it is final");
+    assert_eq!(submit(1, 1_000), Ok(()), "again under way");
+    assert_eq!(submit(OPEN_MIN, 1_000), Ok(()));
+    assert!(submit(OPEN_MIN + 1, 1_000).is_err());
+    assert_eq!(board.load(1_000).0, OPEN_MIN);
+}
+
+#[test]
+fn what_a_full_board_lets_go_of_is_not_under_way_for_ever() {
+    let (board, signed) = (Board::default(), signed());
+    for number in 0..3 * BOARD_ENTRIES_MAX {
+        board.submitted(id(number), &signed, 300, 0).expect("few are under way");
+        if number % 100 != 0 {
+            board.ended(end(number, Outcome::Unknown), 0);
+        }
+    }
+    let (open, _) = board.load(0);
+    assert_eq!(open, BOARD_ENTRIES_MAX.div_ceil(100));
+}

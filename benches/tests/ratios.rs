@@ -3,7 +3,14 @@
 
 use benches::wire::Exchange;
 use benches::{Fixture, rng};
+use consensus::judge::judge;
+use consensus::{Judge, Verdict};
 use ledger::key::{Signed, verify_batch};
+use node::pipeline::dht_check::dht_check;
+use node::pipeline::hash::hash;
+use node::pipeline::pin_check::pin_check;
+use node::pipeline::prefetch::prefetch;
+use rayon::ThreadPoolBuilder;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
@@ -37,6 +44,31 @@ fn batched_signatures_cost_at_most_two_thirds_of_single_ones() {
     }
     eprintln!("256 signatures: {single:?} one by one, {batch:?} together");
     assert!(batch * 3 <= single * 2, "{batch:?} against {single:?}");
+}
+
+#[test]
+fn the_pipeline_takes_at_most_two_thirds_of_the_sequential_check() {
+    let fixture = Fixture::new(512);
+    let (proposal, _) = fixture.propose(fixture.transfers(512));
+    let job = Judge { proposal, only: None };
+    let validator = fixture.validator();
+    let pool = ThreadPoolBuilder::new().num_threads(2).build().expect("threads");
+    let (mut staged, mut sequential) = (Duration::MAX, Duration::MAX);
+    for _ in 0..ROUNDS {
+        let start = Instant::now();
+        let judged = pool.install(|| {
+            let hashed = hash(&fixture.network, prefetch(&validator, job.clone()));
+            dht_check(pin_check(|_| false, hashed), None, false)
+        });
+        staged = staged.min(start.elapsed());
+        assert!(judged.verdicts.iter().all(|verdict| *verdict == Some(Verdict::Valid)));
+        let start = Instant::now();
+        let judged = judge(validator.tips(), job.proposal.clone(), None, &mut rng());
+        sequential = sequential.min(start.elapsed());
+        assert!(judged.is_signed);
+    }
+    eprintln!("512 transfers: {staged:?} in stages, {sequential:?} one after the other");
+    assert!(staged * 3 <= sequential * 2, "{staged:?} against {sequential:?}");
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod asset;
 mod bench;
 mod content;
 pub mod context;
+mod doctor;
 mod evidence;
 mod exit_codes;
 mod issue;
@@ -29,6 +30,7 @@ mod token;
 mod tracker;
 mod transfer;
 mod tx;
+mod watch;
 
 pub use answer::Answer;
 pub use args::CommandLine;
@@ -97,6 +99,9 @@ fn asking(context: &Context, command: Command) -> Result<Answer, Failure> {
         Command::Content(command) => context.block_on(content::content(context, &command)),
         Command::Status => context.block_on(network::status(context)),
         Command::Health => context.block_on(network::health(context)),
+        Command::Doctor => context.block_on(doctor::doctor(context)),
+        Command::Watch(args) => context.block_on(watch::watch(context, &args)),
+        Command::Top(args) => context.block_on(watch::top(context, &args)),
         Command::Peers => context.block_on(network::peers(context)),
         command => Err(Failure::new(INTERNAL, format!("{command:?} is not a client's command"))),
     }

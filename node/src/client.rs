@@ -15,6 +15,7 @@ mod events;
 mod inbox;
 mod recover;
 mod submit;
+mod watch;
 
 use crate::error::{Failure, NOT_FOUND, UNREACHABLE, USAGE};
 use crate::view::{
@@ -31,9 +32,10 @@ use serde::de::DeserializeOwned;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-pub use events::{EventReader, StreamEvent};
+pub use events::{EventReader, NodeEvent, StreamEvent};
 pub use inbox::Deliveries;
 pub use submit::{SubmitOutcome, Wait};
+pub use watch::NodeEvents;
 
 /// Largest answer that is read, bytes.
 pub const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;

@@ -305,6 +305,11 @@ impl Shared {
         peers.iter().filter(|p| !p.is_reachable).map(|p| p.name.to_string()).collect()
     }
 
+    /// Clients' transfers under way here, and how many became final in the last second.
+    pub fn load(&self) -> (usize, usize) {
+        self.board.load(self.us_of(Instant::now()))
+    }
+
     /// Name of a member.
     pub fn name_of(&self, member: u16) -> String {
         let member = self.network.committee.member(member);

@@ -28,6 +28,11 @@ impl Answer {
         Self::new(json!({"schema": "quorate.text/1", "ok": true, "text": text}), text)
     }
 
+    /// Nothing more: the lines of a stream were the answer.
+    pub fn of_stream() -> Self {
+        Self { document: Value::Null, text: String::new(), exit: 0 }
+    }
+
     /// The same answer with another exit status.
     #[must_use]
     pub fn exit(self, exit: u8) -> Self {
@@ -41,12 +46,12 @@ pub fn print(is_json: bool, outcome: Result<Answer, Failure>) -> ExitCode {
         Ok(answer) => (answer.document, answer.text, answer.exit, false),
         Err(failure) => (failure.document(), for_people(&failure), failure.code.exit, true),
     };
-    if is_json {
+    if is_json && !document.is_null() {
         write(&mut std::io::stdout().lock(), &format!("{document}\n"));
     }
     if is_failed {
         write(&mut std::io::stderr().lock(), &text);
-    } else if !is_json {
+    } else if !is_json && !text.is_empty() {
         write(&mut std::io::stdout().lock(), &text);
     }
     ExitCode::from(exit)
@@ -55,6 +60,11 @@ pub fn print(is_json: bool, outcome: Result<Answer, Failure>) -> ExitCode {
 /// A note for people, on standard error; what the program answers is not in it.
 pub fn note(text: &str) {
     write(&mut std::io::stderr().lock(), &format!("{text}\n"));
+}
+
+/// A line of a stream, on standard output, at once.
+pub fn line(text: &str) {
+    write(&mut std::io::stdout().lock(), &format!("{text}\n"));
 }
 
 /// What happened, whether anything was sent or changed, and what to run next.

@@ -5,6 +5,7 @@ mod evidence;
 mod keys;
 mod store;
 mod tx;
+mod watch;
 
 use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -16,6 +17,7 @@ pub use evidence::{EvidenceCommand, EvidenceFileArgs};
 pub use keys::{KeyFileArgs, KeysCommand, NewKeyArgs, PassphraseArgs};
 pub use store::{StoreArgs, StoreCommand, StoreInitArgs, StoreRestoreArgs, StoreSnapshotArgs};
 pub use tx::{TransferIdArgs, TxCommand, TxListArgs, TxRetryArgs, TxWaitArgs};
+pub use watch::{TopArgs, WatchArgs};
 
 /// A token ledger run by a committee of validators: its node and its client.
 #[derive(Debug, Parser)]
@@ -106,6 +108,12 @@ pub enum Command {
     Health,
     /// The committee as the asked node sees it
     Peers,
+    /// A node's events as they happen, a line each
+    Watch(WatchArgs),
+    /// The network, again every second, until Ctrl-C
+    Top(TopArgs),
+    /// Look for what commonly keeps a client or a node from working
+    Doctor,
     /// A node's store, while the node is stopped
     #[command(subcommand)]
     Store(StoreCommand),

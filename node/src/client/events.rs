@@ -1,4 +1,4 @@
-//! The events of a stream of deliveries, taken out of its bytes as they come. Not the stream.
+//! The events of a stream, taken out of its bytes as they come. Not the stream.
 
 use crate::inbox::News;
 use ledger::TransferId;
@@ -31,13 +31,19 @@ impl EventReader {
     /// Takes more bytes; gives the events that are whole now, each ends with an empty line. `None`
     /// when one is too long: then nothing more is read. Linear in the bytes of all calls.
     pub fn push(&mut self, bytes: &[u8]) -> Option<Vec<StreamEvent>> {
+        let texts = self.push_texts(bytes)?;
+        Some(texts.iter().filter_map(|text| event_of(text)).collect())
+    }
+
+    /// The same, each event as its text.
+    pub fn push_texts(&mut self, bytes: &[u8]) -> Option<Vec<String>> {
         if self.pending.len() + bytes.len() > EVENT_BYTES_MAX {
             return None;
         }
         self.pending.extend_from_slice(bytes);
         let (mut events, mut start) = (Vec::new(), 0);
         while let Some(end) = self.next_end() {
-            events.extend(event_of(&String::from_utf8_lossy(&self.pending[start..end])));
+            events.push(String::from_utf8_lossy(&self.pending[start..end]).into_owned());
             (start, self.searched) = (end, end);
         }
         self.pending.drain(..start);
@@ -50,6 +56,27 @@ impl EventReader {
     fn next_end(&self) -> Option<usize> {
         let fresh = &self.pending[self.searched..];
         fresh.windows(2).position(|pair| pair == b"\n\n").map(|at| self.searched + at + 2)
+    }
+}
+
+/// An event of `GET /v1/events`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NodeEvent {
+    /// Counts up; where a stream is taken up again. A `gap` has none.
+    pub number: Option<u64>,
+    /// `batch`, `transfer`, `validator` or `gap`.
+    pub kind: String,
+    /// The document.
+    pub data: serde_json::Value,
+}
+
+impl NodeEvent {
+    /// An event's text; `None` for keep-alives.
+    pub fn of(text: &str) -> Option<Self> {
+        let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name));
+        let kind = field("event:")?.trim().to_string();
+        let data = serde_json::from_str(field("data:")?).ok()?;
+        Some(Self { number: field("id:").and_then(|id| id.trim().parse().ok()), kind, data })
     }
 }
 
@@ -85,6 +112,16 @@ mod tests {
         assert_eq!(reader.push(b"p\n"), Some(vec![]));
         assert_eq!(reader.push(b"\n"), Some(vec![StreamEvent::Gap]));
         assert!(reader.pending.is_empty());
+    }
+
+    #[test]
+    fn an_event_of_the_node_has_a_number_a_kind_and_a_document() {
+        let text = "id: 9\nevent: batch\ndata: {\"transfers\":3}\n\n";
+        let event = NodeEvent::of(text).expect("an event");
+        assert_eq!((event.number, event.kind.as_str()), (Some(9), "batch"));
+        assert_eq!(event.data["transfers"], 3);
+        assert_eq!(NodeEvent::of(":\n\n"), None);
+        assert_eq!(NodeEvent::of("event: batch\ndata: {\n\n"), None);
     }
 
     #[test]

@@ -5,11 +5,12 @@
 //!
 //! `cargo bench -p benches --bench one_validator`. Plain, without criterion: a round takes seconds
 //! and uses its tokens up. `QUORATE_TRANSFERS` is how many a round has (20,000, as FastPay's),
-//! `QUORATE_ROUNDS` how many rounds (5), `TMPDIR` chooses the disk. CPU is the whole process', the
+//! `QUORATE_ROUNDS` how many rounds (5), `QUORATE_IDLE_TOKENS` how many more tokens there are that
+//! nobody moves (0), `TMPDIR` chooses the disk. CPU is the whole process', the
 //! load's part included.
 
 use benches::Fixture;
-use benches::cpu::Cpu;
+use benches::cpu::{Cpu, resident_bytes};
 use benches::one::{One, Prepared};
 
 /// Batches in flight.
@@ -24,7 +25,12 @@ fn number(name: &str, default: u32) -> u32 {
 fn main() {
     let transfers = number("QUORATE_TRANSFERS", 20_000);
     let rounds = number("QUORATE_ROUNDS", 5);
-    let fixture = Fixture::new(transfers);
+    let idle = number("QUORATE_IDLE_TOKENS", 0);
+    let mut counts = vec![1; usize::try_from(transfers).expect("32 bits")];
+    // A hundred to an owner.
+    counts.extend(std::iter::repeat_n(100, usize::try_from(idle / 100).expect("32 bits")));
+    let mut fixture = Fixture::with_tokens(&counts);
+    fixture.coins.truncate(usize::try_from(transfers).expect("32 bits"));
     let all = fixture.transfers(fixture.coins.len());
     for size in BATCHES {
         // Ten at a time are told on fewer, or the round would be all round trips.
@@ -51,10 +57,11 @@ fn round(fixture: &Fixture, batches: &[Prepared]) -> f64 {
     let rate = f64::from(u32::try_from(transfers).expect("few")) / elapsed.as_secs_f64();
     println!(
         "  {transfers} in {elapsed:?}: {rate:.0}/s, {}.{} µs CPU each, {} B proposed each, \
-         {rows} index rows in memory",
+         {rows} index rows and {} MiB in memory",
         spent_ns / 1_000,
         spent_ns / 100 % 10,
         wire / transfers,
+        resident_bytes() >> 20,
     );
     one.stop();
     rate

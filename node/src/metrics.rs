@@ -2,9 +2,7 @@
 //! labels.
 
 mod dht;
-mod levels;
 
-use crate::handle::Shared;
 use crate::pipeline::dht_check::DhtMark;
 use crate::view::DhtDocument;
 use consensus::{Outcome, TransferReport};
@@ -63,7 +61,6 @@ pub struct Metrics {
     dht_proofs: Family<Labels, Counter>,
     announced: Family<Labels, Counter>,
     dht: dht::DhtMetrics,
-    levels: levels::Levels,
 }
 
 fn timing() -> Histogram {
@@ -96,7 +93,6 @@ impl Default for Metrics {
             dht_proofs: Family::default(),
             announced: Family::default(),
             dht: dht::DhtMetrics::default(),
-            levels: levels::Levels::default(),
         };
         metrics.register();
         metrics
@@ -138,7 +134,6 @@ impl Metrics {
         r.register("orphans", "Orphaned batches proposed again", self.orphans.clone());
         r.register("voting", "1 while this node votes", self.voting.clone());
         self.dht = dht::DhtMetrics::register(r);
-        self.levels = levels::Levels::register(r);
     }
 
     /// Counts the end of a transfer and its stages.
@@ -192,11 +187,6 @@ impl Metrics {
     /// Takes over the figures of the embedded IPFS node.
     pub fn dht(&self, found: &DhtDocument) {
         self.dht.set(found);
-    }
-
-    /// Takes over how the node stands.
-    pub fn look(&self, shared: &Shared) {
-        self.levels.set(shared);
     }
 
     /// Counts one pass of a stage of the pipeline.

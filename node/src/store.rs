@@ -253,11 +253,6 @@ impl Store {
         self.evidence.read().clone()
     }
 
-    /// How much evidence is kept.
-    pub fn evidence_count(&self) -> usize {
-        self.evidence.read().len()
-    }
-
     /// The journal, for durability and figures.
     pub fn journal(&self) -> &Journal {
         &self.journal

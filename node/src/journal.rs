@@ -48,7 +48,7 @@ mod writer;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::sync::watch;
@@ -293,6 +293,11 @@ impl Journal {
     /// `Failed`, or `Deadline` if it is not durable by then.
     pub fn wait_durable(&self, sequence: u64, deadline: Instant) -> Result<(), JournalError> {
         self.queue.wait_durable(sequence, deadline)
+    }
+
+    /// Syncs of records since it was opened, and the time that they took.
+    pub fn syncs(&self) -> (u64, Duration) {
+        self.queue.syncs()
     }
 
     /// Where the next record would be placed if it fitted: a checkpoint of all before it.

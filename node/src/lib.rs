@@ -47,6 +47,7 @@ pub mod keyfile;
 pub mod metrics;
 pub mod multicast;
 pub mod node;
+pub mod notify;
 pub mod peers_file;
 pub mod pipeline;
 pub mod receive;

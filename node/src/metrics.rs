@@ -2,7 +2,10 @@
 //! labels.
 
 mod dht;
+mod standing;
 
+use crate::error::outcome_code;
+use crate::handle::Shared;
 use crate::pipeline::dht_check::DhtMark;
 use crate::view::DhtDocument;
 use consensus::{Outcome, TransferReport};
@@ -26,6 +29,7 @@ type Labels = [(&'static str, &'static str); 1];
 pub struct Metrics {
     registry: Registry,
     transfers: Family<Labels, Counter>,
+    failures: Family<Labels, Counter>,
     stages: Family<Labels, Histogram>,
     /// Batches applied.
     pub batches: Counter,
@@ -61,6 +65,7 @@ pub struct Metrics {
     dht_proofs: Family<Labels, Counter>,
     announced: Family<Labels, Counter>,
     dht: dht::DhtMetrics,
+    standing: standing::Standing,
 }
 
 fn timing() -> Histogram {
@@ -73,6 +78,7 @@ impl Default for Metrics {
         let mut metrics = Self {
             registry: Registry::with_prefix("quorate"),
             transfers: Family::default(),
+            failures: Family::default(),
             stages: new.0,
             batches: Counter::default(),
             applied: Gauge::default(),
@@ -93,6 +99,7 @@ impl Default for Metrics {
             dht_proofs: Family::default(),
             announced: Family::default(),
             dht: dht::DhtMetrics::default(),
+            standing: standing::Standing::default(),
         };
         metrics.register();
         metrics
@@ -107,6 +114,8 @@ impl Metrics {
     fn register(&mut self) {
         let r = &mut self.registry;
         r.register("transfers", "Transfers ended at this proposer", self.transfers.clone());
+        let help = "Transfers that ended at this proposer and are not final, by code";
+        r.register("transfer_failures", help, self.failures.clone());
         r.register("stage_seconds", "Time of a transfer's stages", self.stages.clone());
         r.register("pipeline_seconds", "Time of the pipeline's stages", self.pipeline.clone());
         r.register("batches", "Batches applied", self.batches.clone());
@@ -134,6 +143,7 @@ impl Metrics {
         r.register("orphans", "Orphaned batches proposed again", self.orphans.clone());
         r.register("voting", "1 while this node votes", self.voting.clone());
         self.dht = dht::DhtMetrics::register(r);
+        self.standing = standing::Standing::register(r);
     }
 
     /// Counts the end of a transfer and its stages.
@@ -145,7 +155,8 @@ impl Metrics {
             Outcome::Unknown => "unknown",
         };
         self.transfers.get_or_create(&[("outcome", outcome)]).inc();
-        if report.outcome != Outcome::Final {
+        if let Some(code) = outcome_code(&report.outcome) {
+            self.failures.get_or_create(&[("code", code.slug)]).inc();
             return;
         }
         let stages = &report.stages;
@@ -187,6 +198,11 @@ impl Metrics {
     /// Takes over the figures of the embedded IPFS node.
     pub fn dht(&self, found: &DhtDocument) {
         self.dht.set(found);
+    }
+
+    /// Takes over where the node stands now.
+    pub fn standing(&self, shared: &Shared) {
+        self.standing.set(shared);
     }
 
     /// Counts one pass of a stage of the pipeline.

@@ -253,6 +253,11 @@ impl Store {
         self.evidence.read().clone()
     }
 
+    /// How many pieces of evidence are kept.
+    pub fn evidence_count(&self) -> usize {
+        self.evidence.read().len()
+    }
+
     /// The journal, for durability and figures.
     pub fn journal(&self) -> &Journal {
         &self.journal

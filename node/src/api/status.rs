@@ -59,6 +59,7 @@ pub(super) async fn metrics(State(api): State<Api>) -> Answered {
     {
         shared.metrics.dht(&found);
     }
+    shared.metrics.standing(shared);
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     Ok(bytes(StatusCode::OK, kind, shared.metrics.text()))
 }

@@ -109,7 +109,11 @@ fn the_network_and_the_node_describe_themselves() {
         assert_eq!((health.status, &health.json()["ok"]), (200, &true.into()));
     }
     let metrics = server.get("/metrics");
-    assert!(String::from_utf8_lossy(&metrics.body).ends_with("# EOF\n"));
+    let metrics = String::from_utf8_lossy(&metrics.body);
+    assert!(metrics.ends_with("# EOF\n"));
+    for line in ["quorate_ready 1", "quorate_failed 0", "quorate_quorum_weight 1"] {
+        assert!(metrics.lines().any(|found| found == line), "{line}: {metrics}");
+    }
     assert_eq!(server.get("/openapi.json").json()["openapi"], "3.1.0");
     let page = server.get("/");
     assert!(page.head.contains("content-security-policy: default-src 'none'"), "{}", page.head);

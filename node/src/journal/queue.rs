@@ -57,6 +57,8 @@ struct State {
     seen: Option<Duration>,
     failed: Option<Failure>,
     is_stopping: bool,
+    /// Syncs of records, and the time that they took.
+    syncs: (u64, Duration),
 }
 
 /// Shared by the handle and the writer thread.
@@ -94,10 +96,23 @@ impl Queue {
             seen: None,
             failed: None,
             is_stopping: false,
+            syncs: (0, Duration::ZERO),
         };
         let (published, _) = watch::channel(Durable { records, failed: None });
         let (work, progress) = (Condvar::new(), Condvar::new());
         Self { state: Mutex::new(state), work, progress, published, bounds }
+    }
+
+    /// Notes that a sync of records took so long.
+    pub fn synced(&self, time: Duration) {
+        let mut state = self.state.lock();
+        state.syncs.0 += 1;
+        state.syncs.1 += time;
+    }
+
+    /// Syncs of records so far, and the time that they took.
+    pub fn syncs(&self) -> (u64, Duration) {
+        self.state.lock().syncs
     }
 
     /// Assigns a place to the record and queues it.

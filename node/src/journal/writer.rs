@@ -103,7 +103,11 @@ impl Writer {
                 Some(_) => None,
                 None => Some(self.queue.wait_work(started, self.quiet_at)),
             };
+            let (begin, is_sync) = (Instant::now(), work.is_none());
             self.perform(work, started.elapsed());
+            if is_sync {
+                self.queue.synced(begin.elapsed());
+            }
         }
     }
 

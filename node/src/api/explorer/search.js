@@ -2,6 +2,7 @@
 
 import { get } from "./api.js";
 import { keyOf } from "./address.js";
+import { findAsset } from "./view_asset.js";
 
 /** The address of the view for a text; null when this node knows nothing of that name. */
 export async function find(text) {
@@ -22,7 +23,6 @@ export async function find(text) {
 }
 
 async function assetOf(id) {
-    const { findAsset } = await import("./view_asset.js");
     const found = await findAsset(id);
     if (found === null) {
         throw new Error("no such asset");

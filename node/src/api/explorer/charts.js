@@ -99,15 +99,18 @@ function axis() {
     return { stroke: colour("--quiet"), grid, ticks: { ...grid, size: 4 }, font: "11px system-ui, sans-serif" };
 }
 
+/** All windows, and half of one at each end. */
+const RANGE = { time: false, range: (plot, min, max) => [min - WIDTH_MS / 2_000, max + WIDTH_MS / 2_000] };
+
 /** Seconds before now, which is the right end. */
 function agoAxis() {
     const values = (plot, splits) => {
         const newest = plot.data[0][COUNT - 1];
-        return splits.map((at) => `${Math.round(at - newest)} s`);
+        return splits.map((at) => (at === newest ? "now" : `−${Math.round(newest - at)} s`));
     };
     const splits = (plot) => {
         const newest = plot.data[0][COUNT - 1];
-        return [-110, -80, -50, -20].map((ago) => newest + ago);
+        return [-90, -60, -30, 0].map((ago) => newest + ago);
     };
     return { ...axis(), values, splits, size: 28 };
 }
@@ -119,7 +122,7 @@ function lineOptions(width) {
         height: LINE_HEIGHT,
         legend: { show: false },
         cursor: { drag: { x: false, y: false } },
-        scales: { x: { time: false }, y: { range: (plot, min, max) => [0, Math.max(1, (max ?? 1) * 1.15)] } },
+        scales: { x: RANGE, y: { range: (plot, min, max) => [0, Math.max(1, (max ?? 1) * 1.15)] } },
         axes: [agoAxis(), { ...axis(), size: 58, values: (plot, splits) => splits.map((ms) => `${ms} ms`) }],
         series: [{}, series("p50", "--accent"), series("p99", "--warm")],
     };
@@ -132,7 +135,7 @@ function heatOptions(width) {
         height: HEAT_HEIGHT,
         legend: { show: false },
         cursor: { show: false },
-        scales: { x: { time: false }, y: { range: [-0.5, STAGES.length - 0.5] } },
+        scales: { x: RANGE, y: { range: [-0.5, STAGES.length - 0.5] } },
         axes: [
             agoAxis(),
             { ...axis(), grid: { show: false }, size: 96, splits: () => STAGES.map((_, at) => at), values: names },

@@ -6,7 +6,7 @@ import { live } from "./state.js";
 
 /** How often, ms, and how many at a time of each kind. */
 const EVERY_MS = 500;
-const AT_ONCE = 2;
+const AT_ONCE = 4;
 /** Larger batches are not looked up for the list: their documents are long. */
 const ENTRIES_MAX = 1_000;
 

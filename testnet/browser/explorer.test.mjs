@@ -188,25 +188,26 @@ test("the page is small, paints at once, and asks nobody else", async (t) => {
     const network = await Network.start(t);
     const page = await open(t, browser, network.validators[0]);
     await isLive(page);
-    let sum = 0;
-    page.on("response", async (response) => {
+    let sizes = [];
+    page.on("response", (response) => {
         const { pathname } = new URL(response.url());
         if (pathname === "/" || pathname.startsWith("/explorer/")) {
-            sum += gzipSync(await response.body(), { level: 9 }).length;
+            sizes.push(response.body().then((body) => gzipSync(body, { level: 9 }).length));
         }
     });
     const paints = [];
     for (let turn = 0; turn < 3; turn += 1) {
-        sum = 0;
-        await page.reload({ waitUntil: "networkidle" }).catch(() => {});
+        sizes = [];
+        await page.reload({ waitUntil: "load" });
         const paint = await page.waitForFunction(
             () => performance.getEntriesByName("first-contentful-paint")[0]?.startTime,
         );
         paints.push(await paint.jsonValue());
         await isLive(page);
     }
-    t.diagnostic(`${sum} bytes gzipped; first paints ${paints.map(Math.round).join(", ")} ms`);
-    assert.ok(sum > 20_000, `${sum} bytes were counted`);
+    const sum = (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);
+    t.diagnostic(`${sum} bytes gzipped in ${sizes.length} files; first paints ${paints.map(Math.round).join(", ")} ms`);
+    assert.ok(sizes.length >= 30, `${sizes.length} files were counted`);
     assert.ok(sum <= PAGE_BYTES_MAX, `${sum} bytes gzipped`);
     assert.ok(Math.min(...paints) <= FIRST_PAINT_MS_MAX, `first paints after ${paints} ms`);
     assert.deepEqual(page.wrongs, []);
@@ -366,4 +367,63 @@ test("a node that ends and comes again: the page says so and follows it again, w
     await page.locator("#gaps", { hasText: "gap" }).waitFor();
     const again = await network.quorate("--node", "v0", "transfer", "alice", "bob", "2");
     await rowOf(page, again.id).waitFor();
+});
+
+test("what is rare or hostile is shown as text", async (t) => {
+    const network = await Network.start(t);
+    const page = await open(t, browser, network.validators[0]);
+    await isLive(page);
+    const bad = "<img src=x onerror=window.hit=1>\"'";
+    const [alice, bob] = ["alice", "bob"].map((name) => network.address(name));
+    const [one, two] = ["1", "2"].map((digit) => digit.repeat(64));
+    const error = { code: "token_locked", message: bad };
+    const base = { ok: true, from: alice, to: bob, asset: "QRT", amount: "5", tokens_spent: 1, memo: bad };
+    const state = { token: one, height: 3, round: 0 };
+    const votes = { batch: two, phase: "lock", only_first: [1], only_second: [2] };
+    const piece = { hex: "00", digest: two };
+    const answers = {
+        [`/v1/transfers/${one}`]: {
+            ...base, id: one, status: "locked", error,
+            locked: { held_by: two, votes: { [one]: ["v0", bad], [two]: ["v1"] } },
+        },
+        [`/v1/transfers/${two}`]: { ...base, id: two, status: "rejected", error },
+        "/v1/evidence?limit=20": {
+            count: 3, next: 2, evidence: [
+                { ...piece, position: 0, kind: "owner", by: alice, about: [one, two], contradiction: state },
+                { ...piece, position: 1, kind: "votes", by: bad, about: [two, two], contradiction: votes },
+                { ...piece, position: 2, kind: bad, by: alice, about: [one, two], contradiction: {} },
+            ],
+        },
+        "/v1/supply?limit=100": {
+            supply: [{ asset: one, asset_id: one, name: bad, issued: "1", live: "2", decimals: 0 }], next: one,
+        },
+        [`/v1/tokens/${one}`]: {
+            id: one, owner: bob, asset: two, amount: bad, height: 0, state_cid: bad, ended_by: two, locked_by: null,
+        },
+        [`/v1/tokens/${one}/history`]: {
+            id: one, ended_by: two, next: null,
+            history: [{ height: 0, state_cid: bad, made_by: two, from: null, owner: bob }],
+        },
+    };
+    await page.route("**/v1/**", async (route) => {
+        const { pathname, search } = new URL(route.request().url());
+        const found = answers[pathname + search];
+        await (found === undefined ? route.fallback() : route.fulfill({ json: found }));
+    });
+    for (const hash of [`#/transfer/${one}`, `#/transfer/${two}`, "#/evidence", "#/assets", `#/token/${one}`]) {
+        await page.goto(`${page.base}/${hash}`);
+        await page.locator("main", { hasText: bad }).waitFor();
+        await shot(page, `rare-${hash.slice(2, 12).replace("/", "-")}`);
+    }
+    assert.equal(await page.locator("main img, main script").count(), 0);
+    assert.equal(await page.evaluate(() => window.hit), undefined);
+    assert.deepEqual(page.wrongs, []);
+    // It has a maker of whom no receipt is known: that is said, and nothing is claimed.
+    await page.getByRole("button", { name: "Verify this chain" }).click();
+    await page.locator(".verdict", { hasText: "Not verified" }).waitFor();
+    // Addresses of nothing.
+    for (const [hash, words] of [["#/transfer/abc", "64"], [`#/batch/${one}`, "knows no"], ["#/account/x", "did:key"]]) {
+        await page.goto(`${page.base}/${hash}`);
+        await page.locator("main", { hasText: words }).waitFor();
+    }
 });

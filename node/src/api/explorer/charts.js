@@ -116,7 +116,7 @@ function agoAxis() {
 }
 
 function lineOptions(width) {
-    const series = (label, name) => ({ label, stroke: colour(name), width: 1.75, points: { size: 4 }, spanGaps: false });
+    const series = (label, name) => ({ label, stroke: colour(name), width: 1.75, points: { show: true, size: 5, width: 0, fill: colour(name) } });
     return {
         width,
         height: LINE_HEIGHT,

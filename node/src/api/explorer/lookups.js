@@ -41,5 +41,7 @@ function batches() {
 
 function transfers() {
     const found = newest(live.transfers, "transfer", (transfer) => transfer.from === null);
-    return found.map(async ({ id }) => live.transferSeen(await get(`/v1/transfers/${id}`)));
+    return found.map(async (transfer) =>
+        live.transferSeen(transfer, await get(`/v1/transfers/${transfer.id}`)),
+    );
 }

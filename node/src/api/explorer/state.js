@@ -116,9 +116,17 @@ class Live extends EventTarget {
             return known;
         }
         const transfer = { from: null, to: null, asset: null, amount: null, ...found };
-        this.#transfers.unshift(transfer);
-        this.#transfers.length = Math.min(this.#transfers.length, LIMITS.transfers);
+        this.#show(transfer);
         return transfer;
+    }
+
+    /** Under load most transfers are never looked up: those go first, the oldest of them. */
+    #show(transfer) {
+        this.#transfers.unshift(transfer);
+        if (this.#transfers.length > LIMITS.transfers) {
+            const at = this.#transfers.findLastIndex((other) => other.from === null);
+            this.#transfers.splice(at > 0 ? at : this.#transfers.length - 1, 1);
+        }
     }
 
     #tally(phase, names) {
@@ -168,13 +176,13 @@ class Live extends EventTarget {
         this.dispatchEvent(new Event("change"));
     }
 
-    /** Takes a transfer's document (`quorate.transfer/1`). */
-    transferSeen(document) {
-        const known = this.#transfers.find((transfer) => transfer.id === document.id);
-        if (known !== undefined) {
-            const { from, to, asset, amount, status } = document;
-            Object.assign(known, { from, to, asset, amount, status });
-            known.total ??= document.stages_us?.total;
+    /** Takes the document (`quorate.transfer/1`) of a transfer that was in the list. */
+    transferSeen(transfer, document) {
+        const { from, to, asset, amount, status } = document;
+        Object.assign(transfer, { from, to, asset, amount, status });
+        transfer.total ??= document.stages_us?.total;
+        if (!this.#transfers.includes(transfer)) {
+            this.#show(transfer);
         }
         if (document.votes?.lock?.length > 0) {
             this.#tally("lock", document.votes.lock);

@@ -33,6 +33,6 @@ function row(method, path, operation) {
         {},
         h("td", {}, method.toUpperCase()),
         h("td", {}, isPlain ? h("a", { href: path, class: "id" }, path) : h("code", {}, path)),
-        h("td", {}, operation.summary, names && h("span", { class: "quiet" }, ` (${names})`)),
+        h("td", { class: "wrap" }, operation.summary, names && h("span", { class: "quiet" }, ` (${names})`)),
     );
 }

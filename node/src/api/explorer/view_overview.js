@@ -7,14 +7,15 @@ import { ago, bytes, count, duration, time } from "./format.js";
 import { accountLink, batchLink, how, howGet, transferLink } from "./links.js";
 import { nodeState } from "./node_state.js";
 import { ring } from "./ring.js";
-import { live } from "./state.js";
+import { live, stagesOf } from "./state.js";
 import { dots } from "./votes.js";
 import { legend, stageBar } from "./waterfall.js";
-import { stagesOf } from "./state.js";
 
 /** Rows of the live lists. */
 const BATCHES_SHOWN = 14;
 const TRANSFERS_SHOWN = 14;
+/** Above this many transfers a second, those that were looked up are shown and no others. */
+const SAMPLED_FROM = 8;
 /** The lists follow the events at most this often, ms. */
 const DRAW_MS = 250;
 
@@ -36,7 +37,7 @@ export async function overview() {
             { class: "grid" },
             validators.node,
             panel("Finality", charts.node, {
-                how: how(["curl", "curl -s '$API/metrics' | grep stage_seconds"], ["quorate", "quorate bench load"]),
+                how: how(["curl", "curl -s '$API/metrics' | grep stage_seconds"], ["quorate", null]),
             }),
             batches.node,
             transfers.node,
@@ -122,7 +123,9 @@ function validatorPanel() {
     const body = h("tbody");
     const heads = ["Name", "Health", ["Round trip", "n"], ["Applied", "n"], ["Lock votes", "n"], ["Commit votes", "n"], ["Sent", "n"], ["Faults", "n"]];
     const seen = h("span", { class: "quiet" });
-    const node = panel("Validators", [h("div", { class: "validators" }, picture, table("Validators as this node sees them", heads, body))], {
+    const words = "Around each: its share of the Lock votes seen of late, or of Commit votes.";
+    const list = table("Validators as this node sees them", heads, body);
+    const node = panel("Validators", [picture, h("p", { class: "quiet middle" }, words), list], {
         how: howGet("/v1/validators", "peers"),
         note: seen,
     });
@@ -192,8 +195,10 @@ function transferPanel() {
     const body = h("tbody");
     const heads = ["Transfer", "From", "To", ["Amount", "n"], "State", ["Time", "n"]];
     const empty = h("p", { class: "quiet" }, "Waiting for the next transfer…");
+    const sample = h("span", { class: "quiet" });
     const node = panel("Live transfers", [table("Latest transfers, newest first", heads, body), empty], {
         how: how(["curl", "curl -sN '$API/v1/events'"], ["quorate", "quorate tx list"]),
+        note: sample,
     });
     const make = (transfer) => h("tr", {}, h("td", {}, transferLink(transfer.id)), Array.from({ length: 5 }, (_, i) => h("td", { class: i === 2 || i === 4 ? "n" : null })));
     const refresh = (element, transfer) => {
@@ -211,7 +216,10 @@ function transferPanel() {
         say(cells[5], transfer.total === undefined ? "–" : time(transfer.total));
     };
     const draw = () => {
-        const shown = live.transfers.slice(0, TRANSFERS_SHOWN);
+        const isSample = live.rate() > SAMPLED_FROM;
+        say(sample, isSample ? "a sample" : "");
+        const some = live.transfers.filter((transfer) => !isSample || transfer.from !== null);
+        const shown = some.slice(0, TRANSFERS_SHOWN);
         empty.hidden = shown.length > 0;
         keyed(body, shown, { key: (transfer) => transfer.id, make, update: refresh });
     };

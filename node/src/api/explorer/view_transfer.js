@@ -36,7 +36,24 @@ export async function transfer(id) {
     if (receipt) {
         parts.push(panel("Tokens", tokens(receipt), { how: howGet(path, `tx show ${found.id}`) }));
     }
-    return { title: "Transfer", node: h("div", { class: "grid" }, parts) };
+    const node = h("div", { class: "grid" }, parts);
+    return { title: "Transfer", node, ...(found.status === "submitted" && waiting(path)) };
+}
+
+/** Opens the view again when the transfer has ended. */
+function waiting(path) {
+    let isOpen = true;
+    const start = async () => {
+        while (isOpen) {
+            const found = await get(`${path}?wait=5s`).catch(() => null);
+            if (isOpen && found !== null && found.status !== "submitted") {
+                window.dispatchEvent(new Event("hashchange"));
+                return;
+            }
+            await new Promise((done) => setTimeout(done, 1_000));
+        }
+    };
+    return { start, close: () => (isOpen = false) };
 }
 
 /** What the receipt says, unchecked; null for bytes that are none. */

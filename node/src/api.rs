@@ -105,7 +105,7 @@ impl Api {
         let gate = self.gate.clone();
         Router::new()
             .route("/", get(explorer::page))
-            .route("/explorer.css", get(explorer::style))
+            .route("/explorer/{file}", get(explorer::file))
             .route("/openapi.json", get(openapi::document))
             .route("/metrics", get(status::metrics))
             .route("/v1/health/live", get(status::live))

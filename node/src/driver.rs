@@ -12,6 +12,7 @@
 //! | `driver/held.rs` | clients' transfers that can't be proposed yet |
 //! | `driver/recoveries.rs` | rounds above 0, for owners |
 //! | `driver/serve.rs` | answers to peers' questions |
+//! | `driver/told.rs` | the documents of events |
 //! | `driver/upkeep.rs` | what time brings: repeats, peers, checkpoints |
 
 mod execute;
@@ -20,6 +21,7 @@ mod hear;
 mod held;
 mod recoveries;
 mod serve;
+mod told;
 mod upkeep;
 
 use crate::handle::Shared;
@@ -302,13 +304,7 @@ impl Driver {
         }
         self.shared.metrics.ended(&report);
         if self.shared.events.has_readers() {
-            let document = serde_json::json!({
-                "id": report.id.to_string(),
-                "outcome": crate::error::outcome_code(&report.outcome)
-                    .map_or("final", |code| code.slug),
-                "total_us": report.stages.total,
-            });
-            self.shared.events.push("transfer", document);
+            self.shared.events.push("transfer", told::transfer(&report));
         }
         self.shared.board.ended(report, self.now_us());
     }

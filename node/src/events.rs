@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use tokio::sync::watch;
 
-/// Events kept for readers that come back, about 300 bytes each.
+/// Events kept for readers that come back, about 700 bytes each.
 pub const EVENTS_KEPT_MAX: usize = 4_096;
 
 /// One event.

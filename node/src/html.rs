@@ -1,4 +1,4 @@
-//! Text in pages: the explorer's and the load's report.
+//! Text in pages: the load's report.
 
 /// Text that is safe between tags and inside quoted attributes.
 pub fn escape(text: &str) -> String {

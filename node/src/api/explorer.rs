@@ -1,176 +1,172 @@
-//! `GET /`: the explorer, one page for people. Made on the node, without a script; everything that
-//! could hold a foreign text is escaped, and the browser is told to load nothing but the style
-//! sheet.
+//! `GET /` and `GET /explorer/{file}`: the explorer, a page for people. Its files stand in
+//! `explorer/` and are part of the program; they read the same documents as everybody. Nothing is
+//! made here: the node tells its files' bytes, and the browser to load nothing from elsewhere.
 
-use super::answer::bytes;
-use super::{Answered, Api};
-use crate::html::escape;
-use crate::store::StoreError;
-use crate::view::{BatchesDocument, NodeDocument, SupplyDocument, ValidatorsDocument};
-use axum::extract::State;
-use axum::http::header::{CONTENT_SECURITY_POLICY, REFERRER_POLICY};
-use axum::http::{HeaderValue, StatusCode};
-use std::fmt::Write;
+use super::Answered;
+use super::answer::{bytes, no_such_route};
+use super::input::In;
+use axum::body::Body;
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, ETAG, IF_NONE_MATCH, REFERRER_POLICY,
+};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
+use axum::response::Response;
+use std::sync::LazyLock;
 
-const POLICY: &str = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; \
-                      frame-ancestors 'none'";
-/// Batches on the page.
-const BATCHES_SHOWN: usize = 20;
-/// Assets on the page.
-const ASSETS_SHOWN: usize = 50;
+/// Nothing inline, nothing from elsewhere, no forms, no frames.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
+                      img-src 'self' data:; connect-src 'self'; base-uri 'none'; \
+                      form-action 'none'; frame-ancestors 'none'";
 
-const STYLE: &str = "\
-body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;\
-color:#1b1f24;background:#fff}\
-h1{font-size:1.4rem}h2{font-size:1.1rem;margin-top:2rem}\
-table{border-collapse:collapse;width:100%}\
-th,td{text-align:left;padding:.3rem .6rem;border-bottom:1px solid #d0d7de;overflow-wrap:anywhere}\
-td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}\
-code{font:13px ui-monospace,monospace}.down{color:#a40e26;font-weight:600}.up{color:#116329}\
-@media(prefers-color-scheme:dark){body{background:#0d1117;color:#e6edf3}\
-th,td{border-color:#30363d}.down{color:#ff7b72}.up{color:#56d364}a{color:#79c0ff}}";
+const HTML: &str = "text/html; charset=utf-8";
+const STYLE: &str = "text/css; charset=utf-8";
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+const TEXT: &str = "text/plain; charset=utf-8";
+const PICTURE: &str = "image/svg+xml";
 
-/// The style sheet.
-pub(super) async fn style() -> Answered {
-    Ok(bytes(StatusCode::OK, "text/css; charset=utf-8", STYLE))
+/// The page's own name among the files.
+const PAGE: &str = "index.html";
+
+/// A list of files of one type, by their names in `explorer/`.
+macro_rules! files {
+    ($kind:expr; $($name:literal),+ $(,)?) => {
+        &[$(($name, $kind, include_bytes!(concat!("explorer/", $name)).as_slice())),+]
+    };
 }
+
+/// Name, type, bytes.
+type Embedded = (&'static str, &'static str, &'static [u8]);
+
+/// Every file, by type.
+const FILES: &[&[Embedded]] = &[
+    files!(HTML; "index.html"),
+    files!(STYLE; "explorer.css", "uplot.css"),
+    files!(PICTURE; "icon.svg"),
+    files!(TEXT; "uplot.LICENSE"),
+    files!(SCRIPT;
+        "address.js",
+        "api.js",
+        "canonical.js",
+        "chain.js",
+        "charts.js",
+        "dom.js",
+        "format.js",
+        "links.js",
+        "lookups.js",
+        "main.js",
+        "node_state.js",
+        "proof.js",
+        "ring.js",
+        "router.js",
+        "rules.js",
+        "search.js",
+        "state.js",
+        "stream.js",
+        "uplot.js",
+        "verify.js",
+        "view_account.js",
+        "view_api.js",
+        "view_asset.js",
+        "view_batch.js",
+        "view_evidence.js",
+        "view_overview.js",
+        "view_token.js",
+        "view_transfer.js",
+        "votes.js",
+        "waterfall.js",
+        "windows.js",
+    ),
+];
+
+/// A file with what is told of it.
+struct File {
+    name: &'static str,
+    kind: &'static str,
+    bytes: &'static [u8],
+    /// Half of the content's sha2-256, in quotes: other bytes have another.
+    tag: HeaderValue,
+}
+
+/// Every file with its tag; hashed once.
+static TAGGED: LazyLock<Vec<File>> = LazyLock::new(|| {
+    let all = FILES.iter().copied().flatten();
+    all.map(|&(name, kind, bytes)| {
+        let digest = ledger::hash::hash_untagged(bytes);
+        let tag = format!("\"{}\"", hex::encode(&digest.0[..16]));
+        let tag = HeaderValue::try_from(tag).expect("hexadecimal digits make a header");
+        File { name, kind, bytes, tag }
+    })
+    .collect()
+});
 
 /// The page.
-pub(super) async fn page(State(api): State<Api>) -> Answered {
-    let read = |handle: &crate::Handle| {
-        let shared = &handle.shared;
-        let first = u64::try_from(BATCHES_SHOWN).expect("small");
-        let from = shared.store.line_count().checked_sub(first + 1);
-        let batches = BatchesDocument::of(shared, from, BATCHES_SHOWN)?;
-        let name = shared.network.name.to_string();
-        let node = NodeDocument::of(shared);
-        let validators = ValidatorsDocument::of(shared);
-        let supply = SupplyDocument::of(shared, None, ASSETS_SHOWN);
-        Ok::<_, StoreError>(html(&name, &node, &validators, &supply, &batches))
+pub(super) async fn page(headers: HeaderMap) -> Answered {
+    let page = find(PAGE).expect("the page is among the files");
+    Ok(tell(page, &headers))
+}
+
+/// One of the page's files, by its exact name.
+pub(super) async fn file(In(name): In<String>, uri: Uri, headers: HeaderMap) -> Answered {
+    match find(&name).filter(|file| file.name != PAGE) {
+        Some(file) => Ok(tell(file, &headers)),
+        None => Err(no_such_route(uri).await),
+    }
+}
+
+fn find(name: &str) -> Option<&'static File> {
+    TAGGED.iter().find(|file| file.name == name)
+}
+
+/// The file, or that it is the one that the browser has already. A browser asks each time: a node
+/// of another version has other files under the same names.
+fn tell(file: &'static File, headers: &HeaderMap) -> Response {
+    let mut response = if is_known(&file.tag, headers) {
+        bytes(StatusCode::NOT_MODIFIED, file.kind, Body::empty())
+    } else {
+        bytes(StatusCode::OK, file.kind, file.bytes)
     };
-    let text = api.blocking(read).await??;
-    let mut response = bytes(StatusCode::OK, "text/html; charset=utf-8", text);
     let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-    Ok(response)
+    headers.insert(ETAG, file.tag.clone());
+    response
 }
 
-fn html(
-    network: &str,
-    node: &NodeDocument,
-    validators: &ValidatorsDocument,
-    supply: &SupplyDocument,
-    batches: &BatchesDocument,
-) -> String {
-    let mut out = String::from(
-        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
-         <meta name=\"viewport\" content=\"width=device-width\">\
-         <meta http-equiv=\"refresh\" content=\"5\">\
-         <link rel=\"stylesheet\" href=\"/explorer.css\">",
-    );
-    let state = if node.ready { "ready" } else { "not ready" };
-    let class = if node.ready { "up" } else { "down" };
-    push(
-        &mut out,
-        format_args!(
-            "<title>{name} · {network}</title></head><body><h1>Quorate: {name} of {network}</h1>\
-             <p><span class=\"{class}\">{state}</span>, {mode}; {applied} transfers applied in \
-             {batches} batches; weight {reachable} reachable, quorum {quorum}; \
-             version {version}.</p>\
-             <p>Network <code>{id}</code></p>",
-            name = escape(&node.name),
-            network = escape(network),
-            mode = escape(&node.mode),
-            applied = node.applied,
-            batches = node.batches,
-            reachable = node.reachable,
-            quorum = node.quorum,
-            version = escape(&node.version),
-            id = node.network,
-        ),
-    );
-    if let Some(failed) = &node.failed {
-        push(&mut out, format_args!("<p class=\"down\">{}</p>", escape(failed)));
+/// Whether `If-None-Match` names the tag, among others or weakly (RFC 9110, section 13.1.2).
+fn is_known(tag: &HeaderValue, headers: &HeaderMap) -> bool {
+    let lists = headers.get_all(IF_NONE_MATCH).iter().filter_map(|list| list.to_str().ok());
+    lists.flat_map(|list| list.split(',')).any(|known| {
+        let known = known.trim();
+        known == "*" || known.strip_prefix("W/").unwrap_or(known).as_bytes() == tag.as_bytes()
+    })
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// Names and texts of all files.
+    pub(in crate::api) fn texts() -> impl Iterator<Item = (&'static str, &'static str)> {
+        TAGGED.iter().map(|file| (file.name, std::str::from_utf8(file.bytes).expect("text")))
     }
-    push_validators(&mut out, validators);
-    push_supply(&mut out, supply);
-    push_batches(&mut out, batches);
-    out.push_str(
-        "<p><a href=\"/openapi.json\">API</a> · <a href=\"/metrics\">metrics</a> · \
-         <a href=\"/v1/evidence\">evidence</a> · <a href=\"/v1/network\">network</a></p>\
-         </body></html>",
-    );
-    out
-}
 
-fn push_validators(out: &mut String, validators: &ValidatorsDocument) {
-    out.push_str(
-        "<h2>Validators</h2><table><tr><th>Name<th>Link<th class=\"n\">Weight\
-         <th class=\"n\">Applied<th class=\"n\">Round trip, µs<th class=\"n\">Faults</tr>",
-    );
-    for row in &validators.validators {
-        let link = match (&row.error, row.up) {
-            (_, true) => "<span class=\"up\">up</span>".into(),
-            (None, false) => "<span class=\"down\">down</span>".into(),
-            (Some(error), false) => format!("<span class=\"down\">{}</span>", escape(error)),
-        };
-        push(
-            out,
-            format_args!(
-                "<tr><td>{}<td>{link}<td class=\"n\">{}<td class=\"n\">{}<td class=\"n\">{}\
-                 <td class=\"n\">{}</tr>",
-                escape(row.name.as_str()),
-                row.weight,
-                row.applied,
-                row.rtt_us,
-                row.blamed,
-            ),
-        );
+    #[test]
+    fn a_tag_is_known_alone_in_a_list_or_weakly() {
+        let tag = HeaderValue::from_static("\"ab\"");
+        for (list, is_same) in [
+            ("\"ab\"", true),
+            ("\"xy\", \"ab\"", true),
+            ("W/\"ab\"", true),
+            ("*", true),
+            ("\"abc\"", false),
+            ("ab", false),
+            ("", false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(IF_NONE_MATCH, list.parse().expect("a header"));
+            assert_eq!(is_known(&tag, &headers), is_same, "{list}");
+        }
+        assert!(!is_known(&tag, &HeaderMap::new()));
     }
-    out.push_str("</table>");
-}
-
-fn push_supply(out: &mut String, supply: &SupplyDocument) {
-    out.push_str(
-        "<h2>Supply</h2><table><tr><th>Asset<th>Name<th class=\"n\">Issued\
-         <th class=\"n\">Live</tr>",
-    );
-    for row in &supply.supply {
-        let cells = [&row.asset, &row.name, &row.issued, &row.live].map(|text| escape(text));
-        let [asset, name, issued, live] = cells;
-        push(
-            out,
-            format_args!(
-                "<tr><td><code>{asset}</code><td>{name}<td class=\"n\">{issued}\
-                 <td class=\"n\">{live}</tr>"
-            ),
-        );
-    }
-    out.push_str("</table>");
-}
-
-fn push_batches(out: &mut String, batches: &BatchesDocument) {
-    out.push_str(
-        "<h2>Latest batches</h2><table><tr><th class=\"n\">Position<th>Batch\
-         <th class=\"n\">Applied</tr>",
-    );
-    for row in batches.batches.iter().rev() {
-        push(
-            out,
-            format_args!(
-                "<tr><td class=\"n\">{position}\
-                 <td><a href=\"/v1/batches/{id}\"><code>{id}</code></a>\
-                 <td class=\"n\">{applied}</tr>",
-                position = row.position,
-                id = row.id,
-                applied = row.applied,
-            ),
-        );
-    }
-    out.push_str("</table>");
-}
-
-fn push(out: &mut String, text: std::fmt::Arguments<'_>) {
-    out.write_fmt(text).expect("writing to a string cannot fail");
 }

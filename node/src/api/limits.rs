@@ -58,7 +58,7 @@ pub const STOP_TIME_MAX: Duration = Duration::from_millis(500);
 
 /// Bytes of a request's head, and of the buffer of a connection.
 pub const HEAD_BYTES_MAX: usize = 64 * 1024;
-/// Events written to a stream at once, about 300 bytes each.
+/// Events written to a stream at once, about 700 bytes each.
 pub const EVENTS_AT_ONCE_MAX: usize = 64;
 
 /// Tokens on a page: what is given without `limit`, and the most.

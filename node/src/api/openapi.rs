@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 /// Method, path, what it is for, parameters of its query.
 pub(super) const ROUTES: &[(&str, &str, &str, &[&str])] = &[
     ("get", "/", "The explorer: a page for people", &[]),
+    ("get", "/explorer/{file}", "The explorer's scripts and styles", &[]),
     ("get", "/openapi.json", "This document", &[]),
     ("get", "/metrics", "Counters and timings, OpenMetrics text", &[]),
     ("get", "/v1/health/live", "Whether the process answers", &[]),

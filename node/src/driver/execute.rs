@@ -3,6 +3,7 @@
 
 use super::Driver;
 use super::gate::Gated;
+use super::told;
 use crate::journal::JournalError;
 use crate::multicast::Sent;
 use crate::store::{Cause, Persisted, Silence, StoreError};
@@ -127,11 +128,7 @@ impl Driver {
             self.shared.applied.notify_one();
             self.shared.inbox.note(&step.applied);
             if self.shared.events.has_readers() {
-                let document = serde_json::json!({
-                    "batch": step.applied[0].batch.to_string(),
-                    "transfers": step.applied.len(),
-                    "applied": applied,
-                });
+                let document = told::batch(&self.shared, &step.persist, &step.applied, applied);
                 self.shared.events.push("batch", document);
             }
             let next = self.proposer.applied(now_us, &step.applied);

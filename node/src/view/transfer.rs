@@ -163,7 +163,8 @@ impl VotesOf {
 }
 
 impl StagesUs {
-    fn of(stages: &Stages) -> Self {
+    /// As the state machine counted them.
+    pub fn of(stages: &Stages) -> Self {
         Self {
             admit: stages.admit,
             batch_wait: stages.batch_wait,

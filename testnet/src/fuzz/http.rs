@@ -230,7 +230,7 @@ fn gets(network: &ledger::Network) -> Vec<String> {
     let cid = ledger::cid_text(&made.state.cid());
     vec![
         String::new(),
-        "explorer.css".into(),
+        "explorer/main.js".into(),
         "openapi.json".into(),
         "metrics".into(),
         "v1/health/live".into(),

@@ -39,7 +39,7 @@ fn a_foreign_host_is_refused_by_each_route_and_so_is_a_foreign_page_where_it_cou
             raw(address, text.as_bytes()).is_problem(403, "bad_origin");
         }
     }
-    for path in ["/no/such/route", "/explorer.css"] {
+    for path in ["/no/such/route", "/explorer/main.js"] {
         let text =
             format!("GET {path} HTTP/1.1\r\nhost: evil.example\r\nconnection: close\r\n\r\n");
         raw(address, text.as_bytes()).is_problem(421, "bad_host");

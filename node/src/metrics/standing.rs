@@ -24,6 +24,8 @@ pub(super) struct Standing {
     quorum: Gauge,
     behind: Gauge,
     evidence: Gauge,
+    open: Gauge,
+    locks: Gauge,
     uptime: Gauge,
     resident: Gauge,
     free: Gauge,
@@ -44,6 +46,9 @@ impl Standing {
         r.register("quorum_weight", "Vote weight that is enough", new.quorum.clone());
         let help = "Final transfers that others have and this node has not applied";
         r.register("behind_transfers", help, new.behind.clone());
+        r.register("open_transfers", "Clients' transfers under way", new.open.clone());
+        let help = "Token states that have a lock or a promise";
+        r.register("locks", help, new.locks.clone());
         r.register("evidence", "Proofs kept that keys misbehaved", new.evidence.clone());
         r.register("uptime_seconds", "Time since the start", new.uptime.clone());
         r.register("resident_memory_bytes", "Memory of the process", new.resident.clone());
@@ -67,6 +72,9 @@ impl Standing {
         let behind = lag.map_or(0, |lag| lag.target.saturating_sub(lag.applied));
         self.behind.set(level(behind));
         self.evidence.set(i64::try_from(shared.store.evidence_count()).unwrap_or(i64::MAX));
+        self.open.set(i64::try_from(shared.load().0).unwrap_or(i64::MAX));
+        let locks = shared.validator.read().locks().count();
+        self.locks.set(i64::try_from(locks).unwrap_or(i64::MAX));
         self.uptime.set(level(shared.started.elapsed().as_secs()));
         // Where the system does not say, the figure stays as it was.
         if let Some(bytes) = resident_bytes() {

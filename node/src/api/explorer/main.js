@@ -20,7 +20,9 @@ let turn = 0;
 
 function title(name) {
     const node = nodeState.node?.name;
-    document.title = [name, node && `${node} of ${networkName}`, "Quorate"].filter(Boolean).join(" · ");
+    document.title = [name, node && `${node} of ${networkName}`, "Quorate"]
+        .filter(Boolean)
+        .join(" · ");
 }
 
 async function navigate(isFirst) {
@@ -46,7 +48,11 @@ async function navigate(isFirst) {
         return;
     }
     shown = { close: opened.close ?? (() => {}), name: opened.title };
-    const heading = h("h1", { tabindex: "-1", class: opened.isQuiet ? "unseen" : null }, opened.title);
+    const heading = h(
+        "h1",
+        { tabindex: "-1", class: opened.isQuiet ? "unseen" : null },
+        opened.title,
+    );
     put(main, heading, opened.node);
     opened.start?.();
     title(opened.title);
@@ -95,7 +101,10 @@ function startSearch() {
         say(at("found"), "");
         const hash = await find(text);
         if (hash === null) {
-            say(at("found"), "This node knows no transfer, batch, token, asset or account of that name.");
+            say(
+                at("found"),
+                "This node knows no transfer, batch, token, asset or account of that name.",
+            );
         } else {
             form.reset();
             location.hash = hash;
@@ -109,11 +118,14 @@ stream.addEventListener("status", showStream);
 stream.addEventListener("gap", showGaps);
 live.addEventListener("change", showGaps);
 startSearch();
-getNetwork().then(({ name }) => {
-    networkName = name;
-    say(at("network"), name);
-    title(shown.name);
-}, () => {});
+getNetwork().then(
+    ({ name }) => {
+        networkName = name;
+        say(at("network"), name);
+        title(shown.name);
+    },
+    () => {},
+);
 nodeState.start();
 stream.start();
 startLookups(() => viewOf(location.hash).section === "");

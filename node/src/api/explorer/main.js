@@ -3,7 +3,7 @@
 import { getNetwork } from "./api.js";
 import { h, put, say } from "./dom.js";
 import { count } from "./format.js";
-import { startLookups } from "./lookups.js";
+import { seed, startLookups } from "./lookups.js";
 import { nodeState } from "./node_state.js";
 import { open, viewOf } from "./router.js";
 import { find } from "./search.js";
@@ -11,6 +11,8 @@ import { live } from "./state.js";
 import { stream } from "./stream.js";
 
 const at = (id) => document.getElementById(id);
+/** Batches of before that are shown. */
+const SEEDED = 8;
 let networkName = "";
 
 /** The view that is shown; `close` lets go of what it holds. */
@@ -128,5 +130,6 @@ getNetwork().then(
 );
 nodeState.start();
 stream.start();
+seed(SEEDED).catch(() => {});
 startLookups(() => viewOf(location.hash).section === "");
 navigate(true);

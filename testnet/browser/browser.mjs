@@ -14,11 +14,17 @@ const BASE = process.env.QUORATE_EXPLORER_BASE;
 const POLICY =
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; " +
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-const TYPES = { ".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml" };
+const TYPES = {
+    ".html": "text/html",
+    ".js": "text/javascript",
+    ".css": "text/css",
+    ".svg": "image/svg+xml",
+};
 
 /** Starts Chromium; without a sandbox where root runs it. */
 export function launch() {
-    const executablePath = process.env.QUORATE_CHROMIUM ?? CHROMIUM.find((file) => existsSync(file));
+    const executablePath =
+        process.env.QUORATE_CHROMIUM ?? CHROMIUM.find((file) => existsSync(file));
     const args = process.getuid() === 0 ? ["--no-sandbox"] : [];
     return chromium.launch({ executablePath, args, timeout: 4 * PATIENCE_MS });
 }
@@ -26,7 +32,10 @@ export function launch() {
 /** Opens the explorer of a validator. `page.wrongs` lists errors and warnings of the console,
  *  uncaught errors, and requests to anywhere else. */
 export async function open(t, browser, validator, { hash = "", ...options } = {}) {
-    const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
+    const context = await browser.newContext({
+        viewport: { width: 1280, height: 900 },
+        ...options,
+    });
     t.after(() => context.close());
     context.setDefaultTimeout(PATIENCE_MS);
     const base = BASE ?? validator.api;

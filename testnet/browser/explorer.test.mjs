@@ -49,14 +49,23 @@ function rowOf(page, id) {
     return page.locator(`tr[data-key="${id}"]`);
 }
 
-test("a transfer by the command line appears, is verified in the page, and its receipt is saved", async (t) => {
+test("a transfer by the command line appears, is verified, and its receipt is saved", async (t) => {
     const network = await Network.start(t);
     const page = await open(t, browser, network.validators[0]);
     await isLive(page);
     // By another validator's hand, and by this one's, which knows the stages.
     const other = await network.quorate("--node", "v2", "transfer", "carol", "dave", "3");
     await rowOf(page, other.id).waitFor();
-    const paid = await network.quorate("--node", "v0", "transfer", "alice", "bob", "12.5", "--memo", "<b>&");
+    const paid = await network.quorate(
+        "--node",
+        "v0",
+        "transfer",
+        "alice",
+        "bob",
+        "12.5",
+        "--memo",
+        "<b>&",
+    );
     const row = rowOf(page, paid.id);
     await row.filter({ hasText: "12.5 QRT" }).waitFor();
     await page.locator(".stagebar").first().waitFor();
@@ -66,7 +75,14 @@ test("a transfer by the command line appears, is verified in the page, and its r
     await page.getByRole("heading", { name: "Transfer", level: 1 }).waitFor();
     assert.equal(new URL(page.url()).hash, `#/transfer/${paid.id}`);
     const text = await page.locator("main").innerText();
-    for (const wanted of [paid.id, network.address("alice"), network.address("bob"), "12.5", "<b>&", "lock votes"]) {
+    for (const wanted of [
+        paid.id,
+        network.address("alice"),
+        network.address("bob"),
+        "12.5",
+        "<b>&",
+        "lock votes",
+    ]) {
         assert.ok(text.includes(wanted), `${wanted} is not in ${text}`);
     }
     await page.getByRole("button", { name: "Verify in this page" }).click();
@@ -84,7 +100,7 @@ test("a transfer by the command line appears, is verified in the page, and its r
     assert.deepEqual(page.wrongs, []);
 });
 
-test("one validator killed, and transfers go on; three killed, and the banner says no quorum", async (t) => {
+test("one killed, and transfers go on; three killed, and the banner says no quorum", async (t) => {
     const network = await Network.start(t);
     const page = await open(t, browser, network.validators[0]);
     await isLive(page);
@@ -123,7 +139,10 @@ test("a token's chain is verified link by link, and nothing changed passes", asy
     const verify = page.getByRole("button", { name: "Verify this chain" });
     await verify.click();
     await page.locator(".verdict[data-verdict=holds]").waitFor();
-    assert.equal(await page.locator(".chain [data-proof=holds], .chain > [data-proof=holds]").count(), 3);
+    assert.equal(
+        await page.locator(".chain [data-proof=holds], .chain > [data-proof=holds]").count(),
+        3,
+    );
     assert.match(await page.locator(".verdict").innerText(), /^3 links verified in this page/);
     await shot(page, "token");
     const changed = await page.evaluate(changes, last.id);
@@ -171,10 +190,20 @@ async function changes(id) {
         voter: await holds(flip(bytes.length - 66)),
         length: await holds(bytes.slice(0, -1)),
         tail: await holds(new Uint8Array([...bytes, 0])),
-        id: (await verifyReceipt(bytes, network, id.replace(/./, (c) => (c === "0" ? "1" : "0")))).ok,
+        id: (
+            await verifyReceipt(
+                bytes,
+                network,
+                id.replace(/./, (c) => (c === "0" ? "1" : "0")),
+            )
+        ).ok,
         quorum: (await verifyReceipt(bytes, { ...network, quorum: 1 }, id)).ok,
         committee: (
-            await verifyReceipt(bytes, { ...network, committee: network.committee.toReversed() }, id)
+            await verifyReceipt(
+                bytes,
+                { ...network, committee: network.committee.toReversed() },
+                id,
+            )
         ).ok,
     };
     let flipsPassed = 0;
@@ -206,7 +235,8 @@ test("the page is small, paints at once, and asks nobody else", async (t) => {
         await isLive(page);
     }
     const sum = (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);
-    t.diagnostic(`${sum} bytes gzipped in ${sizes.length} files; first paints ${paints.map(Math.round).join(", ")} ms`);
+    const times = paints.map(Math.round).join(", ");
+    t.diagnostic(`${sum} bytes gzipped in ${sizes.length} files; first paints ${times} ms`);
     assert.ok(sizes.length >= 30, `${sizes.length} files were counted`);
     assert.ok(sum <= PAGE_BYTES_MAX, `${sum} bytes gzipped`);
     assert.ok(Math.min(...paints) <= FIRST_PAINT_MS_MAX, `first paints after ${paints} ms`);
@@ -229,7 +259,10 @@ test("ten thousand batches leave no more behind than a thousand", async (t) => {
     t.diagnostic(`after 1,000: ${JSON.stringify(few)}; after ${BATCHES}: ${JSON.stringify(many)}`);
     assert.deepEqual(many.over, []);
     assert.ok(many.nodes <= few.nodes * 1.1 + 50, `${few.nodes} nodes became ${many.nodes}`);
-    assert.ok(many.heap - few.heap <= HEAP_GROWTH_BYTES_MAX, `${few.heap} bytes became ${many.heap}`);
+    assert.ok(
+        many.heap - few.heap <= HEAP_GROWTH_BYTES_MAX,
+        `${few.heap} bytes became ${many.heap}`,
+    );
 });
 
 /** In the page: events into its own state, with time to draw; what is left afterwards. */
@@ -240,11 +273,22 @@ async function stream([first, count]) {
     for (let at = first; at < first + count; at += 1) {
         const transfers = [0, 1, 2, 3].map((k) => name("a", 4 * at + k));
         live.dispatch("batch", {
-            batch: name("b", at), transfers: 4, applied: 4 * at, proposer: "v1",
-            commit: ["v0", "v1", "v2", "v3", "v4"], first: transfers,
+            batch: name("b", at),
+            transfers: 4,
+            applied: 4 * at,
+            proposer: "v1",
+            commit: ["v0", "v1", "v2", "v3", "v4"],
+            first: transfers,
         });
         for (const id of transfers) {
-            const stages_us = { admit: 300, batch_wait: 20, propose: 80, lock: 4_000, commit: 5_000, total: 12_000 + at };
+            const stages_us = {
+                admit: 300,
+                batch_wait: 20,
+                propose: 80,
+                lock: 4_000,
+                commit: 5_000,
+                total: 12_000 + at,
+            };
             live.dispatch("transfer", { id, outcome: "final", total_us: 12_000 + at, stages_us });
         }
         if (at % 100 === 0) {
@@ -270,18 +314,37 @@ test("the keyboard reaches everything, and its place is seen", async (t) => {
     const seen = [];
     for (let press = 0; press < 9; press += 1) {
         await page.keyboard.press("Tab");
-        seen.push(await page.evaluate(() => {
-            const at = document.activeElement;
-            const { outlineStyle, outlineWidth } = getComputedStyle(at);
-            const box = at.getBoundingClientRect();
-            const isSeen = outlineStyle !== "none" && outlineWidth !== "0px" && box.width > 0 && box.left >= 0;
-            return [at.textContent.trim() || at.id, isSeen];
-        }));
+        seen.push(
+            await page.evaluate(() => {
+                const at = document.activeElement;
+                const { outlineStyle, outlineWidth } = getComputedStyle(at);
+                const box = at.getBoundingClientRect();
+                const isSeen =
+                    outlineStyle !== "none" &&
+                    outlineWidth !== "0px" &&
+                    box.width > 0 &&
+                    box.left >= 0;
+                return [at.textContent.trim() || at.id, isSeen];
+            }),
+        );
     }
     const names = seen.map(([name]) => name);
-    const wanted = ["Skip to the content", "Quorate", "Overview", "Batches", "Assets", "Evidence", "API", "q", "Find"];
+    const wanted = [
+        "Skip to the content",
+        "Quorate",
+        "Overview",
+        "Batches",
+        "Assets",
+        "Evidence",
+        "API",
+        "q",
+        "Find",
+    ];
     assert.deepEqual(names, wanted);
-    assert.deepEqual(seen.filter(([, isSeen]) => !isSeen), []);
+    assert.deepEqual(
+        seen.filter(([, isSeen]) => !isSeen),
+        [],
+    );
     await page.getByRole("link", { name: "Evidence" }).focus();
     await page.keyboard.press("Enter");
     await page.getByRole("heading", { name: "Evidence", level: 1 }).waitFor();
@@ -296,8 +359,12 @@ test("the keyboard reaches everything, and its place is seen", async (t) => {
     await page.getByRole("heading", { name: "Evidence", level: 1 }).waitFor();
     const unnamed = await page.evaluate(() =>
         [...document.querySelectorAll("button, input, a, section")]
-            .filter((at) => !(at.textContent.trim() || at.labels?.length || at.getAttribute("aria-label")))
-            .map((at) => at.outerHTML));
+            .filter(
+                (at) =>
+                    !(at.textContent.trim() || at.labels?.length || at.getAttribute("aria-label")),
+            )
+            .map((at) => at.outerHTML),
+    );
     assert.deepEqual(unnamed, []);
     assert.deepEqual(page.wrongs, []);
 });
@@ -308,9 +375,17 @@ test("every page fits 420 px, in the dark, too", async (t) => {
     const batch = (await network.get("/v1/batches")).batches[0].id;
     const [token] = (await network.quorate("tokens", network.address("bob"))).tokens;
     const views = {
-        overview: "#/", batches: "#/batches", batch: `#/batch/${batch}`, transfer: `#/transfer/${paid.id}`,
-        token: `#/token/${token.id}`, account: `#/account/${network.address("bob")}`,
-        assets: "#/assets", asset: "#/asset/QRT", evidence: "#/evidence", api: "#/api", nothing: "#/nothing",
+        overview: "#/",
+        batches: "#/batches",
+        batch: `#/batch/${batch}`,
+        transfer: `#/transfer/${paid.id}`,
+        token: `#/token/${token.id}`,
+        account: `#/account/${network.address("bob")}`,
+        assets: "#/assets",
+        asset: "#/asset/QRT",
+        evidence: "#/evidence",
+        api: "#/api",
+        nothing: "#/nothing",
     };
     for (const colorScheme of ["light", "dark"]) {
         const options = { viewport: { width: 420, height: 860 }, colorScheme };
@@ -319,7 +394,9 @@ test("every page fits 420 px, in the dark, too", async (t) => {
             await page.goto(`${page.base}/${hash}`);
             await page.waitForFunction((hash) => location.hash === hash, hash);
             await page.locator("main h1").waitFor();
-            const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+            const wide = await page.evaluate(
+                () => document.documentElement.scrollWidth - innerWidth,
+            );
             assert.ok(wide <= 0, `${name} is ${wide} px too wide`);
             await shot(page, `${name}-420-${colorScheme}`);
         }
@@ -336,17 +413,23 @@ function leastContrast() {
         const probe = document.createElement("canvas").getContext("2d");
         probe.fillStyle = style.getPropertyValue(name).trim();
         probe.fillRect(0, 0, 1, 1);
-        const parts = [...probe.getImageData(0, 0, 1, 1).data].slice(0, 3).map((part) => part / 255);
-        const linear = parts.map((part) => (part <= 0.03928 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4));
+        const parts = [...probe.getImageData(0, 0, 1, 1).data]
+            .slice(0, 3)
+            .map((part) => part / 255);
+        const linear = parts.map((part) =>
+            part <= 0.03928 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4,
+        );
         return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2];
     };
     const texts = ["--ink", "--quiet", "--accent", "--good", "--bad", "--warm"].map(light);
     const grounds = ["--ground", "--panel"].map(light);
-    const pairs = texts.flatMap((text) => grounds.map((ground) => [text, ground].sort((a, b) => b - a)));
+    const pairs = texts.flatMap((text) =>
+        grounds.map((ground) => [text, ground].sort((a, b) => b - a)),
+    );
     return Math.min(...pairs.map(([more, less]) => (more + 0.05) / (less + 0.05)));
 }
 
-test("a node that ends and comes again: the page says so and follows it again, with a gap", async (t) => {
+test("a node that ends and comes again is followed again, with a gap", async (t) => {
     const network = await Network.start(t);
     const page = await open(t, browser, network.validators[0]);
     await isLive(page);
@@ -377,31 +460,75 @@ test("what is rare or hostile is shown as text", async (t) => {
     const [alice, bob] = ["alice", "bob"].map((name) => network.address(name));
     const [one, two] = ["1", "2"].map((digit) => digit.repeat(64));
     const error = { code: "token_locked", message: bad };
-    const base = { ok: true, from: alice, to: bob, asset: "QRT", amount: "5", tokens_spent: 1, memo: bad };
+    const base = {
+        ok: true,
+        from: alice,
+        to: bob,
+        asset: "QRT",
+        amount: "5",
+        tokens_spent: 1,
+        memo: bad,
+    };
     const state = { token: one, height: 3, round: 0 };
     const votes = { batch: two, phase: "lock", only_first: [1], only_second: [2] };
     const piece = { hex: "00", digest: two };
     const answers = {
         [`/v1/transfers/${one}`]: {
-            ...base, id: one, status: "locked", error,
+            ...base,
+            id: one,
+            status: "locked",
+            error,
             locked: { held_by: two, votes: { [one]: ["v0", bad], [two]: ["v1"] } },
         },
         [`/v1/transfers/${two}`]: { ...base, id: two, status: "rejected", error },
         "/v1/evidence?limit=20": {
-            count: 3, next: 2, evidence: [
-                { ...piece, position: 0, kind: "owner", by: alice, about: [one, two], contradiction: state },
-                { ...piece, position: 1, kind: "votes", by: bad, about: [two, two], contradiction: votes },
-                { ...piece, position: 2, kind: bad, by: alice, about: [one, two], contradiction: {} },
+            count: 3,
+            next: 2,
+            evidence: [
+                {
+                    ...piece,
+                    position: 0,
+                    kind: "owner",
+                    by: alice,
+                    about: [one, two],
+                    contradiction: state,
+                },
+                {
+                    ...piece,
+                    position: 1,
+                    kind: "votes",
+                    by: bad,
+                    about: [two, two],
+                    contradiction: votes,
+                },
+                {
+                    ...piece,
+                    position: 2,
+                    kind: bad,
+                    by: alice,
+                    about: [one, two],
+                    contradiction: {},
+                },
             ],
         },
         "/v1/supply?limit=100": {
-            supply: [{ asset: one, asset_id: one, name: bad, issued: "1", live: "2", decimals: 0 }], next: one,
+            supply: [{ asset: one, asset_id: one, name: bad, issued: "1", live: "2", decimals: 0 }],
+            next: one,
         },
         [`/v1/tokens/${one}`]: {
-            id: one, owner: bob, asset: two, amount: bad, height: 0, state_cid: bad, ended_by: two, locked_by: null,
+            id: one,
+            owner: bob,
+            asset: two,
+            amount: bad,
+            height: 0,
+            state_cid: bad,
+            ended_by: two,
+            locked_by: null,
         },
         [`/v1/tokens/${one}/history`]: {
-            id: one, ended_by: two, next: null,
+            id: one,
+            ended_by: two,
+            next: null,
             history: [{ height: 0, state_cid: bad, made_by: two, from: null, owner: bob }],
         },
     };
@@ -410,7 +537,13 @@ test("what is rare or hostile is shown as text", async (t) => {
         const found = answers[pathname + search];
         await (found === undefined ? route.fallback() : route.fulfill({ json: found }));
     });
-    for (const hash of [`#/transfer/${one}`, `#/transfer/${two}`, "#/evidence", "#/assets", `#/token/${one}`]) {
+    for (const hash of [
+        `#/transfer/${one}`,
+        `#/transfer/${two}`,
+        "#/evidence",
+        "#/assets",
+        `#/token/${one}`,
+    ]) {
         await page.goto(`${page.base}/${hash}`);
         await page.locator("main", { hasText: bad }).waitFor();
         await shot(page, `rare-${hash.slice(2, 12).replace("/", "-")}`);
@@ -422,7 +555,11 @@ test("what is rare or hostile is shown as text", async (t) => {
     await page.getByRole("button", { name: "Verify this chain" }).click();
     await page.locator(".verdict", { hasText: "Not verified" }).waitFor();
     // Addresses of nothing.
-    for (const [hash, words] of [["#/transfer/abc", "64"], [`#/batch/${one}`, "knows no"], ["#/account/x", "did:key"]]) {
+    for (const [hash, words] of [
+        ["#/transfer/abc", "64"],
+        [`#/batch/${one}`, "knows no"],
+        ["#/account/x", "did:key"],
+    ]) {
         await page.goto(`${page.base}/${hash}`);
         await page.locator("main", { hasText: words }).waitFor();
     }

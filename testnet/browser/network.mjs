@@ -57,7 +57,14 @@ export class Network {
 
     /** Runs `quorate` for this network; gives its JSON document. */
     async quorate(...args) {
-        const all = ["--testnet", this.dir, "--home", path.join(this.#folder, "home"), "--json", ...args];
+        const all = [
+            "--testnet",
+            this.dir,
+            "--home",
+            path.join(this.#folder, "home"),
+            "--json",
+            ...args,
+        ];
         const options = { timeout: 2 * PATIENCE_MS, maxBuffer: OUTPUT_BYTES_MAX };
         const { stdout } = await run(quorate, all, options);
         return JSON.parse(stdout);

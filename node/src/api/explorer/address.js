@@ -42,7 +42,10 @@ export function cidText(cid) {
         bits += byte.toString(2).padStart(8, "0");
     }
     const of = (part) => digits[Number.parseInt(part.padEnd(5, "0"), 2)];
-    return `b${bits.match(/.{1,5}/g).map(of).join("")}`;
+    return `b${bits
+        .match(/.{1,5}/g)
+        .map(of)
+        .join("")}`;
 }
 
 /** The CID of a token's state: raw codec, sha2-256 of its canonical bytes. */

@@ -55,7 +55,9 @@ export async function verifyLink(token, row, below, { network, receiptOf }) {
         const { spent } = step ?? {};
         checks.push({
             what: "It spends exactly the state below, signed by that state's owner",
-            ok: spent?.height === BigInt(below.height) && spent?.madeBy === below.made_by &&
+            ok:
+                spent?.height === BigInt(below.height) &&
+                spent?.madeBy === below.made_by &&
                 spent?.owner === below.owner,
         });
     } else {
@@ -73,8 +75,10 @@ export async function verifyEnd(token, endedBy, newest, { network, receiptOf }) 
     const found = await verifyReceipt(await receiptOf(endedBy), network, endedBy);
     const step = found.receipt && (await stepOf(token, found.id, found.receipt.entry.transfer));
     const isEnd =
-        step?.made === null && step.spent?.height === BigInt(newest.height) &&
-        step.spent.madeBy === newest.made_by && step.spent.owner === newest.owner;
+        step?.made === null &&
+        step.spent?.height === BigInt(newest.height) &&
+        step.spent.madeBy === newest.made_by &&
+        step.spent.owner === newest.owner;
     const end = { what: "It spends the newest state and does not move the token on", ok: isEnd };
     const checks = [...found.checks, end];
     return { ok: checks.every(({ ok }) => ok), checks };

@@ -30,14 +30,21 @@ export function finality() {
         h("span", {}, h("i", { class: "key p99" }), "p99 ", p99),
         h("span", { class: "quiet" }, "of the last 10 s, admission to durable certificate"),
     );
-    const empty = h("p", { class: "quiet" }, "No transfer proposed by this node ended in the last two minutes.");
+    const empty = h(
+        "p",
+        { class: "quiet" },
+        "No transfer proposed by this node ended in the last two minutes.",
+    );
     const node = h("div", {}, numbers, empty, line, h("h3", {}, "Stages, median"), heat, scale());
     let plots = [];
     const scheme = matchMedia("(prefers-color-scheme: dark)");
     const build = () => {
         plots.forEach((plot) => plot.destroy());
         const width = Math.max(200, line.clientWidth);
-        plots = [new uPlot(lineOptions(width), lineData(), line), new uPlot(heatOptions(width), heatData(), heat)];
+        plots = [
+            new uPlot(lineOptions(width), lineData(), line),
+            new uPlot(heatOptions(width), heatData(), heat),
+        ];
     };
     const resize = () => {
         const width = Math.max(200, line.clientWidth);
@@ -54,8 +61,13 @@ export function finality() {
         say(p99, time(most));
         const label = `Finality, last 10 seconds: p50 ${time(half)}, p99 ${time(most)}`;
         line.setAttribute("aria-label", label);
-        const medians = STAGES.map((name) => `${NAMES[name]} ${time(live.windows.latest(name, 0.5, now))}`);
-        heat.setAttribute("aria-label", `Medians of the stages, last 10 seconds: ${medians.join(", ")}`);
+        const medians = STAGES.map(
+            (name) => `${NAMES[name]} ${time(live.windows.latest(name, 0.5, now))}`,
+        );
+        heat.setAttribute(
+            "aria-label",
+            `Medians of the stages, last 10 seconds: ${medians.join(", ")}`,
+        );
         const data = lineData();
         empty.hidden = data[1].some((value) => value !== null);
         plots[0].setData(data);
@@ -96,11 +108,19 @@ function heatData() {
 
 function axis() {
     const grid = { stroke: colour("--line"), width: 1 };
-    return { stroke: colour("--quiet"), grid, ticks: { ...grid, size: 4 }, font: "11px system-ui, sans-serif" };
+    return {
+        stroke: colour("--quiet"),
+        grid,
+        ticks: { ...grid, size: 4 },
+        font: "11px system-ui, sans-serif",
+    };
 }
 
 /** All windows, and half of one at each end. */
-const RANGE = { time: false, range: (plot, min, max) => [min - WIDTH_MS / 2_000, max + WIDTH_MS / 2_000] };
+const RANGE = {
+    time: false,
+    range: (plot, min, max) => [min - WIDTH_MS / 2_000, max + WIDTH_MS / 2_000],
+};
 
 /** Seconds before now, which is the right end. */
 function agoAxis() {
@@ -116,14 +136,22 @@ function agoAxis() {
 }
 
 function lineOptions(width) {
-    const series = (label, name) => ({ label, stroke: colour(name), width: 1.75, points: { show: true, size: 5, width: 0, fill: colour(name) } });
+    const series = (label, name) => ({
+        label,
+        stroke: colour(name),
+        width: 1.75,
+        points: { show: true, size: 5, width: 0, fill: colour(name) },
+    });
     return {
         width,
         height: LINE_HEIGHT,
         legend: { show: false },
         cursor: { drag: { x: false, y: false } },
         scales: { x: RANGE, y: { range: (plot, min, max) => [0, Math.max(1, (max ?? 1) * 1.15)] } },
-        axes: [agoAxis(), { ...axis(), size: 58, values: (plot, splits) => splits.map((ms) => `${ms} ms`) }],
+        axes: [
+            agoAxis(),
+            { ...axis(), size: 58, values: (plot, splits) => splits.map((ms) => `${ms} ms`) },
+        ],
         series: [{}, series("p50", "--accent"), series("p99", "--warm")],
     };
 }
@@ -138,9 +166,18 @@ function heatOptions(width) {
         scales: { x: RANGE, y: { range: [-0.5, STAGES.length - 0.5] } },
         axes: [
             agoAxis(),
-            { ...axis(), grid: { show: false }, size: 96, splits: () => STAGES.map((_, at) => at), values: names },
+            {
+                ...axis(),
+                grid: { show: false },
+                size: 96,
+                splits: () => STAGES.map((_, at) => at),
+                values: names,
+            },
         ],
-        series: [{}, ...STAGES.map(() => ({ scale: "y", paths: () => null, points: { show: false } }))],
+        series: [
+            {},
+            ...STAGES.map(() => ({ scale: "y", paths: () => null, points: { show: false } })),
+        ],
         hooks: { draw: [drawCells] },
     };
 }
@@ -192,5 +229,9 @@ function scale() {
         paint();
         return element;
     };
-    return h("ul", { class: "legend" }, steps.map((us) => h("li", {}, canvas(us), time(us))));
+    return h(
+        "ul",
+        { class: "legend" },
+        steps.map((us) => h("li", {}, canvas(us), time(us))),
+    );
 }

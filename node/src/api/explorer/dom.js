@@ -93,7 +93,11 @@ export function panel(title, body, { how = null, note = null, wide = false, id =
 /** Terms and their values. */
 export function facts(...pairs) {
     const rows = pairs.filter((pair) => pair && pair[1] !== null && pair[1] !== undefined);
-    return h("dl", {}, rows.map(([term, value]) => [h("dt", {}, term), h("dd", {}, value)]));
+    return h(
+        "dl",
+        {},
+        rows.map(([term, value]) => [h("dt", {}, term), h("dd", {}, value)]),
+    );
 }
 
 /** A table with a caption for screen readers. `heads` are texts, or [text, class]. */

@@ -35,8 +35,11 @@ export function duration(seconds) {
     return shown.map(([number, unit]) => `${number} ${unit}`).join(" ");
 }
 
-/** How long ago, in whole seconds. */
+/** How long ago, in whole seconds; null is before the page came. */
 export function ago(at, now) {
+    if (at === null) {
+        return "before";
+    }
     const seconds = Math.max(0, Math.round((now - at) / 1_000));
     return seconds < 1 ? "now" : `${duration(seconds)} ago`;
 }

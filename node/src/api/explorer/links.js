@@ -7,7 +7,12 @@ function link(kind, id, text, label) {
     const shown = text ?? short(id);
     return h(
         "a",
-        { href: `#/${kind}/${encodeURIComponent(id)}`, class: "id", title: id, "aria-label": label },
+        {
+            href: `#/${kind}/${encodeURIComponent(id)}`,
+            class: "id",
+            title: id,
+            "aria-label": label,
+        },
         shown,
     );
 }

@@ -25,6 +25,14 @@ export function startLookups(isWanted) {
     }, EVERY_MS);
 }
 
+/** Shows the end of the applied log until something new comes. */
+export async function seed(shown) {
+    const { count } = await get("/v1/batches?limit=1");
+    const after = count > shown ? `&after=${count - shown - 1}` : "";
+    const { batches } = await get(`/v1/batches?limit=${shown}${after}`);
+    live.seed(batches.toReversed());
+}
+
 function newest(items, kind, isMissing) {
     const found = items.filter((item) => isMissing(item) && !tried[kind].has(item));
     return found.slice(0, AT_ONCE).map((item) => {

@@ -3,7 +3,7 @@
 import { getNetwork } from "./api.js";
 import { h, put, say } from "./dom.js";
 import { count } from "./format.js";
-import { startLookups } from "./lookups.js";
+import { seed, startLookups } from "./lookups.js";
 import { nodeState } from "./node_state.js";
 import { open, viewOf } from "./router.js";
 import { find } from "./search.js";
@@ -11,6 +11,8 @@ import { live } from "./state.js";
 import { stream } from "./stream.js";
 
 const at = (id) => document.getElementById(id);
+/** Batches of before that are shown. */
+const SEEDED = 8;
 let networkName = "";
 
 /** The view that is shown; `close` lets go of what it holds. */
@@ -20,7 +22,9 @@ let turn = 0;
 
 function title(name) {
     const node = nodeState.node?.name;
-    document.title = [name, node && `${node} of ${networkName}`, "Quorate"].filter(Boolean).join(" · ");
+    document.title = [name, node && `${node} of ${networkName}`, "Quorate"]
+        .filter(Boolean)
+        .join(" · ");
 }
 
 async function navigate(isFirst) {
@@ -46,7 +50,11 @@ async function navigate(isFirst) {
         return;
     }
     shown = { close: opened.close ?? (() => {}), name: opened.title };
-    const heading = h("h1", { tabindex: "-1", class: opened.isQuiet ? "unseen" : null }, opened.title);
+    const heading = h(
+        "h1",
+        { tabindex: "-1", class: opened.isQuiet ? "unseen" : null },
+        opened.title,
+    );
     put(main, heading, opened.node);
     opened.start?.();
     title(opened.title);
@@ -95,7 +103,10 @@ function startSearch() {
         say(at("found"), "");
         const hash = await find(text);
         if (hash === null) {
-            say(at("found"), "This node knows no transfer, batch, token, asset or account of that name.");
+            say(
+                at("found"),
+                "This node knows no transfer, batch, token, asset or account of that name.",
+            );
         } else {
             form.reset();
             location.hash = hash;
@@ -109,12 +120,16 @@ stream.addEventListener("status", showStream);
 stream.addEventListener("gap", showGaps);
 live.addEventListener("change", showGaps);
 startSearch();
-getNetwork().then(({ name }) => {
-    networkName = name;
-    say(at("network"), name);
-    title(shown.name);
-}, () => {});
+getNetwork().then(
+    ({ name }) => {
+        networkName = name;
+        say(at("network"), name);
+        title(shown.name);
+    },
+    () => {},
+);
 nodeState.start();
 stream.start();
+seed(SEEDED).catch(() => {});
 startLookups(() => viewOf(location.hash).section === "");
 navigate(true);

@@ -11,7 +11,14 @@ export function proof(label, work) {
         put(result, h("p", { class: "quiet" }, "Verifying…"));
         try {
             if (!(await canVerify())) {
-                put(result, h("p", { class: "bad" }, "Not verified: this browser can't verify Ed25519 here."));
+                put(
+                    result,
+                    h(
+                        "p",
+                        { class: "bad" },
+                        "Not verified: this browser can't verify Ed25519 here.",
+                    ),
+                );
                 return;
             }
             const found = await work();
@@ -31,10 +38,14 @@ function verdict({ ok, checks }) {
     const words = ok
         ? `Verified in this page: ${checks.length} checks hold.`
         : `Not proved: ${failed} of ${checks.length} checks fail.`;
-    const text = h("p", { class: ok ? "good" : "bad", "data-verdict": ok ? "holds" : "fails" }, words);
+    const text = h(
+        "p",
+        { class: ok ? "good" : "bad", "data-verdict": ok ? "holds" : "fails" },
+        words,
+    );
     const trust =
-        "With the committee that this node names; who has the genesis file checks that, too, with " +
-        "quorate receipt verify.";
+        "With the committee that this node names; who has the genesis file checks that, too, " +
+        "with quorate receipt verify.";
     return [text, h("p", { class: "quiet" }, trust)];
 }
 

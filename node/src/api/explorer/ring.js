@@ -20,7 +20,12 @@ export function ring() {
     const build = (rows) => {
         picture.replaceChildren();
         parts = rows.map((row, index) => member(row, index, rows));
-        picture.append(...parts.map((part) => part.link), ...parts.map((part) => part.group), quorum, words);
+        picture.append(
+            ...parts.map((part) => part.link),
+            ...parts.map((part) => part.group),
+            quorum,
+            words,
+        );
     };
     const update = (rows, node) => {
         if (parts.length !== rows.length) {
@@ -31,7 +36,10 @@ export function ring() {
         quorum.textContent = `${node.reachable} of ${weightOf(rows)}`;
         words.textContent = `quorum ${node.quorum}`;
         picture.setAttribute("data-state", node.reachable >= node.quorum ? "good" : "bad");
-        picture.setAttribute("aria-label", `${up} of ${rows.length} validators are up; the quorum is ${node.quorum}`);
+        picture.setAttribute(
+            "aria-label",
+            `${up} of ${rows.length} validators are up; the quorum is ${node.quorum}`,
+        );
     };
     return { picture, update };
 }
@@ -50,7 +58,13 @@ function member(row, index, rows) {
     const [x2, y2] = at(RADIUS - radius - 4);
     const link = svg("line", { x1, y1, x2, y2, class: "link" });
     const round = 2 * Math.PI * (radius + 4);
-    const arc = svg("circle", { cx: x, cy: y, r: radius + 4, class: "arc", transform: `rotate(-90 ${x} ${y})` });
+    const arc = svg("circle", {
+        cx: x,
+        cy: y,
+        r: radius + 4,
+        class: "arc",
+        transform: `rotate(-90 ${x} ${y})`,
+    });
     const disc = svg("circle", { cx: x, cy: y, r: radius, class: "disc" });
     const tip = svg("title");
     const name = isNamed && svg("text", { x, y: y - 1, class: "name" }, row.name.slice(0, 6));

@@ -25,7 +25,10 @@ const VIEWS = new Map([
     ["asset", asset],
 ]);
 /** Under which entry of the menu a view stands. */
-const SECTIONS = new Map([["batch", "batches"], ["asset", "assets"]]);
+const SECTIONS = new Map([
+    ["batch", "batches"],
+    ["asset", "assets"],
+]);
 
 /** What an address names. */
 export function viewOf(hash) {

@@ -101,7 +101,7 @@ class Live extends EventTarget {
             this.#windows.add("total", data.total_us, now);
         }
         if (isFinal && data.stages_us) {
-            this.stagesSeen(data.id, data.stages_us);
+            this.#timed(data.id, data.stages_us, true);
         }
     }
 
@@ -120,9 +120,26 @@ class Live extends EventTarget {
         return transfer;
     }
 
+    /** Takes rows of the applied log, newest first: what was before the page came. Nobody here
+     *  knows when. */
+    seed(rows) {
+        if (this.#batches.length > 0) {
+            return;
+        }
+        const unknown = { at: null, proposer: null, commit: null, entries: null, stages: null };
+        const of = ({ id, applied }) => ({ ...unknown, id, transfers: applied, applied: null });
+        this.#batches = rows.slice(0, LIMITS.batches).map(of);
+        this.dispatchEvent(new Event("change"));
+    }
+
     /** Under load most transfers are never looked up: those go first, the oldest of them. */
     #show(transfer) {
-        this.#transfers.unshift(transfer);
+        if (transfer.at === null) {
+            // Of before: the newest batches are looked up first.
+            this.#transfers.push(transfer);
+        } else {
+            this.#transfers.unshift(transfer);
+        }
         if (this.#transfers.length > LIMITS.transfers) {
             const at = this.#transfers.findLastIndex((other) => other.from === null);
             this.#transfers.splice(at > 0 ? at : this.#transfers.length - 1, 1);
@@ -136,15 +153,16 @@ class Live extends EventTarget {
         }
     }
 
-    /** Takes how long the stages of a final transfer were; once for each. */
-    stagesSeen(id, stages) {
+    /** Takes how long the stages of a final transfer were; once for each. Only what ended now has a
+     *  place in the windows. */
+    #timed(id, stages, isNow) {
         if (this.#stages.has(id)) {
             return;
         }
         this.#stages.set(id, stages);
         forgetFirst(this.#stages, LIMITS.stages);
         const now = this.#now();
-        for (const [name, value] of Object.entries(stagesOf(stages))) {
+        for (const [name, value] of isNow ? Object.entries(stagesOf(stages)) : []) {
             this.#windows.add(name, value, now);
         }
         const batch = this.#batches.find((batch) => batch.entries?.includes(id));
@@ -188,7 +206,7 @@ class Live extends EventTarget {
             this.#tally("lock", document.votes.lock);
         }
         if (document.status === "final" && document.stages_us) {
-            this.stagesSeen(document.id, document.stages_us);
+            this.#timed(document.id, document.stages_us, transfer.at !== null);
         }
         this.dispatchEvent(new Event("change"));
     }

@@ -90,8 +90,10 @@ async function leafOf(entry, id) {
 /** Checks every vote and adds up the weights for entry `index`. */
 async function checkVotes({ certificate, inclusion }, network, check) {
     const epoch = BigInt(network.epoch);
-    check("Commit certificate of this epoch", certificate.phase === "commit" &&
-        certificate.epoch === epoch);
+    check(
+        "Commit certificate of this epoch",
+        certificate.phase === "commit" && certificate.epoch === epoch,
+    );
     const seen = new Set();
     let weight = 0n;
     for (const group of certificate.groups) {
@@ -103,7 +105,9 @@ async function checkVotes({ certificate, inclusion }, network, check) {
             const isNew = !seen.has(vote.member);
             seen.add(vote.member);
             const isGood =
-                key !== null && isNew && group.bitmap.count === inclusion.count &&
+                key !== null &&
+                isNew &&
+                group.bitmap.count === inclusion.count &&
                 (await isSigned(key, vote.signature, message));
             check(`Commit vote of ${member?.name ?? `stranger ${vote.member}`}`, isGood);
             if (isGood && hasBit(group.bitmap, inclusion.index)) {
@@ -144,19 +148,27 @@ export async function verifyReceipt(bytes, network, wanted) {
     const id = hex(await hash("transfer", transfer.bytes));
     check("The bytes are a receipt in canonical form", true);
     check("The transfer's hash is the id asked for", id === wanted);
-    check("It is of this network and epoch", transfer.network === network.network &&
-        transfer.epoch === BigInt(network.epoch));
+    check(
+        "It is of this network and epoch",
+        transfer.network === network.network && transfer.epoch === BigInt(network.epoch),
+    );
     const broken = checkRules(transfer, network);
     check(broken ?? "Inputs and outputs balance, and keep the rules of their shape", !broken);
     const owner = addressOf(transfer.owner);
     const signed = statement("xfer  ", transfer.network, transfer.epoch, unhex(id));
-    check(`Signature of the owner ${owner.slice(8, 16)}…`,
-        await isSigned(transfer.owner, entry.signature, signed));
+    check(
+        `Signature of the owner ${owner.slice(8, 16)}…`,
+        await isSigned(transfer.owner, entry.signature, signed),
+    );
     const root = await rootOfPath(await leafOf(entry, id), inclusion);
-    check(`Merkle path from entry ${inclusion.index} of ${inclusion.count} to the batch's id`,
-        root !== null && hex(root) === certificate.batch);
-    check("The quorum named is the one of this committee",
-        quorumOf(network.committee) === BigInt(network.quorum));
+    check(
+        `Merkle path from entry ${inclusion.index} of ${inclusion.count} to the batch's id`,
+        root !== null && hex(root) === certificate.batch,
+    );
+    check(
+        "The quorum named is the one of this committee",
+        quorumOf(network.committee) === BigInt(network.quorum),
+    );
     await checkVotes(receipt, network, check);
     return { ok: checks.every(({ ok }) => ok), checks, receipt, id };
 }

@@ -5,17 +5,23 @@ import { facts, h, panel, table } from "./dom.js";
 import { count } from "./format.js";
 import { assetLink, howGet, makerLink, tokenLink, transferLink, whole } from "./links.js";
 
-const TOKENS_SHOWN = 100;
+const TOKENS_SHOWN = 50;
 
 /** `#/account/DID`. */
 export async function account(did) {
     const path = `/v1/accounts/${encodeURIComponent(did).replaceAll("%3A", ":")}`;
-    const [found, first] = await Promise.all([get(path), get(`${path}/tokens?limit=${TOKENS_SHOWN}`)]);
+    const [found, first] = await Promise.all([
+        get(path),
+        get(`${path}/tokens?limit=${TOKENS_SHOWN}`),
+    ]);
     const node = h(
         "div",
         { class: "grid" },
         panel("Account", facts(["Address", whole(found.address)]), { wide: true }),
-        panel("Balances", balances(found), { how: howGet(path, `balance ${found.address}`), wide: true }),
+        panel("Balances", balances(found), {
+            how: howGet(path, `balance ${found.address}`),
+            wide: true,
+        }),
         panel("Tokens", tokens(path, first), {
             how: howGet(`${path}/tokens`, `tokens ${found.address}`),
             wide: true,
@@ -32,7 +38,12 @@ function balances(found) {
         h(
             "tr",
             {},
-            h("td", {}, assetLink(balance.asset), balance.name !== balance.asset && ` ${balance.name}`),
+            h(
+                "td",
+                {},
+                assetLink(balance.asset),
+                balance.name !== balance.asset && ` ${balance.name}`,
+            ),
             h("td", { class: "n" }, balance.amount),
             h("td", { class: "n" }, balance.locked),
             h("td", { class: "n" }, count(balance.tokens)),

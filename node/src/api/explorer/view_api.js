@@ -16,10 +16,16 @@ export async function api() {
         "div",
         { class: "grid" },
         panel("Routes", routes, { how: howGet("/openapi.json", null), wide: true }),
-        panel("Events", live, { how: how(["curl", "curl -sN '$API/v1/events'"], ["quorate", null]) }),
-        panel("Metrics", h("p", {}, h("a", { href: "/metrics" }, "OpenMetrics text"), " of this node."), {
-            how: howGet("/metrics", null),
+        panel("Events", live, {
+            how: how(["curl", "curl -sN '$API/v1/events'"], ["quorate", null]),
         }),
+        panel(
+            "Metrics",
+            h("p", {}, h("a", { href: "/metrics" }, "OpenMetrics text"), " of this node."),
+            {
+                how: howGet("/metrics", null),
+            },
+        ),
     );
     return { title: `API, version ${document.info.version}`, node };
 }
@@ -33,6 +39,11 @@ function row(method, path, operation) {
         {},
         h("td", {}, method.toUpperCase()),
         h("td", {}, isPlain ? h("a", { href: path, class: "id" }, path) : h("code", {}, path)),
-        h("td", { class: "wrap" }, operation.summary, names && h("span", { class: "quiet" }, ` (${names})`)),
+        h(
+            "td",
+            { class: "wrap" },
+            operation.summary,
+            names && h("span", { class: "quiet" }, ` (${names})`),
+        ),
     );
 }

@@ -34,8 +34,16 @@ export async function asset(name) {
         ["Decimals", count(row.decimals)],
         ["Issued", row.issued],
         ["Live", row.live],
-        ["Books", h("span", { class: isWhole ? "good" : "bad" },
-            isWhole ? "issued and live are equal" : "issued and live differ: something is wrong")],
+        [
+            "Books",
+            h(
+                "span",
+                { class: isWhole ? "good" : "bad" },
+                isWhole
+                    ? "issued and live are equal"
+                    : "issued and live differ: something is wrong",
+            ),
+        ],
     );
     const node = panel("Asset", about, {
         how: howGet(`/v1/supply`, "status"),

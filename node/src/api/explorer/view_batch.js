@@ -18,7 +18,10 @@ export async function batch(id) {
         ["Id", whole(found.id)],
         ["Proposed by", found.proposer],
         ["Epoch", count(found.epoch)],
-        ["Entries", `${count(found.entries.length)}, of which ${count(finals)} are final by this certificate`],
+        [
+            "Entries",
+            `${count(found.entries.length)}, ${count(finals)} of them final by this certificate`,
+        ],
         ["Commit votes", await memberList(found.commit, found.quorum)],
     );
     const row = (entry, index) =>
@@ -70,7 +73,11 @@ export async function batches(before) {
     const node = panel(
         "Applied log",
         [
-            table("Batches, newest first", [["Position", "n"], "Batch", ["Transfers applied", "n"]], body),
+            table(
+                "Batches, newest first",
+                [["Position", "n"], "Batch", ["Transfers applied", "n"]],
+                body,
+            ),
             h("p", { class: "pages" }, newest, older),
         ],
         { how: howGet(path, null), wide: true },

@@ -25,12 +25,17 @@ export async function evidence(after) {
     const body = found.count === 0 ? none : found.evidence.map(piece);
     const next = found.next !== null && h("a", { href: `#/evidence/${found.next}` }, "Next");
     const words =
-        "Two signed statements that contradict each other. They are shown as this node tells them; the command below checks them with the genesis file alone.";
-    const node = panel("Evidence", [h("p", { class: "quiet" }, words), body, h("p", { class: "pages" }, next)], {
-        how: commands,
-        note: h("span", { class: "quiet" }, count(found.count)),
-        wide: true,
-    });
+        "Two signed statements that contradict each other. They are shown as this node tells " +
+        "them; the command below checks them with the genesis file alone.";
+    const node = panel(
+        "Evidence",
+        [h("p", { class: "quiet" }, words), body, h("p", { class: "pages" }, next)],
+        {
+            how: commands,
+            note: h("span", { class: "quiet" }, count(found.count)),
+            wide: true,
+        },
+    );
     return { title: "Evidence", node };
 }
 
@@ -45,7 +50,13 @@ function piece(row) {
         facts(
             ["By", row.by.startsWith("did:") ? accountLink(row.by) : row.by],
             [isVotes ? "Batch" : "Transfers", about.map((link) => [link, " "])],
-            ["Token", what.token && [tokenLink(what.token), ` height ${what.height}, round ${what.round}`]],
+            [
+                "Token",
+                what.token && [
+                    tokenLink(what.token),
+                    ` height ${what.height}, round ${what.round}`,
+                ],
+            ],
             ["Phase", what.phase ?? null],
             ["Only first", what.only_first && what.only_first.slice(0, 40).join(" ")],
             ["Only second", what.only_second && what.only_second.slice(0, 40).join(" ")],

@@ -37,7 +37,10 @@ export async function overview() {
             { class: "grid" },
             validators.node,
             panel("Finality", charts.node, {
-                how: how(["curl", "curl -s '$API/metrics' | grep stage_seconds"], ["quorate", null]),
+                how: how(
+                    ["curl", "curl -s '$API/metrics' | grep stage_seconds"],
+                    ["quorate", null],
+                ),
             }),
             batches.node,
             transfers.node,
@@ -121,7 +124,16 @@ function tileRow() {
 function validatorPanel() {
     const { picture, update } = ring();
     const body = h("tbody");
-    const heads = ["Name", "Health", ["Round trip", "n"], ["Applied", "n"], ["Lock votes", "n"], ["Commit votes", "n"], ["Sent", "n"], ["Faults", "n"]];
+    const heads = [
+        "Name",
+        "Health",
+        ["Round trip", "n"],
+        ["Applied", "n"],
+        ["Lock votes", "n"],
+        ["Commit votes", "n"],
+        ["Sent", "n"],
+        ["Faults", "n"],
+    ];
     const seen = h("span", { class: "quiet" });
     const words = "Around each: its share of the Lock votes seen of late, or of Commit votes.";
     const list = table("Validators as this node sees them", heads, body);
@@ -129,8 +141,15 @@ function validatorPanel() {
         how: howGet("/v1/validators", "peers"),
         note: seen,
     });
-    const make = () => h("tr", {}, h("th", { scope: "row" }), Array.from({ length: 7 }, (_, i) => h("td", { class: i === 0 ? null : "n" })));
-    const share = ([voted, counted]) => (counted === 0 ? "–" : `${Math.round((100 * voted) / counted)} %`);
+    const make = () =>
+        h(
+            "tr",
+            {},
+            h("th", { scope: "row" }),
+            Array.from({ length: 7 }, (_, i) => h("td", { class: i === 0 ? null : "n" })),
+        );
+    const share = ([voted, counted]) =>
+        counted === 0 ? "–" : `${Math.round((100 * voted) / counted)} %`;
     const refresh = (element, row) => {
         const votes = live.votesOf(row.name);
         const health = row.self ? "this node" : row.up ? "up" : "down";
@@ -164,11 +183,27 @@ function batchPanel(members) {
     const body = h("tbody");
     const heads = ["Batch", "From", ["Transfers", "n"], "Commit votes", "Stages", ["Seen", "n"]];
     const empty = h("p", { class: "quiet" }, "Waiting for the next batch…");
-    const node = panel("Live batches", [table("Latest batches, newest first", heads, body), empty, legend()], {
-        how: how(["curl", "curl -sN '$API/v1/events'"], ["curl", "curl -s '$API/v1/batches?after=0'"], ["quorate", null]),
-        note: h("a", { href: "#/batches" }, "all"),
-    });
-    const make = (batch) => h("tr", {}, h("td", {}, batchLink(batch.id)), Array.from({ length: 5 }, (_, i) => h("td", { class: i === 1 || i === 4 ? "n" : null })));
+    const node = panel(
+        "Live batches",
+        [table("Latest batches, newest first", heads, body), empty, legend()],
+        {
+            how: how(
+                ["curl", "curl -sN '$API/v1/events'"],
+                ["curl", "curl -s '$API/v1/batches?after=0'"],
+                ["quorate", null],
+            ),
+            note: h("a", { href: "#/batches" }, "all"),
+        },
+    );
+    const make = (batch) =>
+        h(
+            "tr",
+            {},
+            h("td", {}, batchLink(batch.id)),
+            Array.from({ length: 5 }, (_, i) =>
+                h("td", { class: i === 1 || i === 4 ? "n" : null }),
+            ),
+        );
     const refresh = (element, batch) => {
         const cells = element.children;
         say(cells[1], batch.proposer ?? "");
@@ -196,18 +231,31 @@ function transferPanel() {
     const heads = ["Transfer", "From", "To", ["Amount", "n"], "State", ["Time", "n"]];
     const empty = h("p", { class: "quiet" }, "Waiting for the next transfer…");
     const sample = h("span", { class: "quiet" });
-    const node = panel("Live transfers", [table("Latest transfers, newest first", heads, body), empty], {
-        how: how(["curl", "curl -sN '$API/v1/events'"], ["quorate", "quorate tx list"]),
-        note: sample,
-    });
-    const make = (transfer) => h("tr", {}, h("td", {}, transferLink(transfer.id)), Array.from({ length: 5 }, (_, i) => h("td", { class: i === 2 || i === 4 ? "n" : null })));
+    const node = panel(
+        "Live transfers",
+        [table("Latest transfers, newest first", heads, body), empty],
+        {
+            how: how(["curl", "curl -sN '$API/v1/events'"], ["quorate", "quorate tx list"]),
+            note: sample,
+        },
+    );
+    const make = (transfer) =>
+        h(
+            "tr",
+            {},
+            h("td", {}, transferLink(transfer.id)),
+            Array.from({ length: 5 }, (_, i) =>
+                h("td", { class: i === 2 || i === 4 ? "n" : null }),
+            ),
+        );
     const refresh = (element, transfer) => {
         const cells = element.children;
         if (transfer.from !== null && cells[1].childElementCount === 0) {
             cells[1].append(accountLink(transfer.from));
             cells[2].append(accountLink(transfer.to));
             // An issued asset is named by its id, which is long.
-            const asset = transfer.asset.length > 20 ? `${transfer.asset.slice(0, 6)}…` : transfer.asset;
+            const asset =
+                transfer.asset.length > 20 ? `${transfer.asset.slice(0, 6)}…` : transfer.asset;
             say(cells[3], `${transfer.amount} ${asset}`);
         }
         const status = transfer.status ?? "…";

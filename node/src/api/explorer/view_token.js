@@ -28,7 +28,11 @@ export async function token(id) {
         { class: "grid" },
         panel("Token", about, {
             how: howGet(path, `token show ${found.id}`),
-            note: h("span", { class: "state", "data-state": state === "live" ? "good" : "quiet" }, state),
+            note: h(
+                "span",
+                { class: "state", "data-state": state === "live" ? "good" : "quiet" },
+                state,
+            ),
             wide: true,
         }),
         panel("Provenance", chain.node, {
@@ -48,7 +52,11 @@ class Chain {
     #items = [];
     #list = h("ol", { class: "chain", reversed: true });
     #says = h("p", { role: "status", class: "verdict" });
-    #verify = h("button", { type: "button", onclick: () => this.#verifyAll() }, "Verify this chain in this page");
+    #verify = h(
+        "button",
+        { type: "button", onclick: () => this.#verifyAll() },
+        "Verify this chain in this page",
+    );
     #more = h("button", { type: "button", onclick: () => this.#load() }, "Load older links");
     #end = null;
 
@@ -58,7 +66,14 @@ class Chain {
         if (this.#endedBy) {
             this.#end = h("div", { class: "found" });
             this.#list.append(
-                h("li", { class: "end" }, h("b", {}, "ended"), " by ", transferLink(this.#endedBy), this.#end),
+                h(
+                    "li",
+                    { class: "end" },
+                    h("b", {}, "ended"),
+                    " by ",
+                    transferLink(this.#endedBy),
+                    this.#end,
+                ),
             );
         }
         this.#add(history);
@@ -108,8 +123,12 @@ class Chain {
         const with_ = { network: await getNetwork(), receiptOf };
         let [failed, proved, genesis] = [0, 0, 0];
         const mark = (found, result, element) => {
-            const words = result.ok === null ? "genesis state" : result.ok ? "verified" : "not proved";
-            element?.setAttribute("data-proof", result.ok === null ? "genesis" : result.ok ? "holds" : "fails");
+            const words =
+                result.ok === null ? "genesis state" : result.ok ? "verified" : "not proved";
+            element?.setAttribute(
+                "data-proof",
+                result.ok === null ? "genesis" : result.ok ? "holds" : "fails",
+            );
             const summary = h("summary", {}, `${words}: ${result.checks.length} checks`);
             put(found, h("details", { open: result.ok === false }, summary, list(result.checks)));
             failed += result.ok === false ? 1 : 0;
@@ -124,7 +143,7 @@ class Chain {
             const { found, item } = this.#items[at];
             mark(found, await verifyLink(this.#id, row, rows[at + 1], with_), item);
         }
-        this.#says.dataset.verdict = failed > 0 ? "fails" : "holds";
+        this.#says.dataset.verdict = failed > 0 ? "fails" : proved > 0 ? "holds" : "nothing";
         return words({ failed, proved, genesis, isWhole: this.#next === null });
     }
 }
@@ -133,19 +152,27 @@ function words({ failed, proved, genesis, isWhole }) {
     if (failed > 0) {
         return `Not proved: ${failed} of ${failed + proved + genesis} links fail.`;
     }
-    const first = genesis > 0
-        ? " Its first state is said to be of the genesis, which this page does not have: quorate token verify checks that, too."
-        : "";
+    const first =
+        genesis > 0
+            ? " Its first state is said to be of the genesis, which this page does not have: " +
+              "quorate token verify checks that, too."
+            : "";
     const rest = isWhole ? "" : " Older links are not loaded and not verified.";
-    const links = `${count(proved)} ${proved === 1 ? "link" : "links"} verified in this page, with the committee that this node names.`;
-    return proved === 0 && isWhole ? `No transfer has moved it: nothing to verify.${first}` : links + first + rest;
+    const number = `${count(proved)} ${proved === 1 ? "link" : "links"}`;
+    const links = `${number} verified in this page, with the committee that this node names.`;
+    return proved === 0 && isWhole
+        ? `No transfer has moved it: nothing to verify.${first}`
+        : links + first + rest;
 }
 
 function link(row) {
     const owner = accountLink(row.owner);
     const by = isZero(row.made_by)
         ? h("span", {}, "genesis")
-        : [h("span", { class: "quiet" }, row.from ? "moved by " : "made by "), transferLink(row.made_by)];
+        : [
+              h("span", { class: "quiet" }, row.from ? "moved by " : "made by "),
+              transferLink(row.made_by),
+          ];
     return h(
         "div",
         { class: "link" },

@@ -24,7 +24,11 @@ export async function transfer(id) {
     const parts = [
         panel("Transfer", about(found, receipt), {
             how: howGet(path, `tx show ${found.id}`),
-            note: h("span", { class: "state", "data-state": isFinal ? "good" : "bad" }, found.status),
+            note: h(
+                "span",
+                { class: "state", "data-state": isFinal ? "good" : "bad" },
+                found.status,
+            ),
             wide: true,
         }),
         panel("Stages", stages(found), { how: howGet(path, `tx show ${found.id}`) }),
@@ -85,7 +89,8 @@ function stages(found) {
         return h(
             "p",
             { class: "quiet" },
-            "Another validator proposed it, or it is long ago: only its proposer knows the timings, and only for a while.",
+            "Another validator proposed it, or it is long ago: only its proposer knows the " +
+                "timings, and only for a while.",
         );
     }
     return waterfall(stagesOf(found.stages_us), found.stages_us.total);
@@ -111,7 +116,11 @@ function receiptPanel(found, receipt) {
     const path = `/v1/receipts/${found.id}`;
     const name = `${found.id.slice(0, 12)}.receipt.json`;
     const says = h("span", { class: "quiet", role: "status" });
-    const download = h("button", { type: "button", onclick: () => save(path, name, says) }, "Download receipt");
+    const download = h(
+        "button",
+        { type: "button", onclick: () => save(path, name, says) },
+        "Download receipt",
+    );
     const verify = proof("Verify in this page", async () => {
         const network = await getNetwork();
         return verifyReceipt(await getBytes(path), network, found.id);
@@ -130,7 +139,9 @@ function receiptPanel(found, receipt) {
 
 async function save(path, name, says) {
     try {
-        const url = URL.createObjectURL(new Blob([await getText(path)], { type: "application/json" }));
+        const url = URL.createObjectURL(
+            new Blob([await getText(path)], { type: "application/json" }),
+        );
         h("a", { href: url, download: name }).click();
         setTimeout(() => URL.revokeObjectURL(url), 10_000);
         says.textContent = `saved as ${name}`;
@@ -143,7 +154,12 @@ function tokens(receipt) {
     const { inputs } = receipt.entry.transfer;
     const shown = inputs.slice(0, TOKENS_SHOWN);
     const row = (input) =>
-        h("li", {}, tokenLink(input.token), h("span", { class: "quiet" }, ` height ${input.height}`));
+        h(
+            "li",
+            {},
+            tokenLink(input.token),
+            h("span", { class: "quiet" }, ` height ${input.height}`),
+        );
     const rest = inputs.length - shown.length;
     return [
         h("p", {}, "Spent states of"),

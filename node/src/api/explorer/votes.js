@@ -10,14 +10,22 @@ const DOTS_MAX = 24;
 /** Dots for `voters` among `members`; null voters are not known yet. */
 export function dots(members, voters) {
     if (voters === null) {
-        return h("span", { class: "dots quiet", "aria-label": "votes not asked for" }, "·".repeat(3));
+        return h(
+            "span",
+            { class: "dots quiet", "aria-label": "votes not asked for" },
+            "·".repeat(3),
+        );
     }
     if (members.length > DOTS_MAX) {
         return h("span", { class: "dots" }, `${voters.length} / ${members.length}`);
     }
     const label = `${voters.length} of ${members.length} votes: ${voters.join(", ")}`;
     const dot = (name) => h("i", { class: voters.includes(name) ? "dot yes" : "dot" });
-    return h("span", { class: "dots", role: "img", "aria-label": label, title: label }, members.map(dot));
+    return h(
+        "span",
+        { class: "dots", role: "img", "aria-label": label, title: label },
+        members.map(dot),
+    );
 }
 
 /** Dots, names and the quorum, for a page about one thing. */

@@ -36,6 +36,27 @@ fn a_stream_begins_with_the_next_event_and_resumes_after_the_last_seen() {
 }
 
 #[test]
+fn a_batch_tells_its_votes_and_a_transfer_its_stages() {
+    let server = start(1);
+    let mut live = open(&server, None);
+    let signed = server.moves(0, 2);
+    let paid = server.pay(&signed);
+    let mut told = std::collections::BTreeMap::new();
+    while told.len() < 2 {
+        let (kind, data) = event(&mut live);
+        let data: serde_json::Value = serde_json::from_str(&data).expect("a JSON document");
+        told.insert(kind, data);
+    }
+    let (batch, transfer) = (&told["batch"], &told["transfer"]);
+    assert_eq!((&batch["transfers"], &batch["applied"]), (&json!(1), &json!(1)));
+    assert_eq!((&batch["proposer"], &batch["commit"]), (&json!("v0"), &json!(["v0"])));
+    assert_eq!(batch["first"], json!([paid["id"]]));
+    assert_eq!((&transfer["id"], &transfer["outcome"]), (&paid["id"], &json!("final")));
+    assert_eq!((&transfer["round"], &transfer["stages_us"]), (&json!(0), &paid["stages_us"]));
+    assert_eq!(transfer["total_us"], paid["stages_us"]["total"]);
+}
+
+#[test]
 fn who_missed_events_sees_a_gap() {
     let server = start(1);
     let events = &server.handle.shared.events;

@@ -11,6 +11,7 @@ use std::time::Duration;
 fn paths() -> impl Iterator<Item = (String, String)> {
     ROUTES.iter().map(|(method, path, ..)| {
         let path = path.replace("{id}", super::NOBODY).replace("{cid}", super::content::NOWHERE);
+        let path = path.replace("{file}", "main.js");
         (method.to_uppercase(), path.replace("{did}", &super::bob().to_string()))
     })
 }

@@ -86,8 +86,8 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("nobody");
         for socket in [path.as_os_str(), OsStr::new("@quorate-nobody"), OsStr::new("vsock:2:1")] {
-            send(socket, News::Ready).expect_err("nobody listens");
+            send(socket, News::Ready.text()).expect_err("nobody listens");
         }
-        send(OsStr::new(""), News::Ready).expect_err("no name");
+        send(OsStr::new(""), News::Ready.text()).expect_err("no name");
     }
 }

@@ -29,6 +29,10 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use std::sync::Arc;
 
+/// Memory comes from where the programs take it.
+#[global_allocator]
+static ALLOCATOR: node::Allocator = node::ALLOCATOR;
+
 /// Validators, each of weight 1.
 pub const MEMBERS: u16 = 7;
 /// Votes that make a certificate.

@@ -260,6 +260,46 @@ fn every_chapter_is_in_the_table_of_contents() {
     }
 }
 
+/// The schemas that a text names, like `transfer/1`.
+fn schemas(text: &str) -> BTreeSet<String> {
+    let is_of_name =
+        |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '/' | '.');
+    let is_schema = |word: &&str| {
+        word.split_once('/').is_some_and(|(name, number)| {
+            let is_number = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
+            is_number && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'-')
+        })
+    };
+    let words = text.split(|letter| !is_of_name(letter));
+    let words = words.filter_map(|word| word.trim_end_matches('.').strip_prefix("quorate."));
+    words.filter(is_schema).map(String::from).collect()
+}
+
+#[test]
+fn the_book_has_every_schema_and_no_other() {
+    let book = read(&root().join("node/book/src/documents.md"));
+    let rows = book.lines().filter_map(|line| line.strip_prefix("| `quorate.")?.split('`').next());
+    let explained: BTreeSet<String> = rows.map(String::from).collect();
+    let mut named = BTreeSet::new();
+    let mut folders =
+        ["ledger/src", "node/src", "testnet/src"].map(|path| root().join(path)).to_vec();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).expect("sources") {
+            let path = entry.expect("an entry").path();
+            let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+            if path.is_dir() && name != "tests" {
+                folders.push(path);
+            } else if name.ends_with(".rs") && name != "tests.rs" {
+                named.extend(schemas(&read(&path)));
+            }
+        }
+    }
+    let missing: Vec<&String> = named.difference(&explained).collect();
+    assert!(missing.is_empty(), "documents.md lacks {missing:?}");
+    let unknown: Vec<&String> = explained.difference(&named).collect();
+    assert!(unknown.is_empty(), "documents.md has {unknown:?}");
+}
+
 #[test]
 fn commands_are_found_with_their_lines_and_exit_statuses() {
     let text = "```sh\n$ not run\n```\n```console\n$ one\nprinted\n$ two  # exit 6\n```\n\

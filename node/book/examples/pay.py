@@ -18,6 +18,7 @@ can't pay twice.
 """
 
 import argparse
+import http.client
 import json
 import os
 import struct
@@ -56,7 +57,7 @@ def ask(url, body=None, headers=None):
     except urllib.error.URLError as error:
         refused = isinstance(error.reason, ConnectionRefusedError)
         raise Failed(f"{url}: {error.reason}", 4 if refused else silent) from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
         raise Failed(f"{url}: {error}", silent) from error
 
 
@@ -125,7 +126,8 @@ def follow(node, state, count):
                         return
         except urllib.error.HTTPError as error:
             raise Failed(f"{node}: HTTP {error.code}", 4) from error
-        except OSError as error:
+        except (OSError, http.client.HTTPException) as error:
+            # Also what is cut off in the middle, as by a killed node.
             print(f"{node}: {error}; again in a second", file=sys.stderr)
         time.sleep(1)
 

@@ -308,8 +308,6 @@ fn commands_are_found_with_their_lines_and_exit_statuses() {
     let expected =
         [shown(5, "one", 0), shown(7, "two  # exit 6", 6), shown(11, "cat <<END\na\n\nEND", 0)];
     assert_eq!(commands(text), expected);
-    assert_eq!(
-        links("[a](b.md) [c](d)\n```\n[e](f)\n```\n"),
-        [(1, "b.md".into()), (1, "d".into())]
-    );
+    let expected: Vec<(usize, String)> = vec![(1, "b.md".into()), (1, "d".into())];
+    assert_eq!(links("[a](b.md) [c](d)\n```\n[e](f)\n```\n"), expected);
 }

@@ -308,6 +308,17 @@ mod tests {
     }
 
     #[test]
+    fn the_book_has_every_key() {
+        let book = include_str!("../book/src/configuration.md");
+        for key in KEYS {
+            let section = format!("{key}.");
+            let is_section = KEYS.iter().any(|other| other.starts_with(&section));
+            let row = format!("\n| `{key}` | ");
+            assert!(is_section || book.contains(&row), "{key}");
+        }
+    }
+
+    #[test]
     fn an_unknown_key_names_the_nearest_known_one() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("node.toml");

@@ -77,3 +77,16 @@ pub(super) async fn document() -> Answered {
         "paths": paths,
     })))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_book_has_every_route() {
+        let book = include_str!("../../book/src/http-api.md");
+        for (_, path, ..) in ROUTES {
+            assert!(book.contains(&format!("`{path}`")), "{path}");
+        }
+    }
+}

@@ -62,4 +62,18 @@ mod tests {
             assert_eq!(index, exit);
         }
     }
+
+    #[test]
+    fn the_book_has_the_same_tables() {
+        let book = include_str!("../../book/src/codes.md");
+        for (exit, meaning) in MEANINGS {
+            assert!(book.contains(&format!("\n| {exit} | {meaning} |\n")), "{exit}");
+        }
+        for code in CODES {
+            let Code { slug, exit, http, is_retryable } = code;
+            let retryable = if *is_retryable { "yes" } else { "no" };
+            let row = format!("\n| `{slug}` | {exit} | {http} | {retryable} | ");
+            assert!(book.contains(&row), "{row}");
+        }
+    }
 }

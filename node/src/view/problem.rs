@@ -118,6 +118,14 @@ mod tests {
     }
 
     #[test]
+    fn the_book_has_every_reason_for_a_rejection() {
+        let book = include_str!("../../book/src/codes.md");
+        for slug in REFUSALS {
+            assert!(book.contains(&format!("\n| `{slug}` | ")), "{slug}");
+        }
+    }
+
+    #[test]
     fn a_slug_of_a_newer_version_keeps_its_exit_status() {
         let text = r#"{"detail":"x","code":"new_one","exit":5,"retryable":false,"details":{}}"#;
         let failure = failure_of_problem(text.as_bytes(), 422).expect("a problem");

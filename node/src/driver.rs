@@ -303,9 +303,7 @@ impl Driver {
             report.stages.total = self.now_us().saturating_sub(report.admitted_us);
         }
         self.shared.metrics.ended(&report);
-        if self.shared.events.has_readers() {
-            self.shared.events.push("transfer", told::transfer(&report));
-        }
+        self.shared.events.tell("transfer", || told::transfer(&report));
         self.shared.board.ended(report, self.now_us());
     }
 }

@@ -141,7 +141,8 @@ pub(super) async fn read(
         Some(Ok(text)) if text.starts_with("application/json") => true,
         Some(_) => {
             let what = "a body is application/octet-stream or application/json; nothing was done";
-            return Err(Failure::new(USAGE, what));
+            let help = "curl --data-binary @FILE -H 'content-type: application/octet-stream' URL";
+            return Err(Failure::new(USAGE, what).help(help));
         }
     };
     let too_large = || {

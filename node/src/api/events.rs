@@ -77,14 +77,16 @@ impl Reader {
     /// What there is to write now.
     fn text(&mut self, newest: u64) -> Option<String> {
         let mut text = String::new();
-        if self.at > newest {
-            // The number is of an earlier run of the node: nobody knows what was missed.
-            gap(&mut text, None);
-            self.at = 0;
+        let known = &self.handle.shared.events;
+        // The number may be of another run of the node: nobody knows what was missed.
+        let is_foreign = self.at > newest || self.at < known.base();
+        if is_foreign {
+            self.at = known.base();
         }
-        let (lost, events) = self.handle.shared.events.after(self.at, EVENTS_AT_ONCE_MAX);
-        if lost > 0 {
-            gap(&mut text, Some(lost));
+        let (lost, events) = known.after(self.at, EVENTS_AT_ONCE_MAX);
+        if is_foreign || lost > 0 {
+            gap(&mut text, Some(lost).filter(|_| !is_foreign));
+            self.at += lost;
         }
         for event in &events {
             write_event(&mut text, event);

@@ -68,7 +68,15 @@ pub async fn issue(context: &Context, args: &IssueArgs) -> Result<Answer, Failur
     let token = ledger::state::created_token_id(signed.transfer.id(), ISSUE_INDEX);
     let sender = Sender { context, client, wallet };
     let mut answer = finish(&sender, &draft, signed, &args.sending, receipt).await?;
+    if args.sending.sign_only.is_none() {
+        // The transfer moves one of the issuer's tokens to itself; that is not the news.
+        let status = answer.document["status"].as_str().unwrap_or("sent").to_string();
+        let rest = answer.text.split_once('\n').map_or("", |(_, rest)| rest);
+        let (from, amount, name) = (&args.from, &draft.amount, &args.name);
+        answer.text = format!("{status}: {from} issued {amount} {name}\n{rest}");
+    }
     if let Some(document) = answer.document.as_object_mut() {
+        document.insert("issued".into(), serde_json::json!(draft.amount));
         document.insert("asset_id".into(), serde_json::json!(issued));
         document.insert("token".into(), serde_json::json!(token));
         document.insert("name".into(), serde_json::json!(args.name));

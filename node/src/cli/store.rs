@@ -20,10 +20,8 @@ const SHOWN_MAX: usize = 20;
 
 /// `store …`.
 pub fn store(global: &Global, command: &StoreCommand) -> Result<Answer, Failure> {
-    let Some(home) = &global.home else {
-        let what = "which store? Nothing was read";
-        return Err(Failure::new(USAGE, what).help("quorate store verify --home DIR"));
-    };
+    let home = home(global)?;
+    let home = home.as_path();
     let (args, is_deep) = match command {
         StoreCommand::Info(args) => (args, false),
         StoreCommand::Verify(args) => (args, true),
@@ -41,6 +39,25 @@ pub fn store(global: &Global, command: &StoreCommand) -> Result<Answer, Failure>
     let _held = hold(home)?;
     let report = read(global, args, home)?;
     Ok(answer(&report, is_deep))
+}
+
+/// The node's folder: the flag, then the configuration, then the environment, whose `QUORATE_HOME`
+/// is more often the wallet's.
+fn home(global: &Global) -> Result<PathBuf, Failure> {
+    let of_environment = std::env::var_os("QUORATE_HOME").map(PathBuf::from);
+    let flag = global.home.clone().filter(|home| of_environment.as_ref() != Some(home));
+    if let Some(home) = flag {
+        return Ok(home);
+    }
+    if let Some(path) = &global.config {
+        return Ok(NodeConfig::load(path)?.home);
+    }
+    global.home.clone().ok_or_else(|| {
+        let what = "which store? Nothing was read";
+        Failure::new(USAGE, what)
+            .help("quorate store verify --home DIR")
+            .help("quorate store verify --config node.toml")
+    })
 }
 
 /// Permits a first start. What shows that there was one already refuses it.
@@ -71,8 +88,10 @@ fn read(global: &Global, args: &StoreArgs, home: &Path) -> Result<StoreReport, F
     let checked = verify(home, &network, member, &keypair);
     checked.map_err(|error| {
         let what = format!("the store in {} can't be read: {error}", home.display());
-        Failure::new(VERIFICATION_FAILED, what + "; nothing was changed")
-            .help("restore the folder; a node that starts without it catches up and never votes")
+        Failure::new(VERIFICATION_FAILED, what + "; nothing was changed").help(
+            "keep the folder as it is, make an empty home, and start the node there: it \
+                 catches up and never votes. Never put an older copy in its place",
+        )
     })
 }
 

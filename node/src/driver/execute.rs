@@ -127,10 +127,9 @@ impl Driver {
             self.shared.metrics.applied.set(i64::try_from(applied).unwrap_or(i64::MAX));
             self.shared.applied.notify_one();
             self.shared.inbox.note(&step.applied);
-            if self.shared.events.has_readers() {
-                let document = told::batch(&self.shared, &step.persist, &step.applied, applied);
-                self.shared.events.push("batch", document);
-            }
+            self.shared
+                .events
+                .tell("batch", || told::batch(&self.shared, &step.persist, &step.applied, applied));
             let next = self.proposer.applied(now_us, &step.applied);
             self.take(next);
             self.look_at_held();

@@ -30,6 +30,8 @@ pub(super) fn batch(shared: &Shared, persist: &[Record], applied: &[Applied], to
     let first: Vec<String> =
         of_batch.take(NAMED_MAX).map(|applied| applied.change.id.to_string()).collect();
     json!({
+        "schema": "quorate.batch-event/1",
+        "ok": true,
         "batch": id.to_string(),
         "transfers": applied.len(),
         "applied": total,
@@ -43,10 +45,17 @@ pub(super) fn batch(shared: &Shared, persist: &[Record], applied: &[Applied], to
 pub(super) fn transfer(report: &TransferReport) -> Value {
     let outcome = crate::error::outcome_code(&report.outcome).map_or("final", |code| code.slug);
     json!({
+        "schema": "quorate.transfer-event/1",
+        "ok": true,
         "id": report.id.to_string(),
         "outcome": outcome,
         "total_us": report.stages.total,
         "round": report.round,
         "stages_us": StagesUs::of(&report.stages),
     })
+}
+
+/// A `validator` event: another member is heard from again, or not any more.
+pub(super) fn validator(name: &str, is_up: bool) -> Value {
+    json!({"schema": "quorate.validator-event/1", "ok": true, "name": name, "up": is_up})
 }

@@ -1,6 +1,6 @@
 //! What time brings: repeats and deadlines, what peers are up to, checkpoints.
 
-use super::Driver;
+use super::{Driver, told};
 use crate::handle::PeerView;
 use crate::index::IndexError;
 use crate::journal::JournalError;
@@ -190,9 +190,14 @@ impl Driver {
     pub(super) fn report_peers(&mut self) {
         let status = self.transport.peers();
         let mut peers = self.shared.peers.write();
+        let mut changed = Vec::new();
         for status in status {
             if let Some(peer) = peers.iter_mut().find(|peer| peer.member == status.member) {
+                let was_reachable = peer.is_reachable;
                 update(peer, &status, self.sync.applied_by(status.member));
+                if peer.is_reachable != was_reachable {
+                    changed.push((peer.name.to_string(), peer.is_reachable));
+                }
             }
         }
         let reachable = peers.iter().filter(|peer| peer.is_reachable).count() + 1;
@@ -202,6 +207,9 @@ impl Driver {
         metrics.reachable.set(i64::try_from(reachable).unwrap_or(i64::MAX));
         metrics.dropped.set(i64::try_from(dropped).unwrap_or(i64::MAX));
         metrics.queued.set(i64::try_from(self.proposer.load().0).unwrap_or(i64::MAX));
+        for (name, is_up) in changed {
+            self.shared.events.tell("validator", || told::validator(&name, is_up));
+        }
     }
 
     fn forget_batches(&mut self) {

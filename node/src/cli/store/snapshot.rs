@@ -65,6 +65,8 @@ pub fn restore(global: &Global, args: &StoreRestoreArgs, home: &Path) -> Result<
     let (network, _, _) = member(global, &args.files, home)?;
     let bytes = std::fs::read(&args.file);
     let bytes = bytes.map_err(|error| refused(format!("reading {path}: {error}")))?;
+    std::fs::create_dir_all(home)
+        .map_err(|error| refused(format!("{}: {error}", home.display())))?;
     let _held = hold(home)?;
     let restored = store::restore(home, &network, &bytes).map_err(|error| match &error {
         RestoreError::Snapshot(_) => {

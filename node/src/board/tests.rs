@@ -1,3 +1,5 @@
+//! Tests of the board: what is under way is counted once, and never for ever.
+
 use super::*;
 use crate::service_rate::OPEN_MIN;
 use consensus::Stages;

@@ -10,8 +10,9 @@
 //! load's part included.
 
 use benches::Fixture;
-use benches::cpu::{Cpu, resident_bytes};
+use benches::cpu::Cpu;
 use benches::one::{One, Prepared};
+use node::metrics::resident_bytes;
 
 /// Batches in flight.
 const WINDOW: usize = 4;
@@ -61,7 +62,7 @@ fn round(fixture: &Fixture, batches: &[Prepared]) -> f64 {
         spent_ns / 1_000,
         spent_ns / 100 % 10,
         wire / transfers,
-        resident_bytes() >> 20,
+        resident_bytes().unwrap_or(0) >> 20,
     );
     one.stop();
     rate

@@ -1,5 +1,4 @@
-//! CPU time and memory of this process. CPU time is the figure to compare on cores
-//! that others use, too.
+//! CPU time of this process: the figure to compare on cores that others use, too.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -31,15 +30,4 @@ impl Cpu {
         };
         Self::now().0.into_iter().map(since).sum()
     }
-}
-
-/// Memory of this process, bytes: `VmRSS` of `/proc/self/status` (proc(5)).
-///
-/// # Panics
-/// Where there is no Linux `/proc`.
-pub fn resident_bytes() -> u64 {
-    let text = std::fs::read_to_string("/proc/self/status").expect("Linux");
-    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a process");
-    let kib = line.split_ascii_whitespace().next().and_then(|kib| kib.parse::<u64>().ok());
-    kib.expect("a number") * 1_024
 }

@@ -189,9 +189,9 @@ impl Tips {
     }
 
     fn disown(&mut self, owner: &Address, token: &TokenId) {
-        let owned = self.owners.remove(owner).expect("a live token has an owner");
-        if let Some(left) = owned.without(token) {
-            self.owners.insert(*owner, left);
+        let owned = self.owners.get_mut(owner).expect("a live token has an owner");
+        if owned.remove(token) {
+            self.owners.remove(owner);
         }
     }
 

@@ -14,6 +14,7 @@ mod content;
 mod events;
 mod inbox;
 mod recover;
+mod stream;
 mod submit;
 mod watch;
 

@@ -23,24 +23,25 @@ impl Owned {
         }
     }
 
-    /// What is left without a token; `None` when that is nothing.
+    /// Takes a token out; whether it was the last, and then this is to be thrown away.
     ///
     /// # Panics
     /// When it is not there.
-    pub(super) fn without(self, token: &TokenId) -> Option<Self> {
+    #[must_use]
+    pub(super) fn remove(&mut self, token: &TokenId) -> bool {
         match self {
             Owned::One(one) => {
-                assert_eq!(one, *token, "owners name their live tokens");
-                None
+                assert_eq!(one, token, "owners name their live tokens");
+                return true;
             }
-            Owned::Many(mut set) => {
-                assert!(set.remove(token), "owners name their live tokens");
-                match (set.len(), set.first()) {
-                    (1, Some(last)) => Some(Owned::One(*last)),
-                    _ => Some(Owned::Many(set)),
-                }
-            }
+            Owned::Many(set) => assert!(set.remove(token), "owners name their live tokens"),
         }
+        if let Owned::Many(set) = self
+            && let (1, Some(last)) = (set.len(), set.first())
+        {
+            *self = Owned::One(*last);
+        }
+        false
     }
 
     /// The tokens from `from` on, in order.
@@ -88,8 +89,8 @@ mod tests {
     fn the_last_but_one_leaves_one_and_the_last_nothing() {
         let mut owned = Owned::One(token(1));
         owned.insert(token(2));
-        let owned = owned.without(&token(1)).expect("one is left");
+        assert!(!owned.remove(&token(1)), "one is left");
         assert_eq!(owned, Owned::One(token(2)));
-        assert_eq!(owned.without(&token(2)), None);
+        assert!(owned.remove(&token(2)));
     }
 }

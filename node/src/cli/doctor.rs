@@ -3,8 +3,8 @@
 
 use super::answer::Answer;
 use super::context::Context;
+use super::network;
 use super::table::Table;
-use crate::client::Client;
 use crate::error::{Failure, VERIFICATION_FAILED};
 use crate::view::NodeDocument;
 use serde_json::json;
@@ -12,8 +12,6 @@ use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// A node that takes longer to answer is shown as down.
-const ASK_TIME_MAX: Duration = Duration::from_secs(2);
 /// A sync that takes longer makes transfers slow: two are on the way of each.
 const SYNC_SLOW: Duration = Duration::from_millis(20);
 /// Syncs that are timed; the median counts.
@@ -72,7 +70,7 @@ pub async fn doctor(context: &Context) -> Result<Answer, Failure> {
     // A home is made by whoever first needs it.
     let there = home.ancestors().find(|path| path.exists()).unwrap_or(&home);
     checks.extend(disk(there));
-    checks.extend(network(context).await);
+    checks.extend(nodes(context).await);
     Ok(answer(&checks))
 }
 
@@ -185,7 +183,7 @@ fn tempfile_in(home: &Path) -> std::io::Result<Scratch> {
     Ok(Scratch(file, path))
 }
 
-async fn network(context: &Context) -> Vec<Check> {
+async fn nodes(context: &Context) -> Vec<Check> {
     let nodes = match context.nodes() {
         Ok(nodes) => nodes,
         Err(failure) => {
@@ -193,19 +191,18 @@ async fn network(context: &Context) -> Vec<Check> {
             return vec![Check::bad("network", failure.message, help)];
         }
     };
-    let timeout = context.settings.timeout.min(ASK_TIME_MAX);
+    let found = match network::ask_all(context, &nodes).await {
+        Ok(found) => found,
+        Err(failure) => return vec![Check::bad("network", failure.message, "quorate status")],
+    };
     let (mut up, mut checks) = (Vec::new(), Vec::new());
-    for node in &nodes {
+    for (node, found) in nodes.iter().zip(found) {
         let name = node.name.clone().unwrap_or_else(|| node.url.clone());
-        let asked = match Client::new([&node.url], timeout) {
-            Ok(client) => client.node().await,
-            Err(failure) => Err(failure),
-        };
-        match asked {
-            Ok(document) => up.push((name, document)),
-            Err(failure) => checks.push(Check::doubtful(
+        match found {
+            Some((document, _supply)) => up.push((name, document)),
+            None => checks.push(Check::doubtful(
                 "node",
-                format!("{name} does not answer: {}", failure.message),
+                format!("{name} does not answer"),
                 format!("quorate-testnet start {name}, or look into its log"),
             )),
         }

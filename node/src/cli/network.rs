@@ -92,8 +92,8 @@ fn behind_line(name: &str, behind: &CatchingUp) -> String {
     format!("{name} catches up: {bar}{applied} of {target}, {rate_per_s}/s, {left}\n")
 }
 
-/// `found[i]` is for `nodes[i]`; `None` for one that does not answer.
-async fn ask_all(
+/// Asks all at the same time: `found[i]` is for `nodes[i]`; `None` for one that does not answer.
+pub async fn ask_all(
     context: &Context,
     nodes: &[NodeAddress],
 ) -> Result<Vec<Option<(NodeDocument, SupplyDocument)>>, Failure> {

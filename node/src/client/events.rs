@@ -28,15 +28,10 @@ pub struct EventReader {
 }
 
 impl EventReader {
-    /// Takes more bytes; gives the events that are whole now, each ends with an empty line. `None`
-    /// when one is too long: then nothing more is read. Linear in the bytes of all calls.
-    pub fn push(&mut self, bytes: &[u8]) -> Option<Vec<StreamEvent>> {
-        let texts = self.push_texts(bytes)?;
-        Some(texts.iter().filter_map(|text| event_of(text)).collect())
-    }
-
-    /// The same, each event as its text.
-    pub fn push_texts(&mut self, bytes: &[u8]) -> Option<Vec<String>> {
+    /// Takes more bytes; gives the texts of the events that are whole now, each ends with an empty
+    /// line. `None` when one is too long: then nothing more is read. Linear in the bytes of all
+    /// calls.
+    pub fn push(&mut self, bytes: &[u8]) -> Option<Vec<String>> {
         if self.pending.len() + bytes.len() > EVENT_BYTES_MAX {
             return None;
         }
@@ -73,29 +68,34 @@ pub struct NodeEvent {
 impl NodeEvent {
     /// An event's text; `None` for keep-alives.
     pub fn of(text: &str) -> Option<Self> {
-        let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name));
-        let kind = field("event:")?.trim().to_string();
-        let data = serde_json::from_str(field("data:")?).ok()?;
-        Some(Self { number: field("id:").and_then(|id| id.trim().parse().ok()), kind, data })
+        let kind = field(text, "event:")?.to_string();
+        let data = serde_json::from_str(field(text, "data:")?).ok()?;
+        Some(Self { number: field(text, "id:").and_then(|id| id.parse().ok()), kind, data })
     }
 }
 
-/// An event's text; `None` for keep-alives and kinds that are not known.
-fn event_of(text: &str) -> Option<StreamEvent> {
-    #[derive(Deserialize)]
-    struct Data {
-        id: TransferId,
-        sequence: u64,
-    }
-    let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
-    match field("event:")? {
-        "open" => Some(StreamEvent::Open),
-        "gap" => Some(StreamEvent::Gap),
-        "delivery" => {
-            let Data { id, sequence } = serde_json::from_str(field("data:")?).ok()?;
-            Some(StreamEvent::Delivery(News { sequence, id }))
+/// What stands behind a field's name, without spaces around it.
+fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    text.lines().find_map(|line| line.strip_prefix(name)).map(str::trim)
+}
+
+impl StreamEvent {
+    /// An event's text; `None` for keep-alives and kinds that are not known.
+    pub fn of(text: &str) -> Option<Self> {
+        #[derive(Deserialize)]
+        struct Data {
+            id: TransferId,
+            sequence: u64,
         }
-        _ => None,
+        match field(text, "event:")? {
+            "open" => Some(Self::Open),
+            "gap" => Some(Self::Gap),
+            "delivery" => {
+                let Data { id, sequence } = serde_json::from_str(field(text, "data:")?).ok()?;
+                Some(Self::Delivery(News { sequence, id }))
+            }
+            _ => None,
+        }
     }
 }
 
@@ -107,10 +107,11 @@ mod tests {
     fn whole_events_are_taken_and_a_begun_one_stays() {
         let mut reader = EventReader::default();
         let found = reader.push(b"event: gap\n\n:\n\nevent: open\n\nevent: ga");
-        assert_eq!(found, Some(vec![StreamEvent::Gap, StreamEvent::Open]));
+        let texts = ["event: gap\n\n", ":\n\n", "event: open\n\n"];
+        assert_eq!(found, Some(texts.map(String::from).to_vec()));
         assert_eq!(reader.pending, b"event: ga");
         assert_eq!(reader.push(b"p\n"), Some(vec![]));
-        assert_eq!(reader.push(b"\n"), Some(vec![StreamEvent::Gap]));
+        assert_eq!(reader.push(b"\n"), Some(vec!["event: gap\n\n".into()]));
         assert!(reader.pending.is_empty());
     }
 
@@ -142,11 +143,14 @@ mod tests {
             "id: 7\nevent: delivery\ndata: {{\"schema\":\"x\",\"id\":\"{id}\",\"sequence\":7}}\n\n"
         );
         let news = StreamEvent::Delivery(News { sequence: 7, id });
-        assert_eq!(event_of(&text), Some(news));
-        assert_eq!(event_of("retry: 1000\nevent: open\ndata: {}\n\n"), Some(StreamEvent::Open));
-        assert_eq!(event_of("event: gap\ndata: {}\n\n"), Some(StreamEvent::Gap));
+        assert_eq!(StreamEvent::of(&text), Some(news));
+        assert_eq!(
+            StreamEvent::of("retry: 1000\nevent: open\ndata: {}\n\n"),
+            Some(StreamEvent::Open)
+        );
+        assert_eq!(StreamEvent::of("event: gap\ndata: {}\n\n"), Some(StreamEvent::Gap));
         for other in [":\n\n", "", "event: delivery\ndata: {}\n\n", "event: more\ndata: x\n\n"] {
-            assert_eq!(event_of(other), None, "{other:?}");
+            assert_eq!(StreamEvent::of(other), None, "{other:?}");
         }
     }
 }

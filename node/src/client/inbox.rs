@@ -2,31 +2,21 @@
 //! deliveries. Nothing is verified here.
 
 use super::answer::Answer;
-use super::connection::{Ask, Open};
-use super::events::{EventReader, StreamEvent};
+use super::connection::Ask;
+use super::events::StreamEvent;
+use super::stream::EventStream;
 use super::{Client, unreachable};
-use crate::error::{Failure, INTERNAL, UNREACHABLE};
+use crate::error::{Failure, INTERNAL};
 use crate::inbox::{FETCH_MAX, Page};
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full};
-use hyper::Request;
-use hyper::body::Incoming;
-use hyper::header::{CONTENT_TYPE, HOST};
+use http_body_util::Full;
+use hyper::header::CONTENT_TYPE;
 use ledger::encoding::canonical_bytes_of_list;
 use ledger::{Address, Canonical, Reader, Receipt, TokenId, TransferId};
-use std::collections::VecDeque;
-use std::time::{Duration, Instant};
-
-/// A stream that is silent for longer is taken for dead: a keep-alive comes every 15 s.
-const SILENCE_MAX: Duration = Duration::from_secs(40);
+use std::time::Instant;
 
 /// An open stream of deliveries.
-pub struct Deliveries {
-    body: Incoming,
-    _open: Open<Full<Bytes>>,
-    reader: EventReader,
-    events: VecDeque<StreamEvent>,
-}
+pub struct Deliveries(EventStream);
 
 impl Client {
     /// A page of an address' live tokens, at most 4,096, of the first node that answers.
@@ -72,36 +62,12 @@ impl Client {
     /// As all reads.
     pub async fn deliveries(&self, addresses: &[Address]) -> Result<Deliveries, Failure> {
         let body = Bytes::from(canonical_bytes_of_list(addresses));
-        let mut errors = Vec::new();
-        let deadline = Instant::now() + self.timeout;
-        for (index, node) in self.nodes.iter().enumerate() {
-            let until = self.attempt_until(index, deadline);
-            let opening = async {
-                let mut open: Open<Full<Bytes>> = node.open(until).await?;
-                let request = Request::builder()
-                    .method("POST")
-                    .uri("/v1/inbox/stream")
-                    .header(HOST, node.authority())
-                    .header(CONTENT_TYPE, "application/octet-stream")
-                    .body(Full::new(body.clone()))
-                    .map_err(|error| error.to_string())?;
-                let response = open.sender.send_request(request).await;
-                let response = response.map_err(|error| error.to_string())?;
-                match response.status().as_u16() {
-                    200 => Ok((open, response.into_body())),
-                    status => Err(format!("it answers with HTTP status {status}")),
-                }
-            };
-            let opened = tokio::time::timeout_at(until.into(), opening).await;
-            match opened.unwrap_or_else(|_| Err("no answer in time".into())) {
-                Ok((open, body)) => {
-                    let (reader, events) = (EventReader::default(), VecDeque::new());
-                    return Ok(Deliveries { body, _open: open, reader, events });
-                }
-                Err(why) => errors.push(format!("{}: {why}", node.url())),
-            }
-        }
-        Err(unreachable(&errors, "nothing was changed"))
+        let stream = self.stream("deliveries", |builder| {
+            let builder = builder.method("POST").uri("/v1/inbox/stream");
+            let builder = builder.header(CONTENT_TYPE, "application/octet-stream");
+            builder.body(Full::new(body.clone()))
+        });
+        stream.await.map(Deliveries)
     }
 
     /// The first node's answer to a question with a body.
@@ -126,22 +92,11 @@ impl Deliveries {
     /// `unreachable`: the stream has ended.
     pub async fn next(&mut self) -> Result<StreamEvent, Failure> {
         loop {
-            if let Some(event) = self.events.pop_front() {
+            if let Some(event) = StreamEvent::of(&self.0.next().await?) {
                 return Ok(event);
             }
-            let frame = tokio::time::timeout(SILENCE_MAX, self.body.frame()).await;
-            let frame = frame.map_err(|_| ended("it is silent"))?;
-            let frame = frame.ok_or_else(|| ended("the node ended it"))?;
-            let frame = frame.map_err(|error| ended(&error.to_string()))?;
-            let Some(bytes) = frame.data_ref() else { continue };
-            let events = self.reader.push(bytes).ok_or_else(|| ended("an event is too long"))?;
-            self.events.extend(events);
         }
     }
-}
-
-fn ended(why: &str) -> Failure {
-    Failure::new(UNREACHABLE, format!("the stream of deliveries ended: {why}"))
 }
 
 fn not_understood(error: &ledger::DecodeError) -> Failure {

@@ -1,5 +1,5 @@
 //! What the driver tells the readers of `GET /v1/events`: the documents of its events. Made only
-//! while somebody reads; they decide nothing.
+//! while somebody reads, or did lately (`events`); they decide nothing.
 
 use crate::board::voters;
 use crate::handle::Shared;

@@ -98,8 +98,8 @@ fn level(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
-/// Memory that this process holds, as proc(5) says.
-fn resident_bytes() -> Option<u64> {
+/// Memory that this process holds, as proc(5) says; `None` where the system does not say.
+pub fn resident_bytes() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim_end().parse().ok()?;

@@ -131,6 +131,22 @@ mod tests {
     use crate::api::limits::ANSWERS_KIB_MAX;
 
     #[test]
+    fn who_is_refused_for_load_is_told_when_to_come_again() {
+        let after = |failure: Failure| {
+            let response = Problem(failure).into_response();
+            response
+                .headers()
+                .get(RETRY_AFTER)
+                .map(|value| value.to_str().expect("text").to_string())
+        };
+        let overloaded = || Failure::new(OVERLOADED, "too much");
+        let told = overloaded().details(serde_json::json!({"retry_after_ms": 1_001}));
+        assert_eq!(after(told).as_deref(), Some("2"));
+        assert_eq!(after(overloaded()).as_deref(), Some("1"));
+        assert_eq!(after(Failure::new(USAGE, "wrong")), None);
+    }
+
+    #[test]
     fn answers_that_nobody_reads_are_bounded_in_bytes() {
         let kib = Arc::new(Semaphore::new(ANSWERS_KIB_MAX));
         let answer = || held(&kib, vec![7; 4 * 1024 * 1024]);

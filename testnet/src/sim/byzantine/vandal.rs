@@ -106,8 +106,8 @@ fn thefts(own: &Own<'_>, tips: &Tips, (owner, input): (Address, Input)) -> Vec<S
         plain(own, owner, vec![input], vec![Output::Move { input: 0, to }]).sign(key)
     };
     let mut forged = pay(owner, input, &key);
-    // Not the bit that others flip: a Doubler flipped it back (seed 413713), and so an honest owner's
-    // key had signed two transfers of one state.
+    // Not the bit that others flip: a Doubler flipped it back (seed 413713), and so an honest
+    // owner's key had signed two transfers of one state.
     forged.signature.0[17] ^= 4;
     let token = genesis_token_id(1_000_000);
     let nowhere = TokenState { token, height: 0, made_by: TransferId::default() };

@@ -112,6 +112,8 @@ pub struct Recoveries {
     sent: BTreeMap<TransferId, (SignedTransfer, End)>,
     rng: StdRng,
     ends: Ends,
+    /// Whom owners turn to: everybody, and in the calm those that are there.
+    members: Vec<u16>,
 }
 
 /// What an answer leads to.
@@ -122,7 +124,8 @@ impl Recoveries {
     pub fn new(network: Arc<Network>, keys: Vec<Keypair>, rng: StdRng) -> Self {
         let (asked, sent) = (BTreeMap::new(), BTreeMap::new());
         let (cases, ends) = (Vec::new(), Ends::default());
-        Self { network, keys, cases, asked, sent, rng, ends }
+        let members = (0..MEMBERS).collect();
+        Self { network, keys, cases, asked, sent, rng, ends, members }
     }
 
     /// An owner has split the locks of these tokens; it begins at `at_us`.
@@ -139,8 +142,10 @@ impl Recoveries {
         });
     }
 
-    /// From here on every owner wants its tokens back, and means it.
-    pub fn calm(&mut self, now_us: u64) {
+    /// From here on every owner wants its tokens back, and means it: a client that can't reach a
+    /// member tries the next, so none asks those that are `gone` (six times in a row: seed 503111).
+    pub fn calm(&mut self, now_us: u64, gone: &BTreeSet<u16>) {
+        self.members.retain(|member| !gone.contains(member));
         for case in &mut self.cases {
             case.next_us = now_us + self.rng.random_range(0..500_000);
             case.manner = MANNERS[self.rng.random_range(0..2)];
@@ -173,7 +178,7 @@ impl Recoveries {
                 self.asked.insert(recover.id(), index);
                 case.round = case.round.max(round);
                 let signed = recover.sign(&self.network.id, &self.keys[case.owner]);
-                asks.push((self.rng.random_range(0..MEMBERS), signed));
+                asks.push((any(&mut self.rng, &self.members), signed));
             }
         }
         asks
@@ -296,7 +301,7 @@ impl Recoveries {
     ) -> (u16, Entry) {
         let id = signed.transfer.id();
         self.sent.insert(id, (signed.clone(), end));
-        (self.rng.random_range(0..MEMBERS), Entry { signed, round, justification })
+        (any(&mut self.rng, &self.members), Entry { signed, round, justification })
     }
 
     /// A transfer is final, as an honest member says: what it spent is recovered. Returns it when
@@ -320,6 +325,12 @@ impl Recoveries {
     pub fn ends(&self) -> Ends {
         self.ends
     }
+}
+
+/// One of the members. Never empty: two of seven go at most.
+fn any(rng: &mut StdRng, members: &[u16]) -> u16 {
+    let count = u16::try_from(members.len()).expect("at most seven");
+    members[usize::from(rng.random_range(0..count))]
 }
 
 fn justification(reports: &[SignedReport], locks: &[LockProof], receipts: &[Receipt]) -> Vec<u8> {

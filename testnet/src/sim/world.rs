@@ -269,7 +269,7 @@ impl World {
             Event::Calm => {
                 self.is_calm = true;
                 self.calm_machines();
-                self.recoveries.calm(self.now_us);
+                self.recoveries.calm(self.now_us, &self.gone);
                 self.links.calm();
                 self.all_links_up();
             }

@@ -106,7 +106,28 @@ struct Slot {
     ended: Option<watch::Sender<bool>>,
 }
 
+impl Inner {
+    /// Whether a transfer is final or on its way.
+    fn is_taken(&self, id: &TransferId) -> bool {
+        let status = self.entries.get(id).map(|slot| slot.entry.status);
+        matches!(status, Some(Status::Final | Status::Submitted))
+    }
+}
+
 impl Board {
+    /// Whether a transfer would be taken now.
+    ///
+    /// # Errors
+    /// As [`Board::submitted`].
+    pub fn admit(&self, id: &TransferId, now_us: u64) -> Result<(), Duration> {
+        let mut inner = self.inner.lock();
+        if inner.is_taken(id) {
+            return Ok(());
+        }
+        let open = inner.open;
+        inner.rate.admit(now_us, open)
+    }
+
     /// A client has submitted a transfer. One that ended without being final is on its way again.
     /// `bytes` is its size, `now_us` the time since the node's start.
     ///
@@ -121,14 +142,13 @@ impl Board {
     ) -> Result<(), Duration> {
         let mut guard = self.inner.lock();
         let inner = &mut *guard;
-        let known = inner.entries.get_mut(&id).map(|slot| &mut slot.entry);
-        if known.as_ref().is_some_and(|e| matches!(e.status, Status::Final | Status::Submitted)) {
+        if inner.is_taken(&id) {
             return Ok(());
         }
         inner.rate.admit(now_us, inner.open)?;
         inner.open += 1;
-        if let Some(entry) = known {
-            entry.status = Status::Submitted;
+        if let Some(slot) = inner.entries.get_mut(&id) {
+            slot.entry.status = Status::Submitted;
             return Ok(());
         }
         inner.bytes += bytes;

@@ -149,23 +149,28 @@ impl Handle {
             return Err(overloaded());
         }
         let permit = self.commands.try_reserve().map_err(|_| overloaded())?;
+        let now = Instant::now();
+        let now_us = self.shared.us_of(now);
+        // Asked before as well, so that what is refused costs no encoding.
+        self.shared.board.admit(&id, now_us).map_err(|retry| self.come_again(retry))?;
         let bytes = entry.to_bytes().len();
         let queued = self.shared.queued_bytes.fetch_add(bytes, Ordering::SeqCst);
         if queued + bytes > QUEUED_BYTES_MAX {
             self.shared.queued_bytes.fetch_sub(bytes, Ordering::SeqCst);
             return Err(overloaded());
         }
-        let now = Instant::now();
-        let now_us = self.shared.us_of(now);
         if let Err(retry) = self.shared.board.submitted(id, &entry.signed, bytes, now_us) {
             self.shared.queued_bytes.fetch_sub(bytes, Ordering::SeqCst);
-            self.shared.metrics.overloaded.inc();
-            let retry_ms = u64::try_from(retry.as_millis()).unwrap_or(u64::MAX);
-            let details = serde_json::json!({"retry_after_ms": retry_ms});
-            return Err(overloaded().details(details));
+            return Err(self.come_again(retry));
         }
         permit.send(Command::Submit { entry, id, bytes, admitted: now });
         Ok(id)
+    }
+
+    fn come_again(&self, retry: Duration) -> Failure {
+        self.shared.metrics.overloaded.inc();
+        let retry_ms = u64::try_from(retry.as_millis()).unwrap_or(u64::MAX);
+        overloaded().details(serde_json::json!({"retry_after_ms": retry_ms}))
     }
 
     /// Asks all validators for rounds above 0, and gathers what they report: one for each

@@ -36,7 +36,10 @@ fn what_is_under_way_is_counted_and_above_the_rate_it_is_refused() {
     (0..OPEN_MIN).for_each(|number| assert_eq!(submit(number, 0), Ok(())));
     assert_eq!(board.load(0), (OPEN_MIN, 0));
     assert!(submit(OPEN_MIN, 0).is_err());
+    assert!(board.admit(&id(OPEN_MIN), 0).is_err());
     assert_eq!(submit(3, 0), Ok(()), "it is under way already, and counts once");
+    assert_eq!(board.admit(&id(3), 0), Ok(()));
+    assert_eq!(board.load(0).0, OPEN_MIN);
     board.ended(end(0, Outcome::Final), 1_000);
     board.ended(end(1, Outcome::Unknown), 1_000);
     board.ended(end(1, Outcome::Unknown), 1_000);

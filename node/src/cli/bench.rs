@@ -113,6 +113,7 @@ impl Figures {
             "stages_us_mean": stages,
             "clients": clients, "batch": batch, "nodes": nodes, "rate": args.rate,
             "warm_up_s": args.warm_up.as_secs_f64(), "first_error": tally.first_error,
+            "first_rejection": tally.first_rejection,
         });
         let mut text = format!(
             "{} final/s: {} final of {} sent in {:.1} s; {} rejected, {} locked, {} unknown, \
@@ -138,6 +139,9 @@ impl Figures {
         }
         if let Some(error) = &tally.first_error {
             text.push_str(&format!("first error: {error}\n"));
+        }
+        if let Some(why) = &tally.first_rejection {
+            text.push_str(&format!("first rejection: {why}\n"));
         }
         Answer::new(document, text)
     }

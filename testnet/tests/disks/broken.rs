@@ -2,7 +2,9 @@
 
 use crate::asking::{ask, described, pay};
 use crate::running::{Place, wait_until};
-use crate::victim::{check_no_panic, check_vote_counts, has, has_vote, wait_until_even};
+use crate::victim::{check_no_panic, check_vote_counts, has, has_vote, home, wait_until_even};
+use std::ffi::OsStr;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use testnet::process::Process;
 
@@ -11,11 +13,17 @@ struct Strace(Child);
 
 impl Strace {
     fn inject(place: &Place, call: &str, how: &str) -> Self {
+        Self::inject_at(place, call, how, None)
+    }
+
+    /// Only for calls on this file or folder, if one is given.
+    fn inject_at(place: &Place, call: &str, how: &str, path: Option<&Path>) -> Self {
         let process: Process = serde_json::from_value(described(place, 3)).expect("a process");
         let inject = format!("inject={call}:{how}");
         let child = Command::new("strace")
             .args(["-f", "-o", "/dev/null", "-e", &format!("trace={call}"), "-e", &inject])
             .args(["-p", &process.pid.to_string()])
+            .args(path.iter().flat_map(|path| [OsStr::new("-P"), path.as_os_str()]))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -71,6 +79,48 @@ fn a_failed_sync_stops_the_votes_and_is_never_tried_again() {
         wait_until_even(&place);
         check_no_panic(&place);
     }
+}
+
+#[test]
+fn a_failed_checkpoint_stops_the_votes_and_a_restart_loses_nothing() {
+    if !has("strace") {
+        return;
+    }
+    let place = Place::new();
+    // Moved once, these tokens are more rows than the index keeps in memory.
+    place.testnet("up --detach -n 4 --accounts 15 --tokens 4096").ok();
+    let index = home(&place).join("index/sled-0");
+    assert!(index.is_dir(), "{} is where the index is", index.display());
+    let strace = Strace::inject_at(&place, "fsync", "error=EIO", Some(&index));
+    let names = accounts(&place);
+    for pair in names.windows(2) {
+        let many = format!("--node v0 transfer {} {} --count 4096", pair[0], pair[1]);
+        assert_eq!(place.quorate(&many).ok()["status"], "final");
+    }
+    let failed = wait_until(|| {
+        let node = ask(&place, 3, "/v1/node");
+        (node["mode"] == "silent").then_some(node)
+    });
+    let why = failed.expect("the victim notices")["failed"].clone();
+    let why = why.as_str().expect("a reason").to_string();
+    assert!(why.contains("the index of the store can't be written"), "{why}");
+    assert!(why.contains("see that its disk is well"), "{why}");
+    assert!(!has_vote(&pay(&place)), "it does not vote");
+    drop(strace);
+    place.testnet("kill v3").ok();
+    assert_eq!(place.testnet("start v3").ok()["validators"][0]["ready"], true);
+    wait_until_even(&place);
+    check_vote_counts(&place);
+    wait_until_even(&place);
+    check_no_panic(&place);
+}
+
+/// The names of the testnet's accounts.
+fn accounts(place: &Place) -> Vec<String> {
+    let text = std::fs::read(place.dir().join("testnet.json")).expect("a description");
+    let file: serde_json::Value = serde_json::from_slice(&text).expect("JSON");
+    let accounts = file["accounts"].as_array().expect("accounts").iter();
+    accounts.map(|account| account["name"].as_str().expect("a name").into()).collect()
 }
 
 #[test]

@@ -42,6 +42,8 @@ pub struct Tally {
     begun: Option<Instant>,
     /// The first thing that went wrong.
     pub first_error: Option<String>,
+    /// Why the first rejected one was rejected: under load most errors are of those not taken.
+    pub first_rejection: Option<String>,
 }
 
 /// Running clients.
@@ -194,6 +196,8 @@ impl Tally {
             }
             "rejected" => {
                 self.rejected += 1;
+                let why = row.error.as_ref().map(|error| error.message.clone());
+                self.first_rejection = self.first_rejection.take().or(why);
                 return false;
             }
             "locked" => {

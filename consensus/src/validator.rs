@@ -103,6 +103,8 @@ pub struct Validator {
     parked: BTreeMap<BatchId, Parked>,
     /// Batches that wait for a transfer to be applied.
     waiting: HashMap<TransferId, BTreeSet<BatchId>>,
+    /// Batches that one has been applied for; empty between two calls.
+    woken: BTreeSet<BatchId>,
     /// Batches whose votes are forgotten.
     closed: closed::Closed,
     /// Tokens for which evidence is kept.
@@ -143,6 +145,7 @@ impl Validator {
             judging: BTreeMap::new(),
             parked: BTreeMap::new(),
             waiting: HashMap::new(),
+            woken: BTreeSet::new(),
             closed: closed::Closed::default(),
             convicted: HashSet::new(),
             orphan_age_us: ORPHAN_AGE_US,

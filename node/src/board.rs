@@ -114,42 +114,56 @@ impl Inner {
     }
 }
 
-impl Board {
-    /// Whether a transfer would be taken now.
-    ///
-    /// # Errors
-    /// As [`Board::submitted`].
-    pub fn admit(&self, id: &TransferId, now_us: u64) -> Result<(), Duration> {
-        let mut inner = self.inner.lock();
-        if inner.is_taken(id) {
-            return Ok(());
-        }
-        let open = inner.open;
-        inner.rate.admit(now_us, open)
-    }
+/// Room for one transfer, held while its signature is checked; given back when it is dropped.
+#[must_use = "the room is given back when this goes"]
+pub struct Place<'a> {
+    /// None once the transfer is on the board.
+    board: Option<&'a Board>,
+}
 
-    /// A client has submitted a transfer. One that ended without being final is on its way again.
-    /// `bytes` is its size, `now_us` the time since the node's start.
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        if let Some(board) = self.board {
+            board.inner.lock().open -= 1;
+        }
+    }
+}
+
+impl Board {
+    /// Room for one more transfer. One that is final or on its way already needs none, and gets it
+    /// for as long as it is checked. `now_us` is the time since the node's start.
     ///
     /// # Errors
     /// It would wait too long behind those that are under way: when to try again.
+    pub fn admit(&self, id: &TransferId, now_us: u64) -> Result<Place<'_>, Duration> {
+        let mut inner = self.inner.lock();
+        if !inner.is_taken(id) {
+            let open = inner.open;
+            inner.rate.admit(now_us, open)?;
+        }
+        inner.open += 1;
+        Ok(Place { board: Some(self) })
+    }
+
+    /// A client has submitted a transfer, whose signature is good. One that ended without being
+    /// final is on its way again. `bytes` is its size.
     pub fn submitted(
         &self,
+        mut place: Place<'_>,
         id: TransferId,
         signed: &SignedTransfer,
         bytes: usize,
-        now_us: u64,
-    ) -> Result<(), Duration> {
+    ) {
+        place.board = None;
         let mut guard = self.inner.lock();
         let inner = &mut *guard;
         if inner.is_taken(&id) {
-            return Ok(());
+            inner.open -= 1;
+            return;
         }
-        inner.rate.admit(now_us, inner.open)?;
-        inner.open += 1;
         if let Some(slot) = inner.entries.get_mut(&id) {
             slot.entry.status = Status::Submitted;
-            return Ok(());
+            return;
         }
         inner.bytes += bytes;
         while inner.order.len() >= BOARD_ENTRIES_MAX || inner.bytes > BOARD_BYTES_MAX {
@@ -169,7 +183,6 @@ impl Board {
         };
         inner.entries.insert(id, Slot { entry, bytes, ended: None });
         inner.order.push_back(id);
-        Ok(())
     }
 
     /// A transfer has ended; those who wait are told.

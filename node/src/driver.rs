@@ -30,10 +30,10 @@ use crate::pipeline::{Admission, Done, Pipeline};
 use crate::sync::join::Join;
 use crate::sync::{Fetched, Sync};
 use crate::transport::{Inbound, Transport};
-use consensus::{Collected, Message, Outgoing, Proposer, Step, TransferReport};
+use consensus::{Collected, Message, Outgoing, Proposer, Step, TransferReport, VerifiedEntry};
 use gate::Gate;
 use held::Held;
-use ledger::{Entry, SignedRecover, TransferId};
+use ledger::SignedRecover;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use recoveries::Recoveries;
@@ -63,9 +63,7 @@ pub enum Command {
     /// Judge a client's transfer and propose it.
     Submit {
         /// The transfer, in round 0 or with its justification.
-        entry: Entry,
-        /// Its id.
-        id: TransferId,
+        entry: VerifiedEntry,
         /// Its size, counted in `Shared::queued_bytes`.
         bytes: usize,
         /// When it came.
@@ -232,8 +230,8 @@ impl Driver {
         let mut next = Some(first);
         while let Some(command) = next {
             match command {
-                Command::Submit { entry, id, bytes, admitted } => {
-                    group.push(Admission { entry, id, admitted, bytes });
+                Command::Submit { entry, bytes, admitted } => {
+                    group.push(Admission { entry, admitted, bytes });
                 }
                 Command::Recover { recovers, collected } => self.recover(recovers, collected),
                 Command::Stop => break,

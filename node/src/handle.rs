@@ -2,8 +2,10 @@
 //! where. Reads take the state's read lock for a few lines; nothing here waits for consensus but
 //! [`Handle::wait`].
 
+mod submit;
+
 use crate::blames::Blames;
-use crate::board::{Board, Entry, Status};
+use crate::board::{self, Board};
 use crate::config::NodeConfig;
 use crate::driver::Command;
 use crate::error::{Failure, NO_QUORUM, OVERLOADED, STORE_FAILED};
@@ -17,18 +19,17 @@ use crate::snapshot::offer::Offers;
 use crate::store::{Silence, Store, StoreError};
 use crate::sync::lag::Lag;
 use consensus::{AppliedBatch, Collected, Evidence, Validator};
-use ledger::{
-    BatchId, Canonical, Digest, Name, Network, Receipt, SignedRecover, SignedTransfer, TransferId,
-};
+use ledger::{BatchId, Canonical, Digest, Name, Network, Receipt, SignedRecover, TransferId};
 use parking_lot::RwLock;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
+use tokio::sync::Semaphore;
 
-/// Bytes of clients' transfers that wait for the driver; more are refused as "overloaded".
-const QUEUED_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Requests whose many signatures are checked at a time.
+const CHECKS_MAX: usize = 2;
 
 fn overloaded() -> Failure {
     Failure::new(OVERLOADED, "the node has too much to do; nothing was proposed")
@@ -42,6 +43,8 @@ pub struct Handle {
     pub shared: Arc<Shared>,
     /// To the driver.
     pub(crate) commands: tokio::sync::mpsc::Sender<Command>,
+    /// Turns to check many signatures at once: consensus needs the cores, too.
+    checks: Arc<Semaphore>,
 }
 
 /// What the driver shares with readers.
@@ -126,51 +129,9 @@ pub struct PeerView {
 }
 
 impl Handle {
-    /// Hands a signed transfer to the pipeline. The same bytes again are the same transfer and are
-    /// not proposed twice. Returns as soon as it is queued; [`Handle::wait`] waits for its end.
-    ///
-    /// # Errors
-    /// `no_quorum` (nothing was proposed), `overloaded`, `store_failed`.
-    pub async fn submit(&self, signed: SignedTransfer) -> Result<TransferId, Failure> {
-        self.submit_entry(ledger::Entry::ordinary(signed)).await
-    }
-
-    /// The same for an entry of any round.
-    ///
-    /// # Errors
-    /// As [`Handle::submit`].
-    pub async fn submit_entry(&self, entry: ledger::Entry) -> Result<TransferId, Failure> {
-        let id = entry.signed.transfer.id();
-        if self.shared.board.get(&id).is_some_and(|entry| entry.status == Status::Final) {
-            return Ok(id);
-        }
-        self.can_propose()?;
-        if self.shared.is_index_behind.load(Ordering::Relaxed) {
-            return Err(overloaded());
-        }
-        let permit = self.commands.try_reserve().map_err(|_| overloaded())?;
-        let now = Instant::now();
-        let now_us = self.shared.us_of(now);
-        // Asked before as well, so that what is refused costs no encoding.
-        self.shared.board.admit(&id, now_us).map_err(|retry| self.come_again(retry))?;
-        let bytes = entry.to_bytes().len();
-        let queued = self.shared.queued_bytes.fetch_add(bytes, Ordering::SeqCst);
-        if queued + bytes > QUEUED_BYTES_MAX {
-            self.shared.queued_bytes.fetch_sub(bytes, Ordering::SeqCst);
-            return Err(overloaded());
-        }
-        if let Err(retry) = self.shared.board.submitted(id, &entry.signed, bytes, now_us) {
-            self.shared.queued_bytes.fetch_sub(bytes, Ordering::SeqCst);
-            return Err(self.come_again(retry));
-        }
-        permit.send(Command::Submit { entry, id, bytes, admitted: now });
-        Ok(id)
-    }
-
-    fn come_again(&self, retry: Duration) -> Failure {
-        self.shared.metrics.overloaded.inc();
-        let retry_ms = u64::try_from(retry.as_millis()).unwrap_or(u64::MAX);
-        overloaded().details(serde_json::json!({"retry_after_ms": retry_ms}))
+    /// To the driver that takes these commands.
+    pub(crate) fn new(shared: Arc<Shared>, commands: tokio::sync::mpsc::Sender<Command>) -> Self {
+        Self { shared, commands, checks: Arc::new(Semaphore::new(CHECKS_MAX)) }
     }
 
     /// Asks all validators for rounds above 0, and gathers what they report: one for each
@@ -245,17 +206,17 @@ impl Handle {
 
     /// Waits until a transfer has ended here or the time is over; returns what is known then, and
     /// `None` for a transfer that this node has never seen.
-    pub async fn wait(&self, id: TransferId, time: Duration) -> Option<Entry> {
+    pub async fn wait(&self, id: TransferId, time: Duration) -> Option<board::Entry> {
         self.shared.board.wait(id, time).await.or_else(|| self.transfer(&id))
     }
 
     /// What is known of a transfer: from the board, or final from the store.
-    pub fn transfer(&self, id: &TransferId) -> Option<Entry> {
+    pub fn transfer(&self, id: &TransferId) -> Option<board::Entry> {
         if let Some(entry) = self.shared.board.get(id) {
             return Some(entry);
         }
         let receipt = self.shared.store.receipt(id).ok().flatten()?;
-        Some(Entry::of_receipt(*id, &receipt))
+        Some(board::Entry::of_receipt(*id, &receipt))
     }
 
     /// The receipt of a final transfer; `None` when it is not known here to be final.

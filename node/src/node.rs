@@ -94,7 +94,7 @@ async fn run_inside(
     }
     let ready = config.home.join("ready.json");
     let (commands_in, commands) = mpsc::channel(COMMANDS_MAX);
-    let handle = Handle { shared: shared.clone(), commands: commands_in };
+    let handle = Handle::new(shared.clone(), commands_in);
     let (done_in, done) = mpsc::channel(DONE_MAX);
     let (fetched_in, fetched) = mpsc::channel(FETCHED_MAX);
     let pipeline = Pipeline::start(config.validation.threads, done_in)

@@ -126,25 +126,13 @@ impl Pipeline {
         None
     }
 
-    /// Judges clients' transfers: at once when they are few, else in the pool.
+    /// Judges clients' transfers, whose signatures are checked: at once, or in an untrusted network
+    /// when the DHT has answered, and then they come as [`Done::Admitted`].
     pub fn admit(&self, shared: &Arc<Shared>, group: Vec<Admission>) -> Option<Vec<Admitted>> {
-        let is_plain = group.iter().all(|admission| admission.entry.round == 0);
-        if group.len() < INLINE_ENTRIES_MAX && is_plain {
-            let (admitted, question) = admit::admit(shared, group);
-            let Some(question) = question else { return Some(admitted) };
-            let done = self.done.clone();
-            self.runtime.spawn(admit::finish(shared.clone(), admitted, question, done));
-            return None;
-        }
-        let (shared, done) = (shared.clone(), self.done.clone());
-        let runtime = self.runtime.clone();
-        self.pool.spawn(move || match admit::admit(&shared, group) {
-            // As above.
-            (admitted, None) => drop(done.blocking_send(Done::Admitted(admitted))),
-            (admitted, Some(question)) => {
-                drop(runtime.spawn(admit::finish(shared, admitted, question, done)));
-            }
-        });
+        let (admitted, question) = admit::admit(shared, group);
+        let Some(question) = question else { return Some(admitted) };
+        let done = self.done.clone();
+        self.runtime.spawn(admit::finish(shared.clone(), admitted, question, done));
         None
     }
 }

@@ -51,6 +51,7 @@ impl Validator {
             Some(_) => self.act(now_us, checked, &mut step),
             None => self.park(now_us, checked, &mut step),
         }
+        self.go_on(now_us, &mut step);
         step
     }
 
@@ -73,6 +74,7 @@ impl Validator {
         let proposal = Arc::new(applied.proposal);
         self.open.entry(id).or_insert_with(|| Open::new(proposal, batch, now_us));
         self.act(now_us, checked, &mut step);
+        self.go_on(now_us, &mut step);
         step
     }
 
@@ -85,6 +87,7 @@ impl Validator {
         if is_wanted && self.is_known_or_signed(id, &proposal) {
             self.open.entry(id).or_insert_with(|| Open::new(proposal, batch, now_us));
             self.unpark(now_us, id, &mut step);
+            self.go_on(now_us, &mut step);
         }
         step
     }
@@ -187,7 +190,7 @@ impl Validator {
         }
     }
 
-    /// Acts on certificates that waited for this batch.
+    /// Acts on certificates that waited for this batch; the caller goes on with what that woke.
     pub(super) fn unpark(&mut self, now_us: u64, id: BatchId, step: &mut Step) {
         if !self.open.contains_key(&id) {
             return;
@@ -221,6 +224,7 @@ impl Validator {
                 step.fetch.push(Fetch::Batch { batch: id, from });
             }
         }
+        self.go_on(now_us, &mut step);
         step
     }
 }

@@ -1,6 +1,5 @@
 //! Applying: tips move only on a Commit certificate (R7), all of a transfer or nothing, never twice
-//! (R8).
-//! A missing parent is fetched first, never guessed.
+//! (R8). A missing parent is fetched first, never guessed.
 
 use super::{Mode, Validator};
 use crate::limits::WAITING_MAX;
@@ -9,9 +8,12 @@ use crate::record::{Certified, Record};
 use crate::step::{Applied, Fetch, Step};
 use crate::tips::NotApplied;
 use ledger::{BatchId, Bitmap, TransferId};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 impl Validator {
+    /// Applies what a Commit certificate certifies and is not applied yet. An entry that spends
+    /// what a later one of its batch makes has its turn behind that, in a record of its own: within
+    /// a record, entries are applied in their order.
     pub(super) fn apply(
         &mut self,
         now_us: u64,
@@ -20,14 +22,39 @@ impl Validator {
         step: &mut Step,
     ) {
         let open = &self.open[&id];
-        let batch = open.batch.clone();
         let proposer = open.proposal.proposer;
         let fresh = checked.certified().without(&open.applied);
+        let mut turn: BTreeSet<usize> = fresh.indexes().collect();
+        let mut lacking: BTreeMap<TransferId, BTreeSet<usize>> = BTreeMap::new();
+        while !turn.is_empty() {
+            let done = self.apply_in_order(&checked, &turn, &mut lacking, step);
+            turn = done.iter().filter_map(|id| lacking.remove(id)).flatten().collect();
+            self.wake(&done);
+        }
+        if !lacking.is_empty() {
+            let missing: BTreeSet<TransferId> = lacking.into_keys().collect();
+            self.wait_for(&missing, id);
+            self.park_for_parents(now_us, checked);
+            let transfers = missing.into_iter().collect();
+            step.fetch.push(Fetch::Parents { transfers, from: proposer });
+        }
+    }
+
+    /// Applies those of the entries `turn` that can be, and returns them; who lacks which transfer
+    /// goes to `lacking`.
+    fn apply_in_order(
+        &mut self,
+        checked: &CheckedCertificate,
+        turn: &BTreeSet<usize>,
+        lacking: &mut BTreeMap<TransferId, BTreeSet<usize>>,
+        step: &mut Step,
+    ) -> Vec<TransferId> {
+        let id = checked.certificate().batch;
+        let batch = self.open[&id].batch.clone();
         let mut newly = Bitmap::empty(batch.count());
         let mut resolved = Bitmap::empty(batch.count());
-        let mut missing: BTreeSet<TransferId> = BTreeSet::new();
         let mut done: Vec<TransferId> = Vec::new();
-        for index in fresh.indexes() {
+        for index in turn.iter().copied() {
             let transfer = &batch.entries()[index].signed.transfer;
             match self.tips.apply(batch.ids()[index], transfer) {
                 Ok(change) => {
@@ -40,7 +67,9 @@ impl Validator {
                 }
                 Err(NotApplied::Already) => resolved.set(index),
                 Err(NotApplied::Missing(states)) => {
-                    missing.extend(states.iter().map(|state| state.made_by));
+                    for state in states {
+                        lacking.entry(state.made_by).or_default().insert(index);
+                    }
                 }
                 Err(NotApplied::Fork(state)) => {
                     self.mode = Mode::Silent;
@@ -54,13 +83,7 @@ impl Validator {
             step.persist.push(Record::Applied(Certified { certificate, bitmap: newly }));
         }
         self.open.get_mut(&id).expect("looked at above").applied.add(&resolved);
-        if !missing.is_empty() {
-            self.wait_for(&missing, id);
-            self.park_for_parents(now_us, checked);
-            let transfers = missing.into_iter().collect();
-            step.fetch.push(Fetch::Parents { transfers, from: proposer });
-        }
-        self.wake(now_us, &done, step);
+        done
     }
 
     /// Remembers that a batch waits for transfers; above the limit it does not, and the proposer's
@@ -74,15 +97,27 @@ impl Validator {
         }
     }
 
-    /// Goes on with the batches that waited for these transfers: certificates first, then verdicts.
-    fn wake(&mut self, now_us: u64, applied: &[TransferId], step: &mut Step) {
+    /// Notes which batches waited for these transfers.
+    fn wake(&mut self, applied: &[TransferId]) {
         if self.waiting.is_empty() {
             return;
         }
-        let woken: BTreeSet<BatchId> =
-            applied.iter().filter_map(|id| self.waiting.remove(id)).flatten().collect();
-        for id in woken {
+        for id in applied {
+            self.woken.extend(self.waiting.remove(id).into_iter().flatten());
+        }
+    }
+
+    /// Goes on with the batches that waited for what was applied: certificates first, then
+    /// verdicts. To be called at the end of whatever may have applied something. A loop: batches
+    /// that wait for each other's entries can wake one another thousands of times, and each call
+    /// within a call would take a piece of the stack.
+    pub(super) fn go_on(&mut self, now_us: u64, step: &mut Step) {
+        let mut again = BTreeSet::new();
+        while let Some(id) = self.woken.pop_first() {
             self.unpark(now_us, id, step);
+            again.insert(id);
+        }
+        for id in again {
             if self.open.contains_key(&id) {
                 self.judge_again(id, step);
             }

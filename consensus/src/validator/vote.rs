@@ -49,6 +49,7 @@ impl Validator {
         self.lock_answers(id, &mut step);
         self.ask_for_parents(&mut step, id, proposer);
         self.unpark(now_us, id, &mut step);
+        self.go_on(now_us, &mut step);
         step
     }
 

@@ -45,10 +45,7 @@ pub(super) async fn submit_batch(
     let wait = params.only(&["wait"])?.wait()?;
     let transfers = body::many_transfers(&api, request).await?;
     api.handle.can_propose()?;
-    let mut outcomes = Vec::with_capacity(transfers.len());
-    for transfer in transfers {
-        outcomes.push(api.take(transfer).await);
-    }
+    let mut outcomes = api.take(transfers).await;
     let status = if wait.is_some() { StatusCode::OK } else { StatusCode::ACCEPTED };
     if let Some(time) = wait {
         outcomes_of(&api, &mut outcomes, time).await;
@@ -117,21 +114,32 @@ pub(super) async fn receipt(
 }
 
 impl Api {
-    /// Hands a decoded transfer to the node.
-    async fn take(&self, decoded: Decoded) -> OutcomeRow {
-        let signed = match decoded {
-            Ok(signed) => signed,
-            Err(refused) => return OutcomeRow::refused(refused.id, &refused.failure),
-        };
-        let id = signed.transfer.id();
-        match self.handle.submit(signed).await {
-            Ok(id) => {
-                let entry = self.shared().board.get(&id);
-                let on_its_way = OutcomeRow::submitted(id);
-                entry.map_or(on_its_way, |entry| OutcomeRow::of(self.shared(), &entry))
-            }
-            Err(failure) => OutcomeRow::refused(Some(id), &failure),
+    /// Hands decoded transfers to the node; `rows[i]` is for `decoded[i]`.
+    async fn take(&self, decoded: Vec<Decoded>) -> Vec<OutcomeRow> {
+        let mut rows = Vec::with_capacity(decoded.len());
+        let (mut places, mut entries) = (Vec::new(), Vec::new());
+        for (index, decoded) in decoded.into_iter().enumerate() {
+            rows.push(match decoded {
+                Ok(signed) => {
+                    let id = signed.transfer.id();
+                    places.push((index, id));
+                    entries.push(ledger::Entry::ordinary(signed));
+                    OutcomeRow::submitted(id)
+                }
+                Err(refused) => OutcomeRow::refused(refused.id, &refused.failure),
+            });
         }
+        for ((index, id), taken) in places.into_iter().zip(self.handle.submit_all(entries).await) {
+            match taken {
+                Ok(id) => {
+                    if let Some(entry) = self.shared().board.get(&id) {
+                        rows[index] = OutcomeRow::of(self.shared(), &entry);
+                    }
+                }
+                Err(failure) => rows[index] = OutcomeRow::refused(Some(id), &failure),
+            }
+        }
+        rows
     }
 
     /// What is known of a transfer at its end, or when the time is over or the server ends. A

@@ -67,32 +67,24 @@ impl Driver {
     }
 
     fn admit(&mut self, admitted: Admitted) {
-        let Admitted { admission, verdict, verified } = admitted;
-        self.shared.queued_bytes.fetch_sub(admission.bytes, Ordering::SeqCst);
-        let (id, came) = (admission.id, admission.admitted);
-        match (verdict, verified) {
-            (Verdict::Valid, Some(entry)) => self.submit(entry, came),
+        let Admitted { admission, verdict } = admitted;
+        let Admission { entry, admitted: came, bytes } = admission;
+        self.shared.queued_bytes.fetch_sub(bytes, Ordering::SeqCst);
+        match verdict {
+            Verdict::Valid => self.submit(entry, came),
             // What is recovered is unspent at a quorum: its owner asks again, elsewhere or later.
-            (Verdict::Unknown(_), _) if admission.entry.round > 0 => {
-                self.end_unproposed(id, came, Outcome::Unknown);
+            Verdict::Unknown(_) if entry.entry().round > 0 => {
+                self.end_unproposed(entry.id(), came, Outcome::Unknown);
             }
-            (Verdict::Unknown(Cause::ParentMissing { state }), _) => {
-                // The pipeline skips the signature of what it can't judge; nothing is held without.
-                match VerifiedEntry::verify(admission.entry, &self.shared.network, &mut self.rng) {
-                    Ok(entry) => {
-                        let transfers = vec![state.made_by];
-                        let from = self.sync.any_peer(self.shared.member);
-                        let fetch = Fetch::Parents { transfers, from };
-                        self.sync.fetch_for_client(&self.transport, fetch);
-                        self.hold(entry, came, Hold::ForParent);
-                    }
-                    Err(refusal) => {
-                        self.end_unproposed(id, came, Outcome::Rejected(refusal));
-                    }
-                }
+            Verdict::Unknown(Cause::ParentMissing { state }) => {
+                let transfers = vec![state.made_by];
+                let from = self.sync.any_peer(self.shared.member);
+                let fetch = Fetch::Parents { transfers, from };
+                self.sync.fetch_for_client(&self.transport, fetch);
+                self.hold(entry, came, Hold::ForParent);
             }
-            (Verdict::Invalid(refusal), _) => self.refuse(id, came, refusal),
-            _ => self.end_unproposed(id, came, Outcome::Unknown),
+            Verdict::Invalid(refusal) => self.refuse(entry.id(), came, refusal),
+            Verdict::Unknown(_) => self.end_unproposed(entry.id(), came, Outcome::Unknown),
         }
     }
 
@@ -167,8 +159,7 @@ impl Driver {
                 // Not known is not no (R10): it may be final elsewhere.
                 (_, Some(Why::Parent)) => self.end_unproposed(id, came, Outcome::Unknown),
                 (_, Some(Why::Locked { token, held_by })) => {
-                    let entry = waiting.entry.entry().clone();
-                    let admission = Admission { entry, id, admitted: came, bytes: 0 };
+                    let admission = Admission { entry: waiting.entry, admitted: came, bytes: 0 };
                     let asked = self.sync.ask_split(&self.transport, admission, token, held_by);
                     if let Err(admission) = asked {
                         self.split_known(*admission, VoteSplit::default(), held_by);
@@ -177,8 +168,7 @@ impl Driver {
                 (Verdict::Invalid(refusal), None) => self.refuse(id, came, refusal),
                 // What nobody has asked the DHT about goes through the whole pipeline.
                 (_, None) if waiting.hold == Hold::ForParent => {
-                    let entry = waiting.entry.entry().clone();
-                    again.push(Admission { entry, id, admitted: came, bytes: 0 });
+                    again.push(Admission { entry: waiting.entry, admitted: came, bytes: 0 });
                 }
                 (_, None) => self.submit(waiting.entry, came),
             }
@@ -201,7 +191,8 @@ impl Driver {
         for members in split.others.values_mut() {
             members.sort_unstable();
         }
-        self.end_unproposed(admission.id, admission.admitted, Outcome::Locked(split));
+        let (id, came) = (admission.entry.id(), admission.admitted);
+        self.end_unproposed(id, came, Outcome::Locked(split));
     }
 
     /// Ends a transfer that was never proposed by this node. What the answer rests on may not be

@@ -118,7 +118,7 @@ impl Sync {
             }
             let mut split = VoteSplit { ours: Vec::new(), others: BTreeMap::new() };
             for (member, holder) in asks.join_all().await.into_iter().flatten() {
-                if holder == admission.id {
+                if holder == admission.entry.id() {
                     split.ours.push(member);
                 } else if holder != TransferId::default() {
                     split.others.entry(holder).or_default().push(member);

@@ -108,6 +108,27 @@ fn transfers_that_break_a_rule_have_its_slug() {
 }
 
 #[test]
+fn a_badly_signed_copy_decides_nothing_about_the_transfer() {
+    let server = start(1);
+    let good = server.moves(0, 1);
+    let mut forged = good.clone();
+    forged.signature.0[3] ^= 1;
+    let path = format!("/v1/transfers/{}", good.transfer.id());
+    // The id does not cover the signature: whoever sees a transfer can send such a copy of it, and
+    // whoever signed it must not be told that it was rejected.
+    server.post("/v1/transfers", &forged.to_bytes()).is_problem(422, "bad_signature");
+    server.get(&path).is_problem(404, "not_found");
+    let parts = [&forged, &good, &forged].map(Canonical::to_bytes);
+    let got = server.post("/v1/transfers/batch?wait=final", &framed(&parts)).json();
+    let rows = &got["outcomes"];
+    let codes = |index: usize| (&rows[index]["status"], &rows[index]["error"]["code"]);
+    assert_eq!(codes(0), (&"rejected".into(), &"bad_signature".into()));
+    assert_eq!(codes(1), (&"final".into(), &Value::Null));
+    assert_eq!(codes(2), (&"rejected".into(), &"bad_signature".into()));
+    assert_eq!(server.get(&path).json()["status"], "final");
+}
+
+#[test]
 fn a_spent_token_names_its_spender() {
     let server = start(1);
     let first = server.moves(0, 1);

@@ -119,7 +119,7 @@ impl Usage {
         };
         match kept.bytes.checked_add(new) {
             Some(bytes) if bytes <= self.bytes_max => {
-                Ok(Self { count: kept.count + 1, bytes, ..self })
+                Ok(Self { count: kept.count.saturating_add(1), bytes, ..self })
             }
             _ => Err(full),
         }

@@ -136,11 +136,19 @@ impl TryFrom<Cid> for ContentId {
     }
 }
 
+/// The longest text that is looked at; an id of ours has 59 letters, a CID of another hash less
+/// than twice as many.
+const TEXT_BYTES_MAX: usize = 128;
+
 /// Strict: only the text that `Display` writes is read (base32, lower case, no path).
 impl FromStr for ContentId {
     type Err = CidError;
 
     fn from_str(text: &str) -> Result<Self, CidError> {
+        // Reading base 58 takes the square of the text's length.
+        if text.len() > TEXT_BYTES_MAX {
+            return Err(CidError::Malformed);
+        }
         let cid = Cid::from_str(text).map_err(|_| CidError::Malformed)?;
         let id = Self::try_from(cid)?;
         if id.to_string() == text { Ok(id) } else { Err(CidError::Malformed) }

@@ -134,9 +134,11 @@ impl Client {
         let mut after = None;
         loop {
             let page = self.tokens_page(address, after, 5_000).await?;
+            let is_empty = page.tokens.is_empty();
             all.extend(page.tokens);
             after = page.next;
-            if after.is_none() || all.len() >= TOKENS_MAX {
+            // A page of nothing that goes on is a node's that lies.
+            if after.is_none() || is_empty || all.len() >= TOKENS_MAX {
                 let schema = page.schema;
                 return Ok(TokensDocument { schema, ok: true, address, tokens: all, next: after });
             }

@@ -19,7 +19,7 @@ use crate::snapshot::offer::Offers;
 use crate::store::{Silence, Store, StoreError};
 use crate::sync::lag::Lag;
 use consensus::{AppliedBatch, Collected, Evidence, Validator};
-use ledger::{BatchId, Canonical, Digest, Name, Network, Receipt, SignedRecover, TransferId};
+use ledger::{BatchId, Digest, Name, Network, Receipt, SignedRecover, TransferId};
 use parking_lot::RwLock;
 use std::collections::HashMap;
 use std::net::SocketAddr;

@@ -87,6 +87,12 @@ fn ids_cursors_and_limits_are_checked() {
     }
     server.get(&format!("/v1/tokens/{NOBODY}/history")).is_problem(404, "not_found");
     server.get(&format!("/v1/transfers/{NOBODY}?wait=30ms")).is_problem(404, "not_found");
+    for list in ["batches", "evidence"] {
+        for after in [u64::MAX, u64::MAX - 1] {
+            let page = server.get(&format!("/v1/{list}?after={after}")).json();
+            assert_eq!(page[list], serde_json::json!([]), "nothing is behind the end");
+        }
+    }
 }
 
 #[test]

@@ -334,7 +334,10 @@ pub struct HelpArgs {
     pub topic: Vec<String>,
 }
 
-/// Reads `10s`, `500ms`, `2m`; a number alone is seconds.
+/// Longest time that a flag may name: points in time are computed from it.
+const TIME_MAX: Duration = Duration::from_secs(30 * 24 * 3_600);
+
+/// Reads `10s`, `500ms`, `2m`; a number alone is seconds. At most 30 days.
 ///
 /// # Errors
 /// A text that says what is read.
@@ -342,12 +345,13 @@ pub fn parse_time(text: &str) -> Result<Duration, String> {
     let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
     let number: u64 =
         digits.parse().map_err(|_| format!("{text:?} is no time; write 10s, 500ms or 2m"))?;
-    match &text[digits.len()..] {
-        "ms" => Ok(Duration::from_millis(number)),
-        "s" | "" => Ok(Duration::from_secs(number)),
-        "m" => number.checked_mul(60).map(Duration::from_secs).ok_or("too long".into()),
-        unit => Err(format!("{unit:?} is no unit of time; write ms, s or m")),
-    }
+    let time = match &text[digits.len()..] {
+        "ms" => Duration::from_millis(number),
+        "s" | "" => Duration::from_secs(number),
+        "m" => Duration::from_secs(number.saturating_mul(60)),
+        unit => return Err(format!("{unit:?} is no unit of time; write ms, s or m")),
+    };
+    if time > TIME_MAX { Err(format!("{text:?} is longer than 30 days")) } else { Ok(time) }
 }
 
 #[cfg(test)]

@@ -99,7 +99,7 @@ async fn get(
     let elapsed_us = u64::try_from(begin.elapsed().as_micros()).unwrap_or(u64::MAX);
     let document = json!({
         "schema": "quorate.content/1", "ok": true, "cid": cid.to_string(), "bytes": bytes,
-        "out": out, "elapsed_us": elapsed_us,
+        "out": out.map(|out| out.display().to_string()), "elapsed_us": elapsed_us,
     });
     let text = out.map_or_else(String::new, |out| format!("{} {}\n", out.display(), size(bytes)));
     Ok(Answer::new(document, text))

@@ -27,9 +27,10 @@ async fn list(context: &Context) -> Result<Answer, Failure> {
     let document = loop {
         let page = client.evidence(after).await?;
         bytes += page.evidence.iter().map(|row| row.hex.len()).sum::<usize>();
+        let is_empty = page.evidence.is_empty();
         all.extend(page.evidence);
         after = page.next;
-        if after.is_none() || bytes > EVIDENCE_FILE_BYTES_MAX / 2 {
+        if after.is_none() || is_empty || bytes > EVIDENCE_FILE_BYTES_MAX / 2 {
             break EvidenceDocument { evidence: all, ..page };
         }
     };

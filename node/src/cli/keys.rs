@@ -71,7 +71,7 @@ fn answer(file: &Path, address: &Address, text: String) -> Result<Answer, Failur
         "schema": "quorate.address/1",
         "ok": true,
         "address": address,
-        "file": file,
+        "file": file.display().to_string(),
         "passphrase": has_passphrase,
     });
     Ok(Answer::new(document, text))

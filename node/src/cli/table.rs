@@ -1,5 +1,8 @@
 //! Aligned columns for people.
 
+/// Wider columns are not filled up; the formatter takes no more than 65,535.
+const WIDTH_MAX: usize = 4_096;
+
 /// A table: a header and rows of as many cells.
 pub struct Table {
     rows: Vec<Vec<String>>,
@@ -25,7 +28,8 @@ impl Table {
     pub fn render(&self) -> String {
         let columns = 0..self.rows[0].len();
         let width = |column: usize| {
-            self.rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0)
+            let widest = self.rows.iter().map(|row| row[column].chars().count()).max();
+            widest.unwrap_or(0).min(WIDTH_MAX)
         };
         let widths: Vec<usize> = columns.clone().map(width).collect();
         let is_number: Vec<bool> = columns.map(|column| self.is_number(column)).collect();
@@ -64,5 +68,13 @@ mod tests {
         table.row(["a-long-name", "1000", "x"].map(String::from));
         let expected = "asset        amount  note\nQRT            12.5\na-long-name    1000  x\n";
         assert_eq!(table.render(), expected);
+    }
+
+    #[test]
+    fn a_cell_that_is_wider_than_any_column_is_shown_whole() {
+        let mut table = Table::new(&["name", "n"]);
+        table.row(["x".repeat(70_000), "1".into()]);
+        table.row(["y".into(), "2".into()]);
+        assert!(table.render().contains(&"x".repeat(70_000)));
     }
 }

@@ -157,7 +157,8 @@ fn sign_only(
     let document = json!({
         "schema": "quorate.transfer/1", "ok": true, "id": id, "status": "signed",
         "from": transfer.owner, "to": draft.to, "asset": draft.asset, "amount": draft.amount,
-        "tokens_spent": transfer.inputs.len(), "memo": transfer.memo, "file": file,
+        "tokens_spent": transfer.inputs.len(), "memo": transfer.memo,
+        "file": file.display().to_string(),
     });
     let (from, to) = (context.name_of(&transfer.owner), context.name_of(&draft.to));
     let (amount, asset, shown) = (&draft.amount, &draft.asset, file.display());

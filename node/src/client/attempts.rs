@@ -28,6 +28,10 @@ pub(super) struct Attempts<'a> {
     under_way: JoinSet<(usize, Result<Answer, Lost>)>,
 }
 
+/// Longest time until the next node is asked beside those that are silent; with dozens of nodes,
+/// doubling leaves what a clock can count.
+const PATIENCE_MAX: Duration = Duration::from_secs(3_600);
+
 impl<'a> Attempts<'a> {
     /// None yet. `waits` is how long an answer may take because that is what is asked for.
     pub(super) fn new(
@@ -90,6 +94,6 @@ impl<'a> Attempts<'a> {
             .spawn(async move { (index, node.ask(Ask { path: &path, body }, until).await) });
         self.begun += 1;
         self.next_at = Instant::now() + self.patience;
-        self.patience = self.patience.saturating_mul(2);
+        self.patience = self.patience.saturating_mul(2).min(PATIENCE_MAX);
     }
 }

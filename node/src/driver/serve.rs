@@ -8,6 +8,7 @@ use consensus::limits::BATCH_BYTES_MAX;
 use consensus::message::REQUEST_IDS_MAX;
 use consensus::{AppliedBatch, Proposal, Reply, Request, codec};
 use ledger::{BatchId, Canonical};
+use rand::RngExt;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
@@ -104,7 +105,10 @@ fn answer_to(
             Reply::Log { lines: store.line_count(), from: log.ok()? }
         }
         Request::Applied(ids) => {
-            let all = |id: &BatchId| store.applied_bytes(id).unwrap_or_default();
+            let all = |id: &BatchId| {
+                let places = in_turn(store.applied_places(id).unwrap_or_default());
+                places.into_iter().filter_map(|place| store.place_bytes(place).ok())
+            };
             return Some(codec::encode_applied(&fill(&ids, is_gone, all, Vec::len)));
         }
         Request::Transfers(ids) => {
@@ -129,6 +133,18 @@ fn answer_to(
         }
     };
     Some(codec::encode(&answer))
+}
+
+/// The places of a batch in the order in which they are told: the newest first, whose certificate
+/// says most, then the others from any of them on. Each is as large as the batch, so a reply may
+/// hold a few of thousands, and who asks again gets others.
+fn in_turn<T>(mut places: Vec<T>) -> Vec<T> {
+    places.reverse();
+    if places.len() > 2 {
+        let by = rand::rng().random_range(0..places.len() - 1);
+        places[1..].rotate_left(by);
+    }
+    places
 }
 
 fn batch(shared: &Shared, id: &BatchId) -> Option<Proposal> {
@@ -166,4 +182,24 @@ fn fill<K, V, F: IntoIterator<Item = V>>(
         }
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_many_places_of_a_batch_the_newest_comes_first_and_each_comes_second_some_time() {
+        assert!(in_turn(Vec::<usize>::new()).is_empty());
+        assert_eq!(in_turn(vec![1, 2]), [2, 1]);
+        let mut second = BTreeSet::new();
+        for _ in 0..1_000 {
+            let mut places = in_turn((0..5).collect::<Vec<usize>>());
+            assert_eq!(places[0], 4);
+            second.insert(places[1]);
+            places.sort_unstable();
+            assert_eq!(places, [0, 1, 2, 3, 4]);
+        }
+        assert_eq!(second, BTreeSet::from([0, 1, 2, 3]));
+    }
 }

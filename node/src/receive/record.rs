@@ -4,8 +4,8 @@
 use ledger::encoding::canonical_struct;
 use ledger::receipt::group;
 use ledger::{
-    Canonical, Certificate, DecodeError, Entry, Inclusion, Network, Reader, Receipt, ReceiptError,
-    TokenState,
+    Canonical, Certificate, DecodeError, Entry, Inclusion, Network, Output, Reader, Receipt,
+    ReceiptError, TokenState,
 };
 
 /// Kind of a record of received receipts. The validators' kinds are below, in journals of their
@@ -62,6 +62,14 @@ pub fn read_received(payload: &[u8]) -> Result<Vec<Receipt>, DecodeError> {
     }
     let receipt = |item: Item| {
         let Item { entry, inclusion, certificate } = item;
+        let transfer = &entry.signed.transfer;
+        let is_there = |output: &Output| match output {
+            Output::Move { input, .. } => usize::from(*input) < transfer.inputs.len(),
+            Output::Create { .. } | Output::Issue { .. } => true,
+        };
+        if !transfer.outputs.iter().all(is_there) {
+            return Err(DecodeError::NotCanonical("an output moves an input that is not there"));
+        }
         let found = usize::try_from(certificate).ok().and_then(|at| certificates.get(at));
         let missing = DecodeError::NotCanonical("an item names a certificate that is not there");
         let certificate = found.cloned().ok_or(missing)?;

@@ -290,7 +290,7 @@ fn a_restored_store_has_the_tips_and_never_votes() {
         assert_eq!(opened.store.log(0, 100).as_ref(), Ok(&snapshot.lines));
         assert!(opened.store.has_base());
         let batch = snapshot.lines[0].batch;
-        assert_eq!(opened.store.applied_bytes(&batch), Ok(Vec::new()), "its bytes are not here");
+        assert_eq!(opened.store.applied_places(&batch), Ok(Vec::new()), "its bytes are not here");
         assert_eq!(opened.store.receipt(&TransferId::default()), Ok(None));
         assert_eq!(made_of(&opened.store), snapshot, "it is passed on");
     }

@@ -179,23 +179,14 @@ impl Store {
         applied.covers(&line.bitmap)
     }
 
-    /// A batch that was applied here, once with each Commit certificate that applied something of
-    /// it, oldest first; almost always one.
-    ///
-    /// # Errors
-    /// Every [`StoreError`].
-    pub(super) fn applied_batches(&self, id: &BatchId) -> Result<Vec<AppliedBatch>, StoreError> {
-        let lines = self.lines_of(id)?;
-        let here = lines.iter().filter(|line| line.batch_at != restore::NOWHERE);
-        here.map(|line| self.read_applied(line.batch_at, line.applied_at)).collect()
-    }
-
     /// A batch that was applied here, with the newest Commit certificate.
     ///
     /// # Errors
     /// Every [`StoreError`].
     pub fn applied_batch(&self, id: &BatchId) -> Result<Option<AppliedBatch>, StoreError> {
-        Ok(self.applied_batches(id)?.pop())
+        let lines = self.lines_of(id)?;
+        let newest = lines.iter().rev().find(|line| line.batch_at != restore::NOWHERE);
+        newest.map(|line| self.read_applied(line.batch_at, line.applied_at)).transpose()
     }
 }
 

@@ -12,19 +12,20 @@ use ledger::{BatchId, Canonical};
 const BATCH_KIND: u8 = 1;
 
 impl Store {
-    /// A batch that was applied here, once with each Commit certificate that applied something of
-    /// it, oldest first, as canonical bytes of [`AppliedBatch`]es, for those who only hand them on:
-    /// the journal's hashes vouch for the batch, which is not decoded.
+    /// Where a batch that was applied here lies, once with each Commit certificate that applied
+    /// something of it, oldest first: one as a rule, and as many as it has entries at most.
     ///
     /// # Errors
     /// Every [`StoreError`].
-    pub fn applied_bytes(&self, id: &BatchId) -> Result<Vec<Vec<u8>>, StoreError> {
+    pub fn applied_places(&self, id: &BatchId) -> Result<Vec<(Location, Location)>, StoreError> {
         let lines = self.lines_of(id)?.into_iter();
         let here = lines.filter(|line| line.batch_at != restore::NOWHERE);
-        here.map(|line| self.place_bytes((line.batch_at, line.applied_at))).collect()
+        Ok(here.map(|line| (line.batch_at, line.applied_at)).collect())
     }
 
-    /// The canonical bytes of the [`AppliedBatch`] at a place that [`Store::place_of`] named.
+    /// The canonical bytes of the [`AppliedBatch`] at a place that [`Store::place_of`] or
+    /// [`Store::applied_places`] named, for those who only hand it on: the journal's hashes vouch
+    /// for the batch, which is not decoded.
     ///
     /// # Errors
     /// Every [`StoreError`].

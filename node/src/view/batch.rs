@@ -76,12 +76,12 @@ impl BatchesDocument {
     pub fn of(shared: &Shared, after: Option<u64>, limit: usize) -> Result<Self, StoreError> {
         let from = after.map_or(0, |after| after.saturating_add(1));
         let lines = shared.store.log(from, limit)?;
-        let row = |(position, line): (u64, consensus::AppliedLine)| BatchRow {
+        let row = |(line, position): (consensus::AppliedLine, u64)| BatchRow {
             position,
             id: line.batch,
             applied: count(line.bitmap.ones()),
         };
-        let batches: Vec<BatchRow> = (from..).zip(lines).map(row).collect();
+        let batches: Vec<BatchRow> = lines.into_iter().zip(from..).map(row).collect();
         let count = shared.store.line_count();
         let last = batches.last().map(|row| row.position);
         let next = last.filter(|last| last + 1 < count);

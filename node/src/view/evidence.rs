@@ -87,14 +87,26 @@ impl EvidenceDocument {
     /// At most `limit` pieces after position `after`, and no more than fit `bytes_max`, but one at
     /// least.
     pub fn of(shared: &Shared, after: Option<u64>, limit: usize, bytes_max: usize) -> Self {
+        let row =
+            |position, evidence: &Evidence| EvidenceRow::of(&shared.network, position, evidence);
+        Self::page(&shared.store.evidence(), after, (limit, bytes_max), row)
+    }
+
+    /// The same of any list whose pieces `row` writes down.
+    pub fn page<T>(
+        all: &[T],
+        after: Option<u64>,
+        (limit, bytes_max): (usize, usize),
+        row: impl Fn(u64, &T) -> EvidenceRow,
+    ) -> Self {
         let from = after.map_or(0, |after| after.saturating_add(1));
-        let all = shared.store.evidence();
         let count = count(all.len());
         let mut bytes = 0;
         let mut rows: Vec<EvidenceRow> = Vec::new();
         let skip = usize::try_from(from).unwrap_or(usize::MAX);
-        for (position, evidence) in (from..).zip(all.iter().skip(skip)).take(limit) {
-            let row = EvidenceRow::of(&shared.network, position, evidence);
+        // The finite side first: counting on from the largest number is an overflow.
+        for (piece, position) in all.iter().skip(skip).zip(from..).take(limit) {
+            let row = row(position, piece);
             bytes += row.hex.len();
             if bytes > bytes_max && !rows.is_empty() {
                 break;
@@ -108,7 +120,8 @@ impl EvidenceDocument {
     /// Whether nothing is missing at its end, and every position is where it says.
     fn is_whole(&self) -> bool {
         let start = self.count.checked_sub(count(self.evidence.len()));
-        let positions = |start: u64| (start..).zip(&self.evidence).all(|(at, r)| r.position == at);
+        let positions =
+            |start: u64| self.evidence.iter().zip(start..).all(|(r, at)| r.position == at);
         self.schema == SCHEMA && self.ok && self.next.is_none() && start.is_some_and(positions)
     }
 }

@@ -88,22 +88,8 @@ pub fn evidence(
     limit: usize,
     bytes_max: usize,
 ) -> EvidenceDocument {
-    let from = after.map_or(0, |after| after.saturating_add(1));
-    let all = hosting.receiver.forks();
-    let mut bytes = 0;
-    let mut rows: Vec<EvidenceRow> = Vec::new();
-    let skip = usize::try_from(from).unwrap_or(usize::MAX);
-    for (position, fork) in (from..).zip(all.iter().skip(skip)).take(limit) {
-        let row = EvidenceRow::of_fork(position, fork);
-        bytes += row.hex.len();
-        if bytes > bytes_max && !rows.is_empty() {
-            break;
-        }
-        rows.push(row);
-    }
-    let count = count(all.len());
-    let next = rows.last().map(|row| row.position).filter(|last| last + 1 < count);
-    EvidenceDocument { schema: "quorate.evidence/1".into(), ok: true, count, evidence: rows, next }
+    let forks = hosting.receiver.forks();
+    EvidenceDocument::page(&forks, after, (limit, bytes_max), EvidenceRow::of_fork)
 }
 
 /// `quorate.health/1`: `reachable` and `quorum` count validators that answer, and those needed.

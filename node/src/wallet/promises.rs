@@ -237,11 +237,12 @@ impl<'a> Promises<'a> {
         let inputs = self.wallet.inputs_of(id)?;
         self.spent.extend(inputs.iter().map(|input| (input.state.token, input.state.height)));
         self.file.spent.push(Spent { id: *id, inputs: inputs.len() });
-        let mut sum: usize = self.file.spent.iter().map(|spent| spent.inputs).sum();
+        let inputs = self.file.spent.iter().map(|spent| spent.inputs);
+        let mut sum = inputs.fold(0usize, usize::saturating_add);
         while self.file.spent.len() > 1
             && (sum > SPENT_INPUTS_MAX || self.file.spent.len() > SPENT_MAX)
         {
-            sum -= self.file.spent.remove(0).inputs;
+            sum = sum.saturating_sub(self.file.spent.remove(0).inputs);
         }
         Ok(())
     }

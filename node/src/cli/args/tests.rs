@@ -109,4 +109,7 @@ fn times_have_units() {
         assert!(parse_time(bad).is_err(), "{bad:?}");
     }
     assert!(parse_time("18446744073709551615m").is_err());
+    assert!(parse_time("18446744073709551615s").is_err(), "no clock goes that far");
+    assert_eq!(parse_time("43200m"), Ok(Duration::from_secs(30 * 24 * 3_600)));
+    assert!(parse_time("43201m").is_err());
 }

@@ -9,7 +9,7 @@ use crate::client::Client;
 use crate::error::{Failure, NO_QUORUM, OUTCOME_UNKNOWN};
 use crate::view::{RecoveryRow, verify_bytes};
 use crate::wallet::{Progress, Wallet};
-use consensus::limits::{BATCH_BYTES_MAX, RECOVER_STATES_MAX, RECOVERS_MAX};
+use consensus::limits::{BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, RECOVER_STATES_MAX, RECOVERS_MAX};
 use ledger::{
     Address, Canonical, Entry, Input, Keypair, Output, Recover, SignedRecover, SignedTransfer,
     TokenId, TokenState, Transfer, TransferId,
@@ -319,7 +319,8 @@ fn groups(proposals: Vec<Proposal>) -> Vec<Vec<Proposal>> {
     let mut bytes = 0;
     for proposal in proposals {
         let more = proposal.entry.to_bytes().len() + 4;
-        if groups.is_empty() || bytes + more > BATCH_BYTES_MAX / 2 {
+        let is_full = groups.last().is_none_or(|group| group.len() >= BATCH_ENTRIES_MAX);
+        if is_full || bytes + more > BATCH_BYTES_MAX / 2 {
             groups.push(Vec::new());
             bytes = 0;
         }

@@ -303,6 +303,10 @@ pub struct LoadArgs {
     /// Transfers in one HTTP request [default: 1 with --clients]
     #[arg(long, value_name = "N")]
     pub batch: Option<usize>,
+    /// Of each hundred transfers sent, how many more are badly signed copies
+    #[arg(long, value_name = "N", default_value_t = 0,
+          value_parser = clap::value_parser!(u8).range(0..=90))]
+    pub forged: u8,
     /// Send to the first N validators only [default: 2]
     #[arg(long, value_name = "N")]
     pub nodes: Option<usize>,

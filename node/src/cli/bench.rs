@@ -44,7 +44,7 @@ pub async fn load(context: &Context, args: &LoadArgs) -> Result<Answer, Failure>
         args.tokens_per_transfer, plan.nodes
     ));
     let nodes = plan.nodes;
-    let load = Load::start(context, plan, args.rate)?;
+    let load = Load::start(context, plan, args)?;
     let is_early = load.run(args.warm_up).await;
     load.begin();
     let before = meters.read().await;
@@ -105,6 +105,7 @@ impl Figures {
             "duration_s": self.duration.as_secs_f64(),
             "submitted": tally.submitted, "final": tally.is_final, "rejected": tally.rejected,
             "unknown": tally.unknown, "refused": tally.refused, "locked": tally.locked,
+            "forged": tally.forged,
             "rate_per_s": self.rate(),
             "latency_us": {"p50": latency.p50, "p90": latency.p90, "p99": latency.p99,
                 "max": latency.max},

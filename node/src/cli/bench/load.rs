@@ -4,11 +4,13 @@ use super::lane::Lane;
 use super::latency::Latencies;
 use super::plan::Plan;
 use super::series::Series;
+use crate::cli::args::LoadArgs;
 use crate::cli::context::Context;
 use crate::client::{Client, Wait};
 use crate::error::Failure;
 use crate::view::{OutcomeRow, OutcomesDocument};
 use bytes::Bytes;
+use consensus::limits::BATCH_ENTRIES_MAX;
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -34,6 +36,8 @@ pub struct Tally {
     pub unknown: u64,
     /// Not taken; the same bytes went out again.
     pub refused: u64,
+    /// Badly signed copies that were rejected as such.
+    pub forged: u64,
     /// From a request's first byte, or from when it was due if it is late, to its whole answer.
     pub latency: Latencies,
     /// The same second by second.
@@ -59,6 +63,8 @@ struct Shared {
     slots: AtomicU64,
     started: Instant,
     rate: Option<u64>,
+    /// Badly signed ones among a hundred.
+    forged: usize,
 }
 
 impl Load {
@@ -66,13 +72,14 @@ impl Load {
     ///
     /// # Errors
     /// `usage` for a bad URL.
-    pub fn start(context: &Context, plan: Plan, rate: Option<u64>) -> Result<Self, Failure> {
+    pub fn start(context: &Context, plan: Plan, args: &LoadArgs) -> Result<Self, Failure> {
         let shared = Arc::new(Shared {
             tally: Mutex::default(),
             is_over: AtomicBool::new(false),
             slots: AtomicU64::new(0),
             started: Instant::now(),
-            rate,
+            rate: args.rate,
+            forged: usize::from(args.forged),
         });
         let mut nodes = Vec::with_capacity(plan.urls.len());
         for first in 0..plan.urls.len() {
@@ -117,12 +124,14 @@ impl Load {
 
 impl Shared {
     async fn client(&self, node: &Client, mut lanes: Vec<Lane>) {
+        let mut owed = 0;
         while !lanes.is_empty() {
             let begin = self.pace(lanes.len()).await;
             if self.is_over.load(Ordering::Relaxed) {
                 return;
             }
-            let bytes: Vec<Bytes> = lanes.iter_mut().map(Lane::next).collect();
+            let mut bytes: Vec<Bytes> = lanes.iter_mut().map(Lane::next).collect();
+            self.forge(&mut bytes, &mut owed);
             let answer = node.submit_batch(&bytes, Wait::Final).await;
             match answer {
                 Ok(answer) => lanes = self.count(lanes, answer, begin.elapsed()),
@@ -131,6 +140,23 @@ impl Shared {
                     tokio::time::sleep(REFUSED_PAUSE).await;
                 }
             }
+        }
+    }
+
+    /// Adds badly signed copies, so that they are `forged` of a hundred in the long run.
+    fn forge(&self, bytes: &mut Vec<Bytes>, owed: &mut usize) {
+        let count = bytes.len();
+        *owed += count * self.forged;
+        for index in (0..count).cycle() {
+            if *owed < 100 - self.forged || bytes.len() >= BATCH_ENTRIES_MAX {
+                return;
+            }
+            *owed -= 100 - self.forged;
+            let mut copy = bytes[index].to_vec();
+            // In the middle of the signature's scalar: found out by nothing less than the check.
+            let at = copy.len() - 20;
+            copy[at] ^= 1;
+            bytes.push(copy.into());
         }
     }
 
@@ -165,6 +191,9 @@ impl Shared {
                 kept.push(lane);
             }
         }
+        let is_forged =
+            |row: &OutcomeRow| row.error.as_ref().is_some_and(|e| e.code == "bad_signature");
+        tally.forged += u64::try_from(rows.filter(is_forged).count()).expect("at most 4,096");
         kept
     }
 

@@ -19,12 +19,16 @@ const SAMPLED_FROM = 8;
 /** The lists follow the events at most this often, ms. */
 const DRAW_MS = 250;
 
+/** Whether the panel of a testnet serves this page, and not a node. */
+const hasPanel = document.querySelector('meta[name="quorate-panel"]') !== null;
+
 /** `#/`. */
 export async function overview() {
     const network = await getNetwork();
     const members = network.committee.map((member) => member.name);
     const tiles = tileRow();
-    const validators = validatorPanel();
+    const testnet = hasPanel ? await (await import("./testnet_panels.js")).testnetPanels() : null;
+    const validators = validatorPanel(testnet?.controls);
     const charts = finality();
     const batches = batchPanel(members);
     const transfers = transferPanel();
@@ -36,6 +40,7 @@ export async function overview() {
             "div",
             { class: "grid" },
             validators.node,
+            testnet && h("div", { class: "column" }, testnet.transfer, testnet.faucet),
             panel("Finality", charts.node, {
                 how: how(
                     ["curl", "curl -s '$API/metrics' | grep stage_seconds"],
@@ -70,6 +75,7 @@ export async function overview() {
             onNode();
             drawLists();
             charts.start();
+            testnet?.start();
             nodeState.addEventListener("change", onNode);
             live.addEventListener("change", onLive);
             ticker = setInterval(() => {
@@ -85,6 +91,7 @@ export async function overview() {
             clearInterval(ticker);
             clearTimeout(timer);
             charts.close();
+            testnet?.close();
         },
     };
 }
@@ -121,7 +128,7 @@ function tileRow() {
     return { node, draw };
 }
 
-function validatorPanel() {
+function validatorPanel(controls = null) {
     const { picture, update } = ring();
     const body = h("tbody");
     const heads = [
@@ -137,7 +144,8 @@ function validatorPanel() {
     const seen = h("span", { class: "quiet" });
     const words = "Around each: its share of the Lock votes seen of late, or of Commit votes.";
     const list = table("Validators as this node sees them", heads, body);
-    const node = panel("Validators", [picture, h("p", { class: "quiet middle" }, words), list], {
+    const shown = [picture, h("p", { class: "quiet middle" }, words), list, controls];
+    const node = panel("Validators", shown, {
         how: howGet("/v1/validators", "peers"),
         note: seen,
     });

@@ -6,15 +6,17 @@ use crate::folder::Folder;
 use crate::launch::{Launched, Pipe, StopSignals, bury, launch};
 use crate::output::{Output, client_command, io_failure, tell};
 use crate::plan::{DhtPlan, Plan};
+use crate::process::POLL;
 use crate::registry::{Registry, TestnetFile, remove_if_there};
 use crate::spawn::Node;
 use node::Failure;
 use node::config::DhtSilence;
 use node::error::{BUSY, CONFIG, INTERNAL, USAGE};
 use node::store_lock::{LockError, StoreLock};
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::path::Path;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::{MissedTickBehavior, interval};
 
 /// Runs `up`.
 ///
@@ -73,7 +75,7 @@ impl<'a> Hold<'a> {
         pipe: Option<&Pipe>,
         stop: &mut StopSignals,
     ) -> Result<Launched, Failure> {
-        let guard = control_lock(self.folder)?;
+        let guard = control_lock(self.folder).await?;
         // The relay of validators that are all down stands between nobody.
         let old = TestnetFile::read(&self.folder.document())?;
         let relay: Vec<_> = old.iter().filter_map(TestnetFile::relay).collect();
@@ -94,16 +96,25 @@ impl<'a> Hold<'a> {
 }
 
 /// Waits for the right to change a folder's processes and their description; it ends when the file
-/// is dropped. Held for as long as a few nodes start or stop.
+/// is dropped. Held for as long as a few nodes start or stop. Who waits blocks no thread: the one
+/// that has the right may need it, for it may be this program's own panel.
 ///
 /// # Errors
 /// The folder can't be written.
-pub fn control_lock(folder: &Folder) -> Result<File, Failure> {
+pub async fn control_lock(folder: &Folder) -> Result<File, Failure> {
     let path = folder.control();
     let failed = |error| io_failure(CONFIG, "locking", &path, &error);
     let file = File::create(&path).map_err(failed)?;
-    file.lock().map_err(failed)?;
-    Ok(file)
+    let mut looks = interval(POLL);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        looks.tick().await;
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) => {}
+            Err(TryLockError::Error(error)) => return Err(failed(error)),
+        }
+    }
 }
 
 fn busy(dir: &Path, pid: Option<u32>, who: &str) -> Failure {

@@ -11,7 +11,7 @@ use testnet::control;
 use testnet::control::members::{self, Action};
 use testnet::faults::switch;
 use testnet::output::Output;
-use testnet::{demo, dht, init, relay, simulate, torture, up};
+use testnet::{demo, dht, init, panel, relay, simulate, torture, up};
 
 #[global_allocator]
 static ALLOCATOR: node::Allocator = node::ALLOCATOR;
@@ -104,6 +104,7 @@ async fn run_command(command: Command, output: Output) -> Result<(), Failure> {
         Command::Slow(args) => switch::slow(&args, output).await,
         Command::Partition(args) => switch::partition(&args, output).await,
         Command::Heal(args) => switch::heal(&args, output).await,
+        Command::Panel(args) => panel::panel(&args, output).await,
         Command::Init(args) => init::init(&args, output),
         Command::Torture(args) => torture::torture(&args, output).await,
         Command::Node(_)

@@ -60,7 +60,8 @@ class Testnet extends EventTarget {
         try {
             response = await fetch(`/testnet/${name}`, options);
         } catch (error) {
-            const why = error.name === "TimeoutError" ? "did not answer in time" : "does not answer";
+            const isLate = error.name === "TimeoutError";
+            const why = isLate ? "did not answer in time" : "does not answer";
             throw new Problem(`the panel ${why}; look at what was done`);
         }
         const done = response.ok ? await response.json() : null;

@@ -32,6 +32,16 @@ export async function overview() {
     const charts = finality();
     const batches = batchPanel(members);
     const transfers = transferPanel();
+    const final = panel("Finality", charts.node, {
+        how: how(
+            ["curl", "curl -s '$API/metrics' | grep stage_seconds"],
+            ["quorate", null],
+        ),
+    });
+    const beside =
+        testnet === null
+            ? final
+            : h("div", { class: "column" }, testnet.transfer, testnet.faucet, final);
     const node = h(
         "div",
         {},
@@ -40,13 +50,7 @@ export async function overview() {
             "div",
             { class: "grid" },
             validators.node,
-            testnet && h("div", { class: "column" }, testnet.transfer, testnet.faucet),
-            panel("Finality", charts.node, {
-                how: how(
-                    ["curl", "curl -s '$API/metrics' | grep stage_seconds"],
-                    ["quorate", null],
-                ),
-            }),
+            beside,
             batches.node,
             transfers.node,
         ),

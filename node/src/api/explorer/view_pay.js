@@ -15,15 +15,16 @@ const FAUCET_AMOUNT = "10";
 export function payments() {
     const names = h("datalist", { id: "account-names" });
     const from = h("select", { name: "from", required: true });
-    const fields = [
+    const pay = [
         field("From", from),
         field("To", receiver("alice, or did:key:…")),
         field("Amount", amount("12.5")),
         field("Memo", h("input", { name: "memo", maxlength: "256", placeholder: "may be empty" })),
     ];
-    const give = [field("To", receiver("bob, or did:key:…")), field("Amount", amount(FAUCET_AMOUNT))];
-    give[1].lastElementChild.value = FAUCET_AMOUNT;
-    const paid = form("Pay", "transfer", fields);
+    const much = amount(FAUCET_AMOUNT);
+    much.value = FAUCET_AMOUNT;
+    const give = [field("To", receiver("bob, or did:key:…")), field("Amount", much)];
+    const paid = form("Pay", "transfer", pay);
     const given = form("Give", "faucet", give);
     const dir = testnet.state?.dir ?? "DIR";
     const body = { from: "alice", to: "bob", amount: "12.5" };
@@ -62,8 +63,13 @@ export function payments() {
     return { transfer, faucet, draw };
 }
 
+let fields = 0;
+
+/** A field with its label before it. */
 function field(text, input) {
-    return h("label", {}, h("span", {}, text), input);
+    fields += 1;
+    input.id = `pay-${fields}`;
+    return h("div", {}, h("label", { for: input.id }, text), input);
 }
 
 function receiver(placeholder) {
@@ -90,7 +96,7 @@ function amount(placeholder) {
 }
 
 /** A form and the place below it for what came of it. */
-function form(verb, name, fields) {
+function form(verb, name, rows) {
     const said = result();
     let isBusy = false;
     const onsubmit = async (event) => {
@@ -114,7 +120,7 @@ function form(verb, name, fields) {
     const element = h(
         "form",
         { class: "pay", onsubmit, autocomplete: "off" },
-        fields,
+        rows,
         h("button", { type: "submit" }, verb),
     );
     return [element, said.node];

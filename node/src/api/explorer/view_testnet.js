@@ -105,7 +105,8 @@ function member({ name }, order) {
             ? order(`slow ${name} by ${SLOW_MS} ms`, "slow", { name, delay_ms: SLOW_MS })
             : order(`${name} is slow no more`, "slow", { name, delay_ms: 0 }),
     );
-    const tick = h("input", { type: "checkbox", value: name, "aria-label": `${name} in group one` });
+    const group = `${name} in group one`;
+    const tick = h("input", { type: "checkbox", value: name, "aria-label": group });
     row.append(
         h("th", { scope: "row" }, name),
         h("td"),

@@ -1,5 +1,5 @@
-//! The panel: the explorer of a testnet, with what no node may do: kill, start, pause, slow and part
-//! validators, and pay from the testnet's accounts.
+//! The panel: the explorer of a testnet, with what no node may do: kill, start, pause, slow and
+//! part validators, and pay from the testnet's accounts.
 //!
 //! ```text
 //!  browser ─▶ gate: Host, Origin ─┬▶ /, /explorer/…     the explorer's files; its page is marked
@@ -97,15 +97,7 @@ impl Panel {
     pub async fn run(self, stop: impl Future<Output = ()>) {
         let (stopped, stopping) = watch::channel(false);
         let (orders, queue) = mpsc::channel(ORDERS_MAX);
-        let desk = Desk {
-            explorer: Arc::new(Explorer::marked(MARK)),
-            upstreams: Arc::new(Upstreams::new(self.folder.clone())),
-            folder: self.folder.clone(),
-            orders,
-            payments: Arc::new(Semaphore::new(PAYMENTS_MAX)),
-            forwards: Arc::new(Semaphore::new(FORWARDS_MAX)),
-            stopping: stopping.clone(),
-        };
+        let desk = Desk::new(self.folder.clone(), orders, stopping.clone());
         let stop = async {
             stop.await;
             stopped.send_replace(true);
@@ -118,6 +110,18 @@ impl Panel {
 }
 
 impl Desk {
+    fn new(folder: Folder, orders: mpsc::Sender<Asked>, stopping: watch::Receiver<bool>) -> Self {
+        Self {
+            explorer: Arc::new(Explorer::marked(MARK)),
+            upstreams: Arc::new(Upstreams::new(folder.clone())),
+            folder,
+            orders,
+            payments: Arc::new(Semaphore::new(PAYMENTS_MAX)),
+            forwards: Arc::new(Semaphore::new(FORWARDS_MAX)),
+            stopping,
+        }
+    }
+
     fn router(self, port: u16) -> Router {
         Router::new()
             .route("/", get(routes::page))

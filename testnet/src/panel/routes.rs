@@ -15,6 +15,7 @@ use node::error::{Code, TOO_LARGE, USAGE};
 use node::{Failure, error};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use std::time::Duration;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::oneshot;
@@ -160,7 +161,61 @@ async fn read<T: DeserializeOwned>(request: Request) -> Result<T, Failure> {
         }
         false => Failure::new(error::MALFORMED, format!("the body broke off: {error}")),
     })?;
-    serde_json::from_slice(&body.to_bytes()).map_err(|error| {
-        Failure::new(USAGE, format!("the body is not what this takes: {error}; nothing was done"))
-    })
+    let wrong = |why: String| {
+        Failure::new(USAGE, format!("the body is not what this takes: {why}; nothing was done"))
+    };
+    let value: Value =
+        serde_json::from_slice(&body.to_bytes()).map_err(|error| wrong(error.to_string()))?;
+    // A list would be taken for the fields in their order.
+    if !value.is_object() {
+        return Err(wrong("it is no object".into()));
+    }
+    serde_json::from_value(value).map_err(|error| wrong(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{FORWARDS_MAX, ORDERS_MAX, PAYMENTS_MAX, forward};
+    use super::*;
+    use crate::folder::Folder;
+    use axum::body::Body;
+    use tokio::sync::{mpsc, watch};
+
+    #[tokio::test]
+    async fn what_is_full_refuses() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let folder = Folder::at(folder.path()).expect("a path");
+        let (orders, mut queue) = mpsc::channel(ORDERS_MAX);
+        let (_stopped, stopping) = watch::channel(false);
+        let desk = Desk::new(folder, orders, stopping);
+        for _ in 0..ORDERS_MAX {
+            let (answer, _) = oneshot::channel();
+            desk.orders.try_send(Asked { order: Order::Heal, answer }).expect("a place");
+        }
+        let Problem(full) = order(&desk, Order::Heal).await.expect_err("no place");
+        assert_eq!(full.code, error::OVERLOADED);
+        queue.close();
+        let Problem(gone) = order(&desk, Order::Heal).await.expect_err("nobody there");
+        assert_eq!(gone.code, error::UNREACHABLE);
+
+        let text = r#"{"from":"alice","to":"bob","amount":"1"}"#;
+        let payment: Payment = serde_json::from_str(text).expect("a payment");
+        let all = desk.payments.try_acquire_many(PAYMENTS_MAX.try_into().expect("a few"));
+        let full = pay(&desk, payment.clone()).await.expect_err("no place");
+        assert_eq!(full.code, error::OVERLOADED);
+        drop(all);
+        let missing = pay(&desk, payment).await.expect_err("no testnet here");
+        assert_eq!(missing.code, error::CONFIG);
+
+        let question = || {
+            let request = Request::get("/v1/node").body(Body::empty()).expect("a request");
+            forward::forward(State(desk.clone()), request)
+        };
+        let all = desk.forwards.try_acquire_many(FORWARDS_MAX.try_into().expect("a few"));
+        let Problem(full) = question().await.expect_err("no place");
+        assert_eq!(full.code, error::OVERLOADED);
+        drop(all);
+        let Problem(missing) = question().await.expect_err("no testnet here");
+        assert_eq!(missing.code, error::NOT_FOUND);
+    }
 }

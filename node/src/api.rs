@@ -29,7 +29,6 @@ mod transfers;
 
 use crate::error::{Failure, INTERNAL};
 use crate::handle::{Handle, Shared};
-use answer::Problem;
 use axum::Router;
 use axum::routing::{get, post, put};
 use gate::Gate;
@@ -39,8 +38,10 @@ use limits::{
 use std::sync::Arc;
 use tokio::sync::{Semaphore, watch};
 
+pub use answer::{Problem, no_such_method, no_such_route, ok};
+pub use explorer::Explorer;
 pub use hosting::serve_wallet;
-pub use serve::{Service, serve};
+pub use serve::{Service, serve, serve_router};
 
 /// What the routes share. Cheap to clone.
 #[derive(Clone)]

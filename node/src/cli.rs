@@ -35,6 +35,7 @@ mod watch;
 pub use answer::Answer;
 pub use args::CommandLine;
 pub use run::{run_node, start_log};
+pub use transfer::transfer;
 
 use crate::error::{Failure, INTERNAL, USAGE};
 use args::{BenchCommand, Command, ReceiptCommand};

@@ -1,7 +1,7 @@
 // Chromium for the tests, and pages that note what goes wrong in them.
 
 import { existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
+import { mkdir, readFile } from "node:fs/promises";
 import path from "node:path";
 import { chromium } from "playwright-core";
 import { PATIENCE_MS } from "./network.mjs";
@@ -11,6 +11,8 @@ const CHROMIUM = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/go
 const FILES = process.env.QUORATE_EXPLORER_FILES;
 /** Development: the page comes from this server, which passes the rest on to a validator. */
 const BASE = process.env.QUORATE_EXPLORER_BASE;
+/** Where screenshots go, if anywhere. */
+const SHOTS = process.env.QUORATE_SHOTS;
 const POLICY =
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; " +
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
@@ -30,8 +32,8 @@ export function launch() {
 }
 
 /** Opens the explorer of a validator. `page.wrongs` lists errors and warnings of the console,
- *  uncaught errors, and requests to anywhere else. */
-export async function open(t, browser, validator, { hash = "", ...options } = {}) {
+ *  uncaught errors, and requests to anywhere else; `onRequest` is told all of them. */
+export async function open(t, browser, validator, { hash = "", onRequest, ...options } = {}) {
     const context = await browser.newContext({
         viewport: { width: 1280, height: 900 },
         ...options,
@@ -53,12 +55,37 @@ export async function open(t, browser, validator, { hash = "", ...options } = {}
     page.on("pageerror", (error) => page.wrongs.push(`uncaught: ${error.stack}`));
     page.on("request", (request) => {
         const url = request.url();
+        onRequest?.(url);
         if (!url.startsWith(`${base}/`) && !/^(data|blob):/.test(url)) {
             page.wrongs.push(`asked elsewhere: ${url}`);
         }
     });
     await page.goto(`${base}/${hash}`);
     return page;
+}
+
+/** Waits until the page is live and shows this many validators up. */
+export async function isLive(page, up = 7) {
+    await page.locator("#stream", { hasText: "live" }).waitFor();
+    await page.locator(".ring[aria-label]").waitFor();
+    const words = `${up} of 7 validators are up`;
+    await page.waitForFunction(
+        (words) => document.querySelector(".ring")?.getAttribute("aria-label")?.startsWith(words),
+        words,
+    );
+}
+
+/** The row of the live list that a transfer has. */
+export function rowOf(page, id) {
+    return page.locator(`tr[data-key="${id}"]`);
+}
+
+/** A picture of the page, where somebody wants them. */
+export async function shot(page, name) {
+    if (SHOTS) {
+        await mkdir(SHOTS, { recursive: true });
+        await page.screenshot({ path: path.join(SHOTS, `${name}.png`), fullPage: true });
+    }
 }
 
 async function fromFiles(route) {

@@ -1,11 +1,10 @@
 // The explorer in a real Chromium, against real validators: each test has a network of its own.
 
 import assert from "node:assert/strict";
-import { mkdir } from "node:fs/promises";
 import { after, before, test } from "node:test";
 import path from "node:path";
 import { gzipSync } from "node:zlib";
-import { launch, open } from "./browser.mjs";
+import { isLive, launch, open, rowOf, shot } from "./browser.mjs";
 import { Network, hasEnded, until } from "./network.mjs";
 
 /** The page's figures. */
@@ -15,39 +14,11 @@ const STOP_MS_MAX = 3_000;
 const BATCHES = 10_000;
 const HEAP_GROWTH_BYTES_MAX = 2_000_000;
 
-/** Where screenshots go, if anywhere. */
-const SHOTS = process.env.QUORATE_SHOTS;
-
 let browser;
 before(async () => {
     browser = await launch();
-    if (SHOTS) {
-        await mkdir(SHOTS, { recursive: true });
-    }
 });
 after(() => browser?.close());
-
-async function shot(page, name) {
-    if (SHOTS) {
-        await page.screenshot({ path: path.join(SHOTS, `${name}.png`), fullPage: true });
-    }
-}
-
-/** Waits until the page is live and shows this many validators up. */
-async function isLive(page, up = 7) {
-    await page.locator("#stream", { hasText: "live" }).waitFor();
-    await page.locator(".ring[aria-label]").waitFor();
-    const words = `${up} of 7 validators are up`;
-    await page.waitForFunction(
-        (words) => document.querySelector(".ring")?.getAttribute("aria-label")?.startsWith(words),
-        words,
-    );
-}
-
-/** The row of the live list that a transfer has. */
-function rowOf(page, id) {
-    return page.locator(`tr[data-key="${id}"]`);
-}
 
 test("a transfer by the command line appears, is verified, and its receipt is saved", async (t) => {
     const network = await Network.start(t);

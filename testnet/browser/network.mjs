@@ -1,6 +1,7 @@
 // A testnet of real validators for one test: started in a folder of its own, stopped at its end.
 
-import { execFile } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -57,14 +58,10 @@ export class Network {
 
     /** Runs `quorate` for this network; gives its JSON document. */
     async quorate(...args) {
-        const all = [
-            "--testnet",
-            this.dir,
-            "--home",
-            path.join(this.#folder, "home"),
-            "--json",
-            ...args,
-        ];
+        const home = args.includes("--home")
+            ? []
+            : ["--home", path.join(this.#folder, "home")];
+        const all = ["--testnet", this.dir, ...home, "--json", ...args];
         const options = { timeout: 2 * PATIENCE_MS, maxBuffer: OUTPUT_BYTES_MAX };
         const { stdout } = await run(quorate, all, options);
         return JSON.parse(stdout);
@@ -73,6 +70,28 @@ export class Network {
     /** Runs `quorate-testnet` for this network. */
     async testnet(command, ...args) {
         await run(testnet, [command, ...args, "--dir", this.dir], { timeout: 4 * PATIENCE_MS });
+    }
+
+    /** Starts a panel: `{api, ended, stop}`, as a validator for who opens its page. The test `t`
+     *  stops it, unless it has ended. */
+    async panel(t) {
+        const child = spawn(testnet, ["panel", "--json", "--dir", this.dir], {
+            stdio: ["ignore", "pipe", "inherit"],
+        });
+        const ended = once(child, "exit");
+        t.after(async () => {
+            child.kill("SIGTERM");
+            await ended;
+        });
+        let text = "";
+        for await (const part of child.stdout) {
+            text += part;
+            if (text.trimEnd().endsWith("}")) {
+                break;
+            }
+        }
+        const stop = () => child.kill("SIGTERM");
+        return { api: JSON.parse(text).url, ended, stop };
     }
 
     address(name) {

@@ -50,6 +50,8 @@ pub enum Command {
     Partition(PartitionArgs),
     /// Take every fault back: nobody is slow, nobody is parted
     Heal(DirArgs),
+    /// Serve the explorer with buttons that kill, slow and part validators, and forms that pay
+    Panel(PanelArgs),
     /// Write genesis, configurations and keys for real machines; start nothing
     Init(InitArgs),
     /// Pay on a fresh testnet while its validators are killed, paused, parted and slowed; then
@@ -214,6 +216,17 @@ pub struct PartitionArgs {
     /// more group. It replaces the partition that is there
     #[arg(value_name = "GROUPS")]
     pub groups: String,
+    /// The testnet.
+    #[command(flatten)]
+    pub testnet: DirArgs,
+}
+
+/// Arguments of `panel`.
+#[derive(Debug, Args)]
+pub struct PanelArgs {
+    /// Port of 127.0.0.1; 0 takes a free one
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub port: u16,
     /// The testnet.
     #[command(flatten)]
     pub testnet: DirArgs,

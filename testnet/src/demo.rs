@@ -11,8 +11,9 @@ use crate::control;
 use crate::folder::Folder;
 use crate::launch::{Launched, Pipe, StopSignals, bury};
 use crate::output::{Output, io_failure};
+use crate::panel::Panel;
 use crate::plan::{DhtPlan, Plan};
-use crate::up::{Hold, watch};
+use crate::up::{Hold, watch_with_panel};
 use node::Failure;
 use node::error::{CONFIG, UNREACHABLE};
 use serde_json::Value;
@@ -64,10 +65,11 @@ async fn run(args: &DemoArgs, output: Output, folder: &Folder) -> Result<Value, 
         }
     };
     if std::io::stdout().is_terminal() && !args.once && !output.is_json {
-        output.say(&steps.invitation())?;
+        let panel = Panel::bind(folder, 0).await?;
+        output.say(&steps.invitation(&panel.url()))?;
         // The one that a step has killed is known.
         bury(&mut nodes);
-        watch(&mut nodes, &mut stop).await?;
+        watch_with_panel(&mut nodes, panel, &mut stop).await?;
     }
     control::stop(folder).await?;
     bury(&mut nodes);

@@ -7,6 +7,7 @@
 //!                    ├──▶ demo, init                                     ▼
 //!                    ├──▶ control (status, kill, start, down …) ◀── testnet.json
 //!                    ├──▶ faults (slow, partition, heal) ─▶ faults.toml ─▶ relay process
+//!                    ├──▶ panel (a page: explorer, control, faults, the wallet)
 //!                    └──▶ torture (load, villain, check)
 //! ```
 //! The programs are one: a node process is this program in its hidden role `node`. Nodes are told
@@ -23,6 +24,7 @@ pub mod fuzz;
 pub mod init;
 pub mod launch;
 pub mod output;
+pub mod panel;
 pub mod plan;
 pub mod probe;
 pub mod process;

@@ -7,10 +7,11 @@ use node::error::{INTERNAL, USAGE};
 use node::node::RunOptions;
 use std::process::ExitCode;
 use testnet::args::{Command, CommandLine, NodeArgs};
-use testnet::control::{self, Action};
+use testnet::control;
+use testnet::control::members::{self, Action};
 use testnet::faults::switch;
 use testnet::output::Output;
-use testnet::{demo, dht, init, relay, simulate, torture, up};
+use testnet::{demo, dht, init, panel, relay, simulate, torture, up};
 
 #[global_allocator]
 static ALLOCATOR: node::Allocator = node::ALLOCATOR;
@@ -96,13 +97,14 @@ async fn run_command(command: Command, output: Output) -> Result<(), Failure> {
         Command::Down(args) => control::down(&args, output).await,
         Command::Reset(args) => control::reset(&args, output).await,
         Command::Logs(args) => control::logs(&args, output),
-        Command::Kill(args) => control::signal(&args, Action::Kill, output).await,
-        Command::Pause(args) => control::signal(&args, Action::Pause, output).await,
-        Command::Resume(args) => control::signal(&args, Action::Resume, output).await,
-        Command::Start(args) => control::start(&args, output).await,
+        Command::Kill(args) => members::signal(&args, Action::Kill, output).await,
+        Command::Pause(args) => members::signal(&args, Action::Pause, output).await,
+        Command::Resume(args) => members::signal(&args, Action::Resume, output).await,
+        Command::Start(args) => members::start(&args, output).await,
         Command::Slow(args) => switch::slow(&args, output).await,
         Command::Partition(args) => switch::partition(&args, output).await,
         Command::Heal(args) => switch::heal(&args, output).await,
+        Command::Panel(args) => panel::panel(&args, output).await,
         Command::Init(args) => init::init(&args, output),
         Command::Torture(args) => torture::torture(&args, output).await,
         Command::Node(_)

@@ -6,7 +6,8 @@
 use crate::output::io_failure;
 use node::Failure;
 use node::error::INTERNAL;
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions};
+use rustix::process::{pidfd_open, pidfd_send_signal, waitpid};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::time::Duration;
@@ -95,6 +96,17 @@ impl Process {
             Err(error) => {
                 let path = Path::new("/proc").join(self.pid.to_string());
                 Err(io_failure(INTERNAL, "signalling", &path, &error.into()))
+            }
+        }
+    }
+
+    /// Takes note of its end if it is a child of this process that nobody else waits for: nothing
+    /// of it is left then.
+    pub fn reap(self) {
+        if let Some(pid) = i32::try_from(self.pid).ok().and_then(Pid::from_raw) {
+            // Whoever's child it is otherwise does that.
+            if let Err(error) = waitpid(Some(pid), WaitOptions::NOHANG) {
+                tracing::debug!(pid = self.pid, %error, "not a child of this process");
             }
         }
     }

@@ -91,7 +91,7 @@ async fn torture_in(folder: &Folder, args: &TortureArgs, output: Output) -> Resu
     folder.write(&plan, &plan.draw(None)?)?;
     let pipe = Pipe::new()?;
     let launched = hold.launch(&plan, 0, Some(&pipe), &mut stop).await?;
-    let guard = control_lock(folder)?;
+    let guard = control_lock(folder).await?;
     let fleet = Fleet::new(folder.clone(), plan, launched)?;
     let torturing = torture_fleet(fleet, args, output);
     let ended = tokio::select! {

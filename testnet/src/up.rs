@@ -5,16 +5,21 @@ use crate::control;
 use crate::folder::Folder;
 use crate::launch::{Launched, Pipe, StopSignals, bury, launch};
 use crate::output::{Output, client_command, io_failure, tell};
+use crate::panel::Panel;
 use crate::plan::{DhtPlan, Plan};
+use crate::process::POLL;
 use crate::registry::{Registry, TestnetFile, remove_if_there};
 use crate::spawn::Node;
 use node::Failure;
 use node::config::DhtSilence;
 use node::error::{BUSY, CONFIG, INTERNAL, USAGE};
 use node::store_lock::{LockError, StoreLock};
-use std::fs::File;
+use serde_json::json;
+use std::fs::{File, TryLockError};
 use std::path::Path;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
+use tokio::time::{MissedTickBehavior, interval};
 
 /// Runs `up`.
 ///
@@ -26,14 +31,19 @@ pub async fn up(args: &UpArgs, output: Output) -> Result<(), Failure> {
     let hold = Hold::take(&folder)?;
     let plan = settle(&folder, args)?;
     let pipe = if args.detach { None } else { Some(Pipe::new()?) };
+    let panel = if args.detach { None } else { Some(Panel::bind(&folder, 0).await?) };
     let launched = hold.launch(&plan, args.port, pipe.as_ref(), &mut stop).await?;
-    let text = summary(&launched.file, args.detach);
-    let document = serde_json::to_value(&launched.file).expect("strings and numbers only");
-    output.answer(&document, &text)?;
-    if args.detach {
-        return Ok(());
+    let url = panel.as_ref().map(Panel::url);
+    let text = summary(&launched.file, url.as_deref());
+    let mut document = serde_json::to_value(&launched.file).expect("strings and numbers only");
+    if let Some(url) = url {
+        document["panel"] = json!(url);
     }
-    keep(&folder, launched.nodes, &mut stop).await
+    output.answer(&document, &text)?;
+    match panel {
+        Some(panel) => keep(&folder, launched.nodes, panel, &mut stop).await,
+        None => Ok(()),
+    }
 }
 
 /// The right to start a folder's testnet, until dropped.
@@ -73,7 +83,7 @@ impl<'a> Hold<'a> {
         pipe: Option<&Pipe>,
         stop: &mut StopSignals,
     ) -> Result<Launched, Failure> {
-        let guard = control_lock(self.folder)?;
+        let guard = control_lock(self.folder).await?;
         // The relay of validators that are all down stands between nobody.
         let old = TestnetFile::read(&self.folder.document())?;
         let relay: Vec<_> = old.iter().filter_map(TestnetFile::relay).collect();
@@ -94,16 +104,25 @@ impl<'a> Hold<'a> {
 }
 
 /// Waits for the right to change a folder's processes and their description; it ends when the file
-/// is dropped. Held for as long as a few nodes start or stop.
+/// is dropped. Held for as long as a few nodes start or stop. Who waits blocks no thread: the one
+/// that has the right may need it, for it may be this program's own panel.
 ///
 /// # Errors
 /// The folder can't be written.
-pub fn control_lock(folder: &Folder) -> Result<File, Failure> {
+pub async fn control_lock(folder: &Folder) -> Result<File, Failure> {
     let path = folder.control();
     let failed = |error| io_failure(CONFIG, "locking", &path, &error);
     let file = File::create(&path).map_err(failed)?;
-    file.lock().map_err(failed)?;
-    Ok(file)
+    let mut looks = interval(POLL);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        looks.tick().await;
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) => {}
+            Err(TryLockError::Error(error)) => return Err(failed(error)),
+        }
+    }
 }
 
 fn busy(dir: &Path, pid: Option<u32>, who: &str) -> Failure {
@@ -113,7 +132,7 @@ fn busy(dir: &Path, pid: Option<u32>, who: &str) -> Failure {
         format!("a testnet runs in {dir} already ({who} is process {holder}); nothing was started");
     Failure::new(BUSY, what)
         .help(format!("quorate-testnet down --dir {dir}"))
-        .details(serde_json::json!({"dir": dir.to_string(), "pid": pid}))
+        .details(json!({"dir": dir.to_string(), "pid": pid}))
 }
 
 /// The folder's plan, written now if it has none; one that is there is continued.
@@ -165,13 +184,39 @@ fn another(folder: &Folder, plan: &Plan) -> Failure {
 }
 
 /// Stays until a stop signal comes, then stops the testnet.
-async fn keep(folder: &Folder, nodes: Vec<Node>, stop: &mut StopSignals) -> Result<(), Failure> {
-    let mut nodes = nodes;
-    watch(&mut nodes, stop).await?;
+async fn keep(
+    folder: &Folder,
+    mut nodes: Vec<Node>,
+    panel: Panel,
+    stop: &mut StopSignals,
+) -> Result<(), Failure> {
+    watch_with_panel(&mut nodes, panel, stop).await?;
     control::stop(folder).await?;
     bury(&mut nodes);
     tell("all validators are stopped");
     Ok(())
+}
+
+/// As [`watch`], with a panel that ends before this returns: it changes nothing afterwards.
+///
+/// # Errors
+/// Signals can't be heard.
+pub async fn watch_with_panel(
+    nodes: &mut Vec<Node>,
+    panel: Panel,
+    stop: &mut StopSignals,
+) -> Result<(), Failure> {
+    let (ended, end) = oneshot::channel::<()>();
+    let serving = panel.run(async {
+        // A sender that is gone says the same.
+        drop(end.await);
+    });
+    let watching = async {
+        let watched = watch(nodes, stop).await;
+        drop(ended);
+        watched
+    };
+    tokio::join!(serving, watching).1
 }
 
 /// Waits for a stop signal. Nodes that end meanwhile are buried and mentioned.
@@ -194,7 +239,7 @@ pub async fn watch(nodes: &mut Vec<Node>, stop: &mut StopSignals) -> Result<(), 
     }
 }
 
-fn summary(file: &TestnetFile, is_detached: bool) -> String {
+fn summary(file: &TestnetFile, panel: Option<&str>) -> String {
     let dir = file.dir.display();
     let mut lines = vec![format!(
         "{}: {} validators run, {} of them are a quorum",
@@ -218,10 +263,13 @@ fn summary(file: &TestnetFile, is_detached: bool) -> String {
     lines.push(format!("folder:   {dir}"));
     let quorate = client_command();
     lines.push(format!("pay:      {quorate} --testnet {dir} transfer alice bob 12.5"));
-    lines.push(if is_detached {
-        format!("stop:     quorate-testnet down --dir {dir}")
-    } else {
-        "stop:     Ctrl-C".into()
+    lines.push(match panel {
+        Some(url) => format!("panel:    {url}/   the explorer, with buttons and forms"),
+        None => format!("panel:    quorate-testnet panel --dir {dir}"),
+    });
+    lines.push(match panel {
+        Some(_) => "stop:     Ctrl-C".into(),
+        None => format!("stop:     quorate-testnet down --dir {dir}"),
     });
     lines.join("\n")
 }

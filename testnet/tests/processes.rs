@@ -6,6 +6,8 @@ mod agreement;
 mod amnesia;
 #[path = "processes/crashes.rs"]
 mod crashes;
+#[path = "processes/panel.rs"]
+mod panel;
 #[path = "processes/running.rs"]
 mod running;
 #[path = "processes/transfers.rs"]

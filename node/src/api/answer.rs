@@ -11,7 +11,7 @@ use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// A failure as an answer.
-pub(super) struct Problem(pub(super) Failure);
+pub struct Problem(pub Failure);
 
 impl From<Failure> for Problem {
     fn from(failure: Failure) -> Self {
@@ -100,7 +100,7 @@ pub(super) fn held_document(
 }
 
 /// A document of a success.
-pub(super) fn ok(found: &impl Serialize) -> Response {
+pub fn ok(found: &impl Serialize) -> Response {
     document(StatusCode::OK, found)
 }
 
@@ -110,14 +110,14 @@ pub(super) fn not_found(what: impl std::fmt::Display) -> Failure {
 }
 
 /// No route has this path.
-pub(super) async fn no_such_route(uri: Uri) -> Problem {
+pub async fn no_such_route(uri: Uri) -> Problem {
     let path: String = uri.path().chars().take(200).collect();
     let failure = Failure::new(NOT_FOUND, format!("the API has no route {path}"));
     Problem(failure.help("GET /openapi.json lists the routes"))
 }
 
 /// The route takes other methods: HTTP's own status 405 stands for the slug here.
-pub(super) async fn no_such_method(method: Method, uri: Uri) -> Problem {
+pub async fn no_such_method(method: Method, uri: Uri) -> Problem {
     let path: String = uri.path().chars().take(200).collect();
     let method: String = method.as_str().chars().take(20).collect();
     let code = Code { http: 405, ..USAGE };

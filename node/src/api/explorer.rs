@@ -1,6 +1,8 @@
 //! `GET /` and `GET /explorer/{file}`: the explorer, a page for people. Its files stand in
 //! `explorer/` and are part of the program; they read the same documents as everybody. Nothing is
 //! made here: the node tells its files' bytes, and the browser to load nothing from elsewhere.
+//!
+//! [`Explorer`] is the same for who serves the page elsewhere, with a mark of its own in it.
 
 use super::Answered;
 use super::answer::{bytes, no_such_route};
@@ -11,6 +13,7 @@ use axum::http::header::{
 };
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use axum::response::Response;
+use bytes::Bytes;
 use std::sync::LazyLock;
 
 /// Nothing inline, nothing from elsewhere, no forms, no frames.
@@ -62,6 +65,8 @@ const FILES: &[&[Embedded]] = &[
         "search.js",
         "state.js",
         "stream.js",
+        "testnet.js",
+        "testnet_panels.js",
         "uplot.js",
         "verify.js",
         "view_account.js",
@@ -70,6 +75,8 @@ const FILES: &[&[Embedded]] = &[
         "view_batch.js",
         "view_evidence.js",
         "view_overview.js",
+        "view_pay.js",
+        "view_testnet.js",
         "view_token.js",
         "view_transfer.js",
         "votes.js",
@@ -82,7 +89,7 @@ const FILES: &[&[Embedded]] = &[
 struct File {
     name: &'static str,
     kind: &'static str,
-    bytes: &'static [u8],
+    bytes: Bytes,
     /// Half of the content's sha2-256, in quotes: other bytes have another.
     tag: HeaderValue,
 }
@@ -90,14 +97,43 @@ struct File {
 /// Every file with its tag; hashed once.
 static TAGGED: LazyLock<Vec<File>> = LazyLock::new(|| {
     let all = FILES.iter().copied().flatten();
-    all.map(|&(name, kind, bytes)| {
-        let digest = ledger::hash::hash_untagged(bytes);
+    all.map(|&(name, kind, bytes)| File::new(name, kind, Bytes::from_static(bytes))).collect()
+});
+
+impl File {
+    fn new(name: &'static str, kind: &'static str, bytes: Bytes) -> Self {
+        let digest = ledger::hash::hash_untagged(&bytes);
         let tag = format!("\"{}\"", hex::encode(&digest.0[..16]));
         let tag = HeaderValue::try_from(tag).expect("hexadecimal digits make a header");
-        File { name, kind, bytes, tag }
-    })
-    .collect()
-});
+        Self { name, kind, bytes, tag }
+    }
+}
+
+/// The explorer for who serves it elsewhere.
+pub struct Explorer {
+    page: File,
+}
+
+impl Explorer {
+    /// The explorer whose page has `mark`, an element, at the end of its head: the page's scripts
+    /// show by it what this server can do beyond a node.
+    pub fn marked(mark: &str) -> Self {
+        let page = find(PAGE).expect("the page is among the files");
+        let text = std::str::from_utf8(&page.bytes).expect("the page is text");
+        let text = text.replacen("</head>", &format!("{mark}\n</head>"), 1);
+        Self { page: File::new(page.name, page.kind, text.into()) }
+    }
+
+    /// The page.
+    pub fn page(&self, headers: &HeaderMap) -> Response {
+        tell(&self.page, headers)
+    }
+
+    /// One of the page's files, by its exact name; `None` for a name that none has.
+    pub fn file(&self, name: &str, headers: &HeaderMap) -> Option<Response> {
+        find(name).filter(|file| file.name != PAGE).map(|file| tell(file, headers))
+    }
+}
 
 /// The page.
 pub(super) async fn page(headers: HeaderMap) -> Answered {
@@ -119,11 +155,11 @@ fn find(name: &str) -> Option<&'static File> {
 
 /// The file, or that it is the one that the browser has already. A browser asks each time: a node
 /// of another version has other files under the same names.
-fn tell(file: &'static File, headers: &HeaderMap) -> Response {
+fn tell(file: &File, headers: &HeaderMap) -> Response {
     let mut response = if is_known(&file.tag, headers) {
         bytes(StatusCode::NOT_MODIFIED, file.kind, Body::empty())
     } else {
-        bytes(StatusCode::OK, file.kind, file.bytes)
+        bytes(StatusCode::OK, file.kind, file.bytes.clone())
     };
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
@@ -148,7 +184,19 @@ pub(super) mod tests {
 
     /// Names and texts of all files.
     pub(in crate::api) fn texts() -> impl Iterator<Item = (&'static str, &'static str)> {
-        TAGGED.iter().map(|file| (file.name, std::str::from_utf8(file.bytes).expect("text")))
+        TAGGED.iter().map(|file| (file.name, std::str::from_utf8(&file.bytes).expect("text")))
+    }
+
+    #[test]
+    fn a_marked_page_has_its_mark_once_and_a_tag_of_its_own() {
+        let mark = "<meta name=\"x\">";
+        let marked = Explorer::marked(mark).page;
+        let plain = find(PAGE).expect("the page");
+        let text = std::str::from_utf8(&marked.bytes).expect("text");
+        assert_eq!(text.matches(mark).count(), 1);
+        assert!(text.split("</head>").next().is_some_and(|head| head.contains(mark)));
+        assert_eq!(marked.bytes.len(), plain.bytes.len() + mark.len() + 1);
+        assert_ne!(marked.tag, plain.tag);
     }
 
     #[test]

@@ -71,7 +71,7 @@ pub async fn serve(handle: Handle, listener: TcpListener, stop: impl Future<Outp
 }
 
 /// The same for any router; it is made with what becomes true when the server ends.
-pub(super) async fn serve_router(
+pub async fn serve_router(
     listener: TcpListener,
     stop: impl Future<Output = ()>,
     router: impl FnOnce(watch::Receiver<bool>) -> Router,

@@ -160,11 +160,12 @@ impl<'a> Steps<'a> {
     }
 
     /// What to do while the network stays up.
-    pub fn invitation(&self) -> String {
+    pub fn invitation(&self, panel: &str) -> String {
         let quorate = client_command();
         format!(
             "The network stays up until you press Ctrl-C.\n   \
              explorer  {}/\n   \
+             panel     {panel}/   the same, with buttons that kill and forms that pay\n   \
              Try, in another terminal:\n   \
              {quorate} balance alice\n   \
              {quorate} transfer alice bob 1.25\n   \

@@ -45,7 +45,9 @@ pub async fn slow(args: &SlowArgs, output: Output) -> Result<(), Failure> {
         duplicate_per_mille: args.duplicate,
         reorder_per_mille: args.reorder,
     };
-    change(&args.testnet, "slow", output, |faults| faults.set_slow(&args.name, slow)).await
+    let folder = choose(&args.testnet)?;
+    let edit = |faults: &mut Faults| faults.set_slow(&args.name, slow);
+    say(output, change(&folder, "slow", edit).await?)
 }
 
 /// Runs `partition`.
@@ -53,34 +55,58 @@ pub async fn slow(args: &SlowArgs, output: Output) -> Result<(), Failure> {
 /// # Errors
 /// As [`slow`]; the groups are none.
 pub async fn partition(args: &PartitionArgs, output: Output) -> Result<(), Failure> {
-    change(&args.testnet, "partition", output, |faults| faults.part(&args.groups)).await
+    let folder = choose(&args.testnet)?;
+    let edit = |faults: &mut Faults| faults.part(&args.groups);
+    say(output, change(&folder, "partition", edit).await?)
 }
 
-/// Runs `heal`; again is no harm.
+/// Runs `heal`.
 ///
 /// # Errors
-/// There is no such testnet; a link does not come back; the relay does not end.
+/// As [`heal_all`]; there is no such testnet.
 pub async fn heal(args: &DirArgs, output: Output) -> Result<(), Failure> {
-    let folder = choose(args)?;
-    let guard = control_lock(&folder)?;
-    let mut file = describe(&folder)?;
-    take_back(&folder, &mut file).await?;
-    drop(guard);
-    let text = "healed: nobody is slow, nobody is parted; the links are direct";
-    output.answer(&document("heal", &file, None), text)
+    say(output, heal_all(&choose(args)?).await?)
 }
 
-async fn change(
-    args: &DirArgs,
+/// What was done: the document for programs, and a line for people.
+#[derive(Clone, Debug)]
+pub struct Done {
+    /// `quorate.testnet-faults/1`.
+    pub document: Value,
+    /// A sentence.
+    pub text: String,
+}
+
+fn say(output: Output, done: Done) -> Result<(), Failure> {
+    output.answer(&done.document, &done.text)
+}
+
+/// Takes all faults back and ends the relay; again is no harm.
+///
+/// # Errors
+/// A link does not come back; the relay does not end.
+pub async fn heal_all(folder: &Folder) -> Result<Done, Failure> {
+    let guard = control_lock(folder).await?;
+    let mut file = describe(folder)?;
+    take_back(folder, &mut file).await?;
+    drop(guard);
+    let text = "healed: nobody is slow, nobody is parted; the links are direct".into();
+    Ok(Done { document: document("heal", &file, None), text })
+}
+
+/// Changes the faults that are in force, under the name `action` in the document.
+///
+/// # Errors
+/// What `edit` says; no validator runs; the relay fails.
+pub async fn change(
+    folder: &Folder,
     action: &str,
-    output: Output,
     edit: impl FnOnce(&mut Faults) -> Result<(), Failure>,
-) -> Result<(), Failure> {
-    let folder = choose(args)?;
-    let guard = control_lock(&folder)?;
-    let mut file = describe(&folder)?;
+) -> Result<Done, Failure> {
+    let guard = control_lock(folder).await?;
+    let mut file = describe(folder)?;
     let seed = folder.plan()?.and_then(|plan| plan.seed).unwrap_or_default();
-    let before = in_force(&folder, &file)?;
+    let before = in_force(folder, &file)?;
     let mut faults = match &before {
         Some(faults) => faults.clone(),
         None => Faults::none(&file, seed)?,
@@ -96,17 +122,17 @@ async fn change(
         return Err(Failure::new(USAGE, what + "; nothing was changed"));
     }
     if faults.is_none() {
-        take_back(&folder, &mut file).await?;
+        take_back(folder, &mut file).await?;
     } else {
         if before.is_none() {
-            faults.version = start_relay(&folder, &mut file, seed).await?;
+            faults.version = start_relay(folder, &mut file, seed).await?;
         }
-        put_in_force(&folder, &mut faults).await.map_err(unclear)?;
+        put_in_force(folder, &mut faults).await.map_err(unclear)?;
     }
     drop(guard);
     let faults = (!faults.is_none()).then_some(&faults);
     let text = faults.map_or("nobody is slow, nobody is parted".into(), describe_faults);
-    output.answer(&document(action, &file, faults), &text)
+    Ok(Done { document: document(action, &file, faults), text })
 }
 
 /// The faults that the relay is under; `None` without one.
@@ -262,6 +288,7 @@ async fn take_back(folder: &Folder, file: &mut TestnetFile) -> Result<(), Failur
     if let Some(relay) = relay {
         let moved = links_moved(file, None).await;
         stop_all(&[relay]).await?;
+        relay.reap();
         moved?;
     }
     file.write(&folder.document())?;

@@ -5,11 +5,12 @@ const TIME_MAX_MS = 10_000;
 
 /** What the node answered instead, or that it did not. */
 export class Problem extends Error {
-    constructor(message, { status = 0, code = "unreachable", help = [] } = {}) {
+    constructor(message, { status = 0, code = "unreachable", help = [], details = {} } = {}) {
         super(message);
         this.status = status;
         this.code = code;
         this.help = help;
+        this.details = details;
     }
 }
 
@@ -28,11 +29,12 @@ async function ask(path, accept, read) {
     throw await problemOf(response);
 }
 
-async function problemOf(response) {
+/** The problem that an answer tells. */
+export async function problemOf(response) {
     const found = await response.json().catch(() => ({}));
     const message = found.detail ?? `the node answered with status ${response.status}`;
-    const { code = "unknown", help = [] } = found;
-    return new Problem(message, { status: response.status, code, help });
+    const { code = "unknown", help = [], details = {} } = found;
+    return new Problem(message, { status: response.status, code, help, details });
 }
 
 /** A JSON document. */

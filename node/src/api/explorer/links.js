@@ -44,10 +44,11 @@ export function how(...lines) {
         h("dd", {}, text === null ? "has no command for this" : h("code", {}, text)),
     ];
     const all = lines.map(([program, text]) => [program, text?.replaceAll("$API", origin) ?? null]);
+    const programs = [...new Set(lines.map(([program]) => program))];
     return h(
         "details",
         { class: "how" },
-        h("summary", {}, "curl · quorate"),
+        h("summary", {}, programs.join(" · ")),
         h("dl", {}, all.map(row)),
     );
 }

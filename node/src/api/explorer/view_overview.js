@@ -19,15 +19,29 @@ const SAMPLED_FROM = 8;
 /** The lists follow the events at most this often, ms. */
 const DRAW_MS = 250;
 
+/** Whether the panel of a testnet serves this page, and not a node. */
+const hasPanel = document.querySelector('meta[name="quorate-panel"]') !== null;
+
 /** `#/`. */
 export async function overview() {
     const network = await getNetwork();
     const members = network.committee.map((member) => member.name);
     const tiles = tileRow();
-    const validators = validatorPanel();
+    const testnet = hasPanel ? await (await import("./testnet_panels.js")).testnetPanels() : null;
+    const validators = validatorPanel(testnet?.controls);
     const charts = finality();
     const batches = batchPanel(members);
     const transfers = transferPanel();
+    const final = panel("Finality", charts.node, {
+        how: how(
+            ["curl", "curl -s '$API/metrics' | grep stage_seconds"],
+            ["quorate", null],
+        ),
+    });
+    const beside =
+        testnet === null
+            ? final
+            : h("div", { class: "column" }, testnet.transfer, testnet.faucet, final);
     const node = h(
         "div",
         {},
@@ -36,12 +50,7 @@ export async function overview() {
             "div",
             { class: "grid" },
             validators.node,
-            panel("Finality", charts.node, {
-                how: how(
-                    ["curl", "curl -s '$API/metrics' | grep stage_seconds"],
-                    ["quorate", null],
-                ),
-            }),
+            beside,
             batches.node,
             transfers.node,
         ),
@@ -70,6 +79,7 @@ export async function overview() {
             onNode();
             drawLists();
             charts.start();
+            testnet?.start();
             nodeState.addEventListener("change", onNode);
             live.addEventListener("change", onLive);
             ticker = setInterval(() => {
@@ -85,6 +95,7 @@ export async function overview() {
             clearInterval(ticker);
             clearTimeout(timer);
             charts.close();
+            testnet?.close();
         },
     };
 }
@@ -121,7 +132,7 @@ function tileRow() {
     return { node, draw };
 }
 
-function validatorPanel() {
+function validatorPanel(controls = null) {
     const { picture, update } = ring();
     const body = h("tbody");
     const heads = [
@@ -137,7 +148,8 @@ function validatorPanel() {
     const seen = h("span", { class: "quiet" });
     const words = "Around each: its share of the Lock votes seen of late, or of Commit votes.";
     const list = table("Validators as this node sees them", heads, body);
-    const node = panel("Validators", [picture, h("p", { class: "quiet middle" }, words), list], {
+    const shown = [picture, h("p", { class: "quiet middle" }, words), list, controls];
+    const node = panel("Validators", shown, {
         how: howGet("/v1/validators", "peers"),
         note: seen,
     });

@@ -89,7 +89,7 @@ fn the_page_names_its_own_files_only_and_nothing_inline() {
             assert!(names.contains(file), "{name} names {file}");
             used.insert(file);
         }
-        for file in named(text, " from \"./") {
+        for file in named(text, " from \"./").chain(named(text, " import(\"./")) {
             assert!(names.contains(file), "{name} imports {file}");
             used.insert(file);
             imports += 1;

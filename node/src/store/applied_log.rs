@@ -287,7 +287,10 @@ mod tests {
             drop(index);
             assert_eq!(alone.store.log(0, 3), Err(StoreError::WrongPlace));
             assert_eq!(alone.store.log(2, 3).map(|lines| lines.len()), Ok(3));
-            assert_eq!(alone.store.applied_places(&batch(1)).map(|_| ()), Err(StoreError::WrongPlace));
+            assert_eq!(
+                alone.store.applied_places(&batch(1)).map(|_| ()),
+                Err(StoreError::WrongPlace)
+            );
             let line = AppliedLine { batch: batch(1), bitmap: bits(&[0]) };
             assert!(!alone.store.has_applied(&line), "what is unreadable is not vouched for");
         }

@@ -100,7 +100,7 @@ fn pay_now(
     let global = Global { json: true, quiet: true, testnet, home, ..Global::default() };
     let context = Context::new(&global)?;
     // The command line takes a key file, too: nothing here may name a file of this machine.
-    if !context.testnet().is_some_and(|file| file.account(&payment.from).is_some()) {
+    if context.testnet().is_none_or(|file| file.account(&payment.from).is_none()) {
         let shown: String = payment.from.chars().take(80).collect();
         let what = format!("this testnet has no account {shown:?}; nothing was sent");
         return Err(Failure::new(NOT_FOUND, what).help("GET /testnet/state lists the accounts"));

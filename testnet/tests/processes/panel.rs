@@ -25,15 +25,16 @@ impl Served {
     fn start(place: &Place, words: &str, key: &str) -> Self {
         let mut command = place.command();
         command.arg("--json").args(words.split_whitespace()).arg("--dir").arg(place.dir());
-        let mut child = command.stdout(Stdio::piped()).spawn().expect("started");
-        let lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+        let child = command.stdout(Stdio::piped()).spawn().expect("started");
+        let mut served = Self { child, document: Value::Null, host: String::new() };
+        let pipe = served.child.stdout.take().expect("a pipe");
         let mut text = String::new();
-        for line in lines {
+        for line in BufReader::new(pipe).lines() {
             text += &line.expect("text");
-            if let Ok(document) = serde_json::from_str::<Value>(&text) {
-                let url = document[key].as_str().expect("a URL");
-                let host = url.strip_prefix("http://").expect("a URL").to_string();
-                return Self { child, document, host };
+            served.document = serde_json::from_str(&text).unwrap_or_default();
+            if let Some(url) = served.document[key].as_str() {
+                served.host = url.strip_prefix("http://").expect("a URL").into();
+                return served;
             }
         }
         panic!("no document: {text}");

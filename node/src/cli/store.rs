@@ -77,7 +77,8 @@ fn init(global: &Global, args: &StoreArgs, home: &Path) -> Result<Answer, Failur
     first_start::permit(home, &network.id, &keypair).map_err(failed)?;
     drop(held);
     let path = first_start::path(home);
-    let document = json!({"schema": "quorate.store-init/1", "ok": true, "permission": path.display().to_string()});
+    let shown = path.display().to_string();
+    let document = json!({"schema": "quorate.store-init/1", "ok": true, "permission": shown});
     let text = format!("{} may be started for the first time, once\n", home.display());
     Ok(Answer::new(document, text))
 }

@@ -24,12 +24,14 @@ pub enum IndexError {
         path: PathBuf,
     },
     /// The directory could not be read, created or synced.
-    #[error("preparing {}: {kind}", .path.display())]
+    #[error("{}: {kind}, os code {code:?}", .path.display())]
     Io {
         /// The directory.
         path: PathBuf,
         /// How it failed.
         kind: io::ErrorKind,
+        /// The operating system's number for it.
+        code: Option<i32>,
     },
 }
 
@@ -91,7 +93,10 @@ impl From<sled::Error> for IndexError {
 impl IndexError {
     /// Turns an `io::Error` into one that can be compared.
     pub(super) fn io(path: &Path) -> impl FnOnce(io::Error) -> Self {
-        move |error| Self::Io { path: path.to_path_buf(), kind: error.kind() }
+        move |error: io::Error| {
+            let (path, kind, code) = (path.to_path_buf(), error.kind(), error.raw_os_error());
+            Self::Io { path, kind, code }
+        }
     }
 }
 

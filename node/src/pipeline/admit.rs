@@ -42,8 +42,8 @@ pub struct Admitted {
     pub verdict: Verdict,
 }
 
-/// Checks owners' signatures and, above round 0, justifications, on the calling thread: `checked[i]`
-/// is for `entries[i]`, which come with their ids. Some 20 µs each, alone 50, and above round 0 up
+/// Checks owners' signatures and, above round 0, justifications, on the calling thread:
+/// `checked[i]` is for `entries[i]`, which come with their ids. Some 20 µs each, alone 50, and above round 0 up
 /// to some milliseconds.
 ///
 /// # Errors

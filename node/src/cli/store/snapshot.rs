@@ -38,8 +38,8 @@ pub fn snapshot(global: &Global, args: &StoreSnapshotArgs, home: &Path) -> Resul
         .map_err(|error| refused(format!("writing {}: {error}", out.display())))?;
     let (size, path) = (bytes.len(), out.display());
     let document = json!({
-        "schema": "quorate.store-snapshot/1", "ok": true, "file": out.display().to_string(), "bytes": size,
-        "applied": applied,
+        "schema": "quorate.store-snapshot/1", "ok": true, "file": out.display().to_string(),
+        "bytes": size, "applied": applied,
     });
     let text = format!(
         "{path}: {applied} transfers in {size} bytes\n\

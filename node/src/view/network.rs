@@ -1,7 +1,7 @@
 //! The network and its nodes: `quorate.network/1`, `quorate.node/1`, `quorate.validators/1`,
-//! `quorate.supply/1`, `quorate.health/1`.
+//! `quorate.health/1`.
 
-use super::{CatchingUp, Schema, Unit};
+use super::{CatchingUp, Schema};
 use crate::handle::{PeerView, Shared};
 use consensus::Mode;
 use ledger::{Address, AssetId, Name, Network, NetworkId};
@@ -163,37 +163,6 @@ pub struct ValidatorRow {
     pub error: Option<String>,
 }
 
-/// What there is of each asset.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct SupplyDocument {
-    /// `quorate.supply/1`.
-    pub schema: Schema,
-    /// True.
-    pub ok: bool,
-    /// In order of the asset ids.
-    pub supply: Vec<SupplyRow>,
-    /// What to ask for with `?after=`; `None` on the last page.
-    #[serde(default)]
-    pub next: Option<AssetId>,
-}
-
-/// What there is of one asset.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct SupplyRow {
-    /// Name of a genesis asset, id of another.
-    pub asset: String,
-    /// What was ever created, decimal text.
-    pub issued: String,
-    /// Sum of the unspent amounts, decimal text.
-    pub live: String,
-    /// The asset's id.
-    pub asset_id: AssetId,
-    /// The asset's name, which is only a label for one that was issued.
-    pub name: String,
-    /// The asset's decimals.
-    pub decimals: u8,
-}
-
 /// Whether a node is alive, or ready.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct HealthDocument {
@@ -337,35 +306,6 @@ impl ValidatorsDocument {
             seen_by: shared.name_of(shared.member),
             validators: members.map(row).collect(),
         }
-    }
-}
-
-impl SupplyDocument {
-    /// At most `limit` assets with ids above `after`. O(assets).
-    pub fn of(shared: &Shared, after: Option<AssetId>, limit: usize) -> Self {
-        let validator = shared.validator.read();
-        let tips = validator.tips();
-        let is_above = |id: &&AssetId| after.is_none_or(|after| **id > after);
-        let mut ids: Vec<AssetId> =
-            tips.assets().map(|(id, _)| id).filter(is_above).copied().collect();
-        ids.sort_unstable();
-        let is_more = ids.len() > limit;
-        ids.truncate(limit);
-        let row = |id: &AssetId| {
-            let asset = tips.asset(id)?;
-            let unit = Unit::of(tips, id);
-            Some(SupplyRow {
-                issued: unit.amount(asset.issued),
-                live: unit.amount(asset.live),
-                asset_id: *id,
-                asset: unit.label,
-                name: unit.name,
-                decimals: unit.decimals,
-            })
-        };
-        let next = ids.last().filter(|_| is_more).copied();
-        let supply = ids.iter().filter_map(row).collect();
-        Self { schema: "quorate.supply/1".into(), ok: true, supply, next }
     }
 }
 

@@ -90,6 +90,18 @@ fn ids_cursors_and_limits_are_checked() {
 }
 
 #[test]
+fn behind_the_last_position_there_is_an_empty_page() {
+    let server = start(1);
+    for path in ["batches", "evidence"] {
+        for after in [0, 1 << 40, u64::MAX - 1, u64::MAX] {
+            let page = server.get(&format!("/v1/{path}?after={after}"));
+            assert_eq!(page.status, 200, "{path} {after}");
+            assert_eq!(page.json()[path], serde_json::json!([]), "{path} {after}");
+        }
+    }
+}
+
+#[test]
 fn the_network_and_the_node_describe_themselves() {
     let server = start(1);
     let network = server.get("/v1/network").json();

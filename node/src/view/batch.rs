@@ -81,7 +81,7 @@ impl BatchesDocument {
             id: line.batch,
             applied: count(line.bitmap.ones()),
         };
-        let batches: Vec<BatchRow> = (from..).zip(lines).map(row).collect();
+        let batches: Vec<BatchRow> = (from..=u64::MAX).zip(lines).map(row).collect();
         let count = shared.store.line_count();
         let last = batches.last().map(|row| row.position);
         let next = last.filter(|last| last + 1 < count);

@@ -93,7 +93,7 @@ pub fn evidence(
     let mut bytes = 0;
     let mut rows: Vec<EvidenceRow> = Vec::new();
     let skip = usize::try_from(from).unwrap_or(usize::MAX);
-    for (position, fork) in (from..).zip(all.iter().skip(skip)).take(limit) {
+    for (position, fork) in (from..=u64::MAX).zip(all.iter().skip(skip)).take(limit) {
         let row = EvidenceRow::of_fork(position, fork);
         bytes += row.hex.len();
         if bytes > bytes_max && !rows.is_empty() {

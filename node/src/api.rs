@@ -1,7 +1,7 @@
 //! The HTTP API of a node: routes, and what every request passes on its way.
 //!
 //! ```text
-//!  TCP ─▶ serve: connections, header time ─▶ gate: Host, requests in flight, time ─▶ route
+//!  TCP ─▶ serve: connections, header time ─▶ gate: id, Host, requests in flight, time ─▶ route
 //!  route ─▶ body: bytes ─▶ Handle ─▶ view ─▶ answer
 //! ```
 //!
@@ -23,6 +23,7 @@ mod ledger_log;
 pub mod limits;
 mod openapi;
 mod recoveries;
+mod request_id;
 mod serve;
 mod status;
 mod transfers;
@@ -36,6 +37,7 @@ use gate::Gate;
 use limits::{
     ANSWERS_KIB_MAX, BODIES_KIB_MAX, EVENT_STREAMS_MAX, INBOX_STREAMS_MAX, STORE_READS_MAX,
 };
+use request_id::RequestId;
 use std::sync::Arc;
 use tokio::sync::{Semaphore, watch};
 
@@ -95,7 +97,9 @@ impl Api {
             done
         });
         done.await.map_err(|error| {
-            tracing::error!(%error, "a read for the API ended early");
+            let request = RequestId::current();
+            let request = request.as_ref().map(RequestId::as_str);
+            tracing::error!(request, %error, "a read for the API ended early");
             Failure::new(INTERNAL, "the node failed to read its state; nothing was changed")
                 .help("look at the node's log: quorate-testnet logs")
         })

@@ -102,6 +102,26 @@ fn behind_the_last_position_there_is_an_empty_page() {
 }
 
 #[test]
+fn a_request_keeps_its_clients_id_or_gets_one() {
+    let server = start(1);
+    let ask = |sent: &str| {
+        let got = server.ask("GET", "/v1/no/such", &format!("x-request-id: {sent}\r\n"), b"");
+        let problem = got.is_problem(404, "not_found");
+        let id = got.header("x-request-id").expect("every answer has one");
+        assert_eq!(problem["request_id"], id);
+        id
+    };
+    assert_eq!(ask("pay-7.a_b"), "pay-7.a_b");
+    let made = ask("not good");
+    assert_ne!(made, ask("not good"));
+    assert!(server.get("/v1/health/live").header("x-request-id").is_some());
+    let foreign = b"GET / HTTP/1.1\r\nhost: evil\r\nx-request-id: a1\r\nconnection: close\r\n\r\n";
+    let refused = raw(server.address(), foreign);
+    assert_eq!(refused.is_problem(421, "bad_host")["request_id"], "a1");
+    assert_eq!(refused.header("x-request-id").as_deref(), Some("a1"));
+}
+
+#[test]
 fn the_network_and_the_node_describe_themselves() {
     let server = start(1);
     let network = server.get("/v1/network").json();

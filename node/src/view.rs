@@ -18,6 +18,7 @@ mod problem;
 mod receipt;
 mod recovery;
 mod supply;
+pub mod text;
 mod token;
 mod transfer;
 
@@ -41,7 +42,7 @@ pub use network::{
     AssetRow, DhtState, HealthDocument, MemberRow, NetworkDocument, NodeDocument, ValidatorRow,
     ValidatorsDocument,
 };
-pub use problem::{ErrorBody, failure_of_problem};
+pub use problem::{ErrorBody, ProblemDocument, failure_of_problem};
 pub use receipt::{RECEIPT_FILE_BYTES_MAX, ReceiptDocument, verify_bytes};
 pub use recovery::{RecoveredState, RecoveriesDocument, RecoveryRow};
 pub use supply::{SupplyDocument, SupplyRow};

@@ -1,14 +1,17 @@
 //! What there is of each asset: `quorate.supply/1`.
 
+use super::text::IdText;
 use super::{Schema, Unit};
 use crate::handle::Shared;
 use ledger::AssetId;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// What there is of each asset.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct SupplyDocument {
     /// `quorate.supply/1`.
+    #[schema(value_type = String)]
     pub schema: Schema,
     /// True.
     pub ok: bool,
@@ -16,11 +19,12 @@ pub struct SupplyDocument {
     pub supply: Vec<SupplyRow>,
     /// What to ask for with `?after=`; `None` on the last page.
     #[serde(default)]
+    #[schema(value_type = Option<IdText>)]
     pub next: Option<AssetId>,
 }
 
 /// What there is of one asset.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct SupplyRow {
     /// Name of a genesis asset, id of another.
     pub asset: String,
@@ -29,6 +33,7 @@ pub struct SupplyRow {
     /// Sum of the unspent amounts, decimal text.
     pub live: String,
     /// The asset's id.
+    #[schema(value_type = IdText)]
     pub asset_id: AssetId,
     /// The asset's name, which is only a label for one that was issued.
     pub name: String,

@@ -207,6 +207,7 @@ impl Server {
         .into_bytes();
         request.extend_from_slice(body);
         let got = raw(self.address(), &request);
+        super::openapi::conforms(method, path, &got);
         got
     }
 

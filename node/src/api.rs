@@ -1,7 +1,7 @@
 //! The HTTP API of a node: routes, and what every request passes on its way.
 //!
 //! ```text
-//!  TCP ─▶ serve: connections, header time ─▶ gate: Host, requests in flight, time ─▶ route
+//!  TCP ─▶ serve: connections, header time ─▶ gate: id, Host, requests in flight, time ─▶ route
 //!  route ─▶ body: bytes ─▶ Handle ─▶ view ─▶ answer
 //! ```
 //!
@@ -23,6 +23,7 @@ mod ledger_log;
 pub mod limits;
 mod openapi;
 mod recoveries;
+mod request_id;
 mod serve;
 mod status;
 mod transfers;
@@ -30,11 +31,11 @@ mod transfers;
 use crate::error::{Failure, INTERNAL};
 use crate::handle::{Handle, Shared};
 use axum::Router;
-use axum::routing::{get, post, put};
 use gate::Gate;
 use limits::{
     ANSWERS_KIB_MAX, BODIES_KIB_MAX, EVENT_STREAMS_MAX, INBOX_STREAMS_MAX, STORE_READS_MAX,
 };
+use request_id::RequestId;
 use std::sync::Arc;
 use tokio::sync::{Semaphore, watch};
 
@@ -96,7 +97,9 @@ impl Api {
             done
         });
         done.await.map_err(|error| {
-            tracing::error!(%error, "a read for the API ended early");
+            let request = RequestId::current();
+            let request = request.as_ref().map(RequestId::as_str);
+            tracing::error!(request, %error, "a read for the API ended early");
             Failure::new(INTERNAL, "the node failed to read its state; nothing was changed")
                 .help("look at the node's log: quorate-testnet logs")
         })
@@ -104,40 +107,9 @@ impl Api {
 
     fn router(self) -> Router {
         let gate = self.gate.clone();
-        Router::new()
-            .route("/", get(explorer::page))
-            .route("/explorer/{file}", get(explorer::file))
-            .route("/openapi.json", get(openapi::document))
-            .route("/metrics", get(status::metrics))
-            .route("/v1/health/live", get(status::live))
-            .route("/v1/health/ready", get(status::ready))
-            .route("/v1/node", get(status::node))
-            .route("/v1/network", get(status::network))
-            .route("/v1/validators", get(status::validators))
-            .route("/v1/supply", get(status::supply))
-            .route("/v1/transfers", post(transfers::submit))
-            .route("/v1/transfers/batch", post(transfers::submit_batch))
-            .route("/v1/transfers/{id}", get(transfers::transfer))
-            .route("/v1/recoveries", post(recoveries::recover))
-            .route("/v1/recoveries/entries", post(recoveries::propose))
-            .route("/v1/receipts/{id}", get(transfers::receipt))
-            .route("/v1/receipts/fetch", post(inbox::fetch))
-            .route("/v1/inbox/{did}", get(inbox::page))
-            .route("/v1/inbox/{did}/stream", get(inbox::stream))
-            .route("/v1/inbox/stream", post(inbox::stream_of_many))
-            .route("/v1/batches", get(ledger_log::batches))
-            .route("/v1/batches/{id}", get(ledger_log::batch))
-            .route("/v1/evidence", get(ledger_log::evidence))
-            .route("/v1/accounts/{did}", get(accounts::balance))
-            .route("/v1/accounts/{did}/tokens", get(accounts::tokens))
-            .route("/v1/tokens/{id}", get(accounts::token))
-            .route("/v1/tokens/{id}/history", get(accounts::history))
-            .route("/v1/content", put(content::put))
-            .route("/v1/content/{cid}", get(content::get))
-            .route("/v1/content/{cid}/stat", get(content::stat))
-            .route("/v1/content/{cid}/pin", post(content::pin))
-            .route("/v1/dht", get(content::dht))
-            .route("/v1/events", get(events::stream))
+        let routes = openapi::ROUTES.iter();
+        routes
+            .fold(Router::new(), |router, route| router.route(route.path, (route.serve)()))
             .fallback(answer::no_such_route)
             .method_not_allowed_fallback(answer::no_such_method)
             .layer(axum::middleware::from_fn_with_state(gate, gate::pass))

@@ -17,6 +17,8 @@ mod network;
 mod problem;
 mod receipt;
 mod recovery;
+mod supply;
+pub mod text;
 mod token;
 mod transfer;
 
@@ -37,12 +39,13 @@ pub use evidence::{
 };
 pub use inbox::{InboxDocument, InboxRow};
 pub use network::{
-    AssetRow, DhtState, HealthDocument, MemberRow, NetworkDocument, NodeDocument, SupplyDocument,
-    SupplyRow, ValidatorRow, ValidatorsDocument,
+    AssetRow, DhtState, HealthDocument, MemberRow, NetworkDocument, NodeDocument, ValidatorRow,
+    ValidatorsDocument,
 };
-pub use problem::{ErrorBody, failure_of_problem};
+pub use problem::{ErrorBody, ProblemDocument, failure_of_problem};
 pub use receipt::{RECEIPT_FILE_BYTES_MAX, ReceiptDocument, verify_bytes};
 pub use recovery::{RecoveredState, RecoveriesDocument, RecoveryRow};
+pub use supply::{SupplyDocument, SupplyRow};
 pub use token::{HistoryDocument, HistoryRow, TokenDocument, TokenRow, TokensDocument};
 pub use transfer::{
     LockSplit, OutcomeRow, OutcomesDocument, StagesUs, TransferDocument, VotesOf, failure_of,

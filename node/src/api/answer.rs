@@ -1,5 +1,6 @@
 //! Answers: documents, and failures as problem documents (RFC 9457).
 
+use super::request_id::RequestId;
 use crate::error::{Code, Failure, NOT_FOUND, OVERLOADED, STORE_FAILED, USAGE};
 use crate::store::StoreError;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
@@ -21,7 +22,9 @@ impl From<Failure> for Problem {
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
-        tracing::error!(%error, "the store can't be read");
+        let request = RequestId::current();
+        let request = request.as_ref().map(RequestId::as_str);
+        tracing::error!(request, %error, "the store can't be read");
         let what = format!("this node can't read its store: {error}; nothing was changed");
         let failure = Failure::new(STORE_FAILED, what);
         Self(failure.help("ask another validator").help("quorate store verify --home DIR"))
@@ -32,8 +35,11 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status =
             StatusCode::from_u16(self.0.code.http).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let text = self.0.problem().to_string();
-        let mut response = bytes(status, "application/problem+json", text);
+        let mut problem = self.0.problem();
+        if let Some(id) = RequestId::current() {
+            problem["request_id"] = id.as_str().into();
+        }
+        let mut response = bytes(status, "application/problem+json", problem.to_string());
         if self.0.code.slug == OVERLOADED.slug {
             // In whole seconds (RFC 9110, 10.2.3); to the millisecond in the document.
             let ms = self.0.details["retry_after_ms"].as_u64().unwrap_or(1_000);

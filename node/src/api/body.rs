@@ -19,6 +19,7 @@ use serde::Deserialize;
 use serde_json::json;
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use utoipa::ToSchema;
 
 /// Batches of up to so many bytes are decoded where they come in: some 0.2 ms at 2 µs a transfer,
 /// and to wake another thread costs as much as fifty of them (`perf`, offered 15,000 a second).
@@ -34,6 +35,15 @@ pub(super) struct Body {
     _share: OwnedSemaphorePermit,
 }
 
+/// A signed transfer in JSON.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WrappedTransfer {
+    /// Its canonical bytes, hexadecimal.
+    #[schema(pattern = "^([0-9a-fA-F]{2})*$")]
+    transfer: String,
+}
+
 /// The canonical bytes of one signed transfer: the body, or the hexadecimal text in its JSON.
 pub(super) async fn one_transfer(api: &Api, request: Request) -> Result<SignedTransfer, Failure> {
     let body = read(&api.body_kib, request, TRANSFER_BODY_BYTES_MAX).await?;
@@ -41,12 +51,7 @@ pub(super) async fn one_transfer(api: &Api, request: Request) -> Result<SignedTr
     if !body.is_json {
         return decode(&body.bytes, network).map_err(|refused| refused.failure);
     }
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Wrapped {
-        transfer: String,
-    }
-    let wrapped: Wrapped = serde_json::from_slice(&body.bytes)
+    let wrapped: WrappedTransfer = serde_json::from_slice(&body.bytes)
         .map_err(|error| malformed(format!("the JSON is not {{\"transfer\": HEX}}: {error}")))?;
     let bytes = hex::decode(&wrapped.transfer)
         .map_err(|error| malformed(format!("\"transfer\" is no hexadecimal text: {error}")))?;

@@ -1,4 +1,4 @@
-//! What every request passes first: the Host header, the Origin, the number in flight, the time.
+//! What every request passes first: its id, the Host header, the Origin, the number in flight, time.
 //!
 //! Two headers keep web pages away from a node on loopback. A page whose name was pointed at
 //! 127.0.0.1 (DNS rebinding) comes with its own name as Host. A page that makes its visitor's
@@ -8,6 +8,7 @@
 
 use super::answer::Problem;
 use super::limits::{CONTENT_TIME_MAX, IN_FLIGHT_MAX, REQUEST_TIME_MAX};
+use super::request_id::{REQUEST_ID, RequestId};
 use crate::error::{BAD_HOST, BAD_ORIGIN, Failure, OUTCOME_UNKNOWN, OVERLOADED};
 use axum::extract::{Request, State};
 use axum::http::uri::Authority;
@@ -16,7 +17,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 
 /// What the gate has to know.
@@ -38,8 +39,24 @@ impl Gate {
     }
 }
 
-/// Lets a request pass, or answers for its route.
+/// Names a request and lets it pass, or answers for its route.
 pub(super) async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Response {
+    let id = RequestId::of(request.headers());
+    let (method, uri, began) = (request.method().clone(), request.uri().clone(), Instant::now());
+    let mut response = id.clone().scope(admit(gate, request, next)).await;
+    tracing::debug!(
+        request = id.as_str(),
+        %method,
+        path = uri.path(),
+        status = response.status().as_u16(),
+        elapsed_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX),
+        "a request was answered"
+    );
+    response.headers_mut().insert(REQUEST_ID, id.into_value());
+    response
+}
+
+async fn admit(gate: Gate, request: Request, next: Next) -> Response {
     if !is_ours(request.headers(), gate.address, &gate.hosts) {
         let what = "the Host header names another host than this node; nothing was done";
         let help = "use the node's address, or list the name under api.hosts in its configuration";

@@ -11,6 +11,7 @@ use super::limits::{
     ANSWERS_KIB_MAX, BATCH_BODY_BYTES_MAX, BODIES_KIB_MAX, EVIDENCE_PAGE, EVIDENCE_PAGE_BYTES_MAX,
     STORE_READS_MAX, TOKENS_PAGE,
 };
+use super::status::METRICS_TYPE;
 use super::{Answered, answer, serve};
 use crate::error::{Failure, INTERNAL, STORE_FAILED};
 use crate::hosting::Hosting;
@@ -221,6 +222,5 @@ async fn deliver(State(api): State<WalletApi>, params: Params, request: Request)
 
 /// `GET /metrics`.
 async fn metrics(State(api): State<WalletApi>) -> Answered {
-    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    Ok(bytes(StatusCode::OK, kind, view::metrics(&api.hosting)))
+    Ok(bytes(StatusCode::OK, METRICS_TYPE, view::metrics(&api.hosting)))
 }

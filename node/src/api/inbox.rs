@@ -8,7 +8,7 @@
 use super::answer::{bytes, held, held_document};
 use super::body::{self, malformed};
 use super::events::{EventBody, KEEP_ALIVE, Writer, is_quiet};
-use super::input::{In, Params};
+use super::input::{In, Pairs, Params};
 use super::limits::{EVENTS_AT_ONCE_MAX, INBOX_STREAMS_MAX};
 use super::{Answered, Api};
 use crate::error::{Failure, OVERLOADED, USAGE};
@@ -16,7 +16,7 @@ use crate::handle::Handle;
 use crate::inbox::{FETCH_BYTES_MAX, FETCH_MAX, HOSTED_MAX, INBOX_PAGE, News, Page};
 use crate::view::InboxDocument;
 use axum::body::Body;
-use axum::extract::{RawQuery, Request, State};
+use axum::extract::{Request, State};
 use axum::http::header::ACCEPT;
 use axum::http::{HeaderMap, StatusCode};
 use bytes::Bytes;
@@ -80,14 +80,14 @@ pub(super) fn list<T: Canonical>(
 pub(super) async fn stream(
     State(api): State<Api>,
     In(address): In<Address>,
-    RawQuery(query): RawQuery,
+    Pairs(pairs): Pairs,
 ) -> Answered {
     let mut addresses = BTreeSet::from([address]);
-    let query = query.unwrap_or_default();
-    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+    for (name, text) in pairs {
         let usage = |why: String| Failure::new(USAGE, format!("{why}; nothing was done"));
-        let text = pair.strip_prefix("did=");
-        let text = text.ok_or_else(|| usage("this route knows the parameter did only".into()))?;
+        if name != "did" {
+            return Err(usage("this route knows the parameter did only".into()).into());
+        }
         addresses.insert(text.parse().map_err(|error| usage(format!("did: {error}")))?);
         if addresses.len() > QUERY_ADDRESSES_MAX {
             let what = format!("more than {QUERY_ADDRESSES_MAX} addresses in a query");

@@ -3,7 +3,8 @@
 use super::answer::Problem;
 use super::limits::WAIT_TIME_MAX;
 use crate::error::{Failure, USAGE};
-use axum::extract::{FromRequestParts, Path};
+use axum::extract::{FromRequestParts, Path, Query};
+use axum::http::Uri;
 use axum::http::request::Parts;
 use std::str::FromStr;
 use std::time::Duration;
@@ -25,8 +26,25 @@ where
     }
 }
 
-/// The query, `name=value` each at most once. Values are ids, numbers and times: nothing in them is
-/// ever percent-encoded.
+/// The pairs `name=value` of the query, percent-decoded, in order.
+pub(super) struct Pairs(pub(super) Vec<(String, String)>);
+
+impl Pairs {
+    fn parse(uri: &Uri) -> Result<Self, Failure> {
+        let Query(pairs) = Query::try_from_uri(uri).map_err(|error| usage(error.to_string()))?;
+        Ok(Self(pairs))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Pairs {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        Ok(Self::parse(&parts.uri)?)
+    }
+}
+
+/// The query, `name=value` each at most once.
 pub(super) struct Params(Vec<(String, String)>);
 
 /// Most parameters of a query.
@@ -36,19 +54,18 @@ impl<S: Send + Sync> FromRequestParts<S> for Params {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        Ok(Self::parse(parts.uri.query().unwrap_or(""))?)
+        Ok(Self::parse(&parts.uri)?)
     }
 }
 
 impl Params {
-    fn parse(query: &str) -> Result<Self, Failure> {
-        let mut params: Vec<(String, String)> = Vec::new();
-        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            if params.len() >= PARAMS_MAX || params.iter().any(|(known, _)| known == name) {
-                return Err(usage("the query has too many parameters, or one of them twice"));
-            }
-            params.push((name.into(), value.into()));
+    fn parse(uri: &Uri) -> Result<Self, Failure> {
+        let Pairs(params) = Pairs::parse(uri)?;
+        let mut before = params.iter().enumerate();
+        let is_twice =
+            before.any(|(at, (name, _))| params[..at].iter().any(|(known, _)| known == name));
+        if params.len() > PARAMS_MAX || is_twice {
+            return Err(usage("the query has too many parameters, or one of them twice"));
         }
         Ok(Self(params))
     }
@@ -97,10 +114,14 @@ impl Params {
     }
 }
 
+/// What `wait` may be, as a regular expression for clients.
+pub(super) const WAIT_PATTERN: &str = "^(final|[0-9]{1,19}(s|ms))$";
+
 /// A whole number with `s` or `ms` behind it.
 fn duration(text: &str) -> Option<Duration> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_lowercase());
-    let number: u64 = digits.parse().ok()?;
+    let is_number = digits.len() <= 19 && digits.bytes().all(|byte| byte.is_ascii_digit());
+    let number: u64 = digits.parse().ok().filter(|_| is_number)?;
     match &text[digits.len()..] {
         "s" => Some(Duration::from_secs(number)),
         "ms" => Some(Duration::from_millis(number)),
@@ -121,16 +142,20 @@ mod tests {
     fn times_are_whole_seconds_or_milliseconds() {
         assert_eq!(duration("10s"), Some(Duration::from_secs(10)));
         assert_eq!(duration("250ms"), Some(Duration::from_millis(250)));
-        for text in ["", "s", "10", "-1s", "1.5s", "10S", "10 s", "1h", "99999999999999999999s"] {
+        for text in
+            ["", "s", "10", "-1s", "+1s", "1.5s", "10S", "10 s", "1h", "99999999999999999999s"]
+        {
             assert_eq!(duration(text), None, "{text:?}");
         }
     }
 
     #[test]
     fn a_query_is_refused_for_what_it_should_not_have() {
-        let parse = |query: &str| Params::parse(query).expect("a good query");
-        assert!(Params::parse("a=1&a=2").is_err());
-        assert!(Params::parse("a&b&c&d&e&f&g&h&i").is_err());
+        let uri = |query: &str| format!("/?{query}").parse::<Uri>().expect("a URI");
+        let parse = |query: &str| Params::parse(&uri(query)).expect("a good query");
+        assert!(Params::parse(&uri("a=1&a=2")).is_err());
+        assert!(Params::parse(&uri("a=1&%61=2")).is_err());
+        assert!(Params::parse(&uri("a&b&c&d&e&f&g&h&i")).is_err());
         assert!(parse("limt=5").only(&["limit"]).is_err());
         assert_eq!(parse("").limit((5, 9)), Ok(5));
         assert_eq!(parse("limit=9").limit((5, 9)), Ok(9));
@@ -141,6 +166,7 @@ mod tests {
         assert_eq!(parse("wait=99s").wait(), Ok(Some(WAIT_TIME_MAX)));
         assert!(parse("wait").wait().is_err());
         assert_eq!(parse("after=7").after::<u64>(), Ok(Some(7)));
+        assert_eq!(parse("after=%37").after::<u64>(), Ok(Some(7)));
         assert!(parse("after=x").after::<u64>().is_err());
     }
 }

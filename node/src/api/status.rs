@@ -11,6 +11,9 @@ use crate::view::{
 use axum::extract::State;
 use axum::http::StatusCode;
 
+/// The type of metrics (OpenMetrics 1.0).
+pub(super) const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
 /// `GET /v1/health/live`: the process answers.
 pub(super) async fn live(State(api): State<Api>) -> Answered {
     Ok(ok(&HealthDocument { ok: true, ..HealthDocument::of(api.shared()) }))
@@ -60,6 +63,5 @@ pub(super) async fn metrics(State(api): State<Api>) -> Answered {
         shared.metrics.dht(&found);
     }
     shared.metrics.standing(shared);
-    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    Ok(bytes(StatusCode::OK, kind, shared.metrics.text()))
+    Ok(bytes(StatusCode::OK, METRICS_TYPE, shared.metrics.text()))
 }

@@ -5,6 +5,7 @@ mod events;
 mod explorer;
 mod hostile;
 mod inbox;
+pub(crate) mod openapi;
 pub(crate) mod server;
 mod transfers;
 
@@ -18,27 +19,24 @@ use std::time::{Duration, Instant};
 
 const NOBODY: &str = "0000000000000000000000000000000000000000000000000000000000000001";
 
-/// Routes whose answer has no end.
-fn is_stream(path: &str) -> bool {
-    path == "/v1/events" || path.ends_with("/stream")
-}
-
 #[test]
 fn every_listed_route_is_there_and_every_other_is_a_problem() {
     let server = start(1);
-    for (method, path, ..) in ROUTES.iter().filter(|route| !is_stream(route.1)) {
-        let path = path.replace("{id}", NOBODY).replace("{did}", &bob().to_string());
+    for route in ROUTES.iter().filter(|route| !route.is_stream()) {
+        let method = route.method;
+        let path = route.path.replace("{id}", NOBODY).replace("{did}", &bob().to_string());
         let path = path.replace("{cid}", content::NOWHERE).replace("{file}", "explorer.css");
         let got = server.ask(&method.to_uppercase(), &path, "", b"");
         let text = String::from_utf8_lossy(&got.body).into_owned();
         assert!(!text.contains("the API has no route"), "{method} {path}: {text}");
-        let other = if *method == "get" { "POST" } else { "GET" };
+        assert_ne!(got.status, 405, "{method} {path}: {text}");
+        let other = if method == "get" { "POST" } else { "GET" };
         if path != "/v1/transfers/batch" {
             let problem = server.ask(other, &path, "", b"");
             problem.is_problem(405, "usage");
             assert!(problem.head.contains("allow:"), "{}", problem.head);
         }
-        if *method == "get" {
+        if method == "get" {
             let head = server.ask("HEAD", &path, "", b"");
             assert_eq!((head.status, head.body.len()), (got.status, 0), "HEAD {path}");
         }
@@ -93,6 +91,38 @@ fn ids_cursors_and_limits_are_checked() {
             assert_eq!(page[list], serde_json::json!([]), "nothing is behind the end");
         }
     }
+}
+
+#[test]
+fn behind_the_last_position_there_is_an_empty_page() {
+    let server = start(1);
+    for path in ["batches", "evidence"] {
+        for after in [0, 1 << 40, u64::MAX - 1, u64::MAX] {
+            let page = server.get(&format!("/v1/{path}?after={after}"));
+            assert_eq!(page.status, 200, "{path} {after}");
+            assert_eq!(page.json()[path], serde_json::json!([]), "{path} {after}");
+        }
+    }
+}
+
+#[test]
+fn a_request_keeps_its_clients_id_or_gets_one() {
+    let server = start(1);
+    let ask = |sent: &str| {
+        let got = server.ask("GET", "/v1/no/such", &format!("x-request-id: {sent}\r\n"), b"");
+        let problem = got.is_problem(404, "not_found");
+        let id = got.header("x-request-id").expect("every answer has one");
+        assert_eq!(problem["request_id"], id);
+        id
+    };
+    assert_eq!(ask("pay-7.a_b"), "pay-7.a_b");
+    let made = ask("not good");
+    assert_ne!(made, ask("not good"));
+    assert!(server.get("/v1/health/live").header("x-request-id").is_some());
+    let foreign = b"GET / HTTP/1.1\r\nhost: evil\r\nx-request-id: a1\r\nconnection: close\r\n\r\n";
+    let refused = raw(server.address(), foreign);
+    assert_eq!(refused.is_problem(421, "bad_host")["request_id"], "a1");
+    assert_eq!(refused.header("x-request-id").as_deref(), Some("a1"));
 }
 
 #[test]

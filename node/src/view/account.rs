@@ -1,30 +1,34 @@
 //! What an account has: `quorate.balance/1`.
 
+use super::text::{AddressText, IdText};
 use super::{Schema, Unit, count};
 use crate::handle::Shared;
 use ledger::{Address, AssetId, TokenId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use utoipa::ToSchema;
 
 /// Tokens that are looked at under one read lock, about 2 ms. A larger account's balance is put
 /// together from several looks, between which transfers may be applied.
 pub const TOKENS_A_LOOK_MAX: usize = 16_384;
 
 /// What an account has.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct BalanceDocument {
     /// `quorate.balance/1`.
+    #[schema(value_type = String)]
     pub schema: Schema,
     /// True.
     pub ok: bool,
     /// The account.
+    #[schema(value_type = AddressText)]
     pub address: Address,
     /// One row an asset, in order of the asset ids; none of which the account has nothing.
     pub balances: Vec<BalanceRow>,
 }
 
 /// What an account has of one asset.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct BalanceRow {
     /// Name of a genesis asset, id of another.
     pub asset: String,
@@ -35,6 +39,7 @@ pub struct BalanceRow {
     /// Decimal text: the part whose tokens are locked by a transfer that is not final here.
     pub locked: String,
     /// The asset's id.
+    #[schema(value_type = IdText)]
     pub asset_id: AssetId,
     /// The asset's name, which is only a label for one that was issued.
     pub name: String,

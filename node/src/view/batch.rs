@@ -1,5 +1,6 @@
 //! Batches (`quorate.batches/1`, `quorate.batch/1`).
 
+use super::text::IdText;
 use super::{Schema, count, names};
 use crate::board::voters;
 use crate::handle::Shared;
@@ -7,11 +8,13 @@ use crate::store::StoreError;
 use consensus::AppliedBatch;
 use ledger::{BatchId, TransferId};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// A page of the applied log, oldest first.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct BatchesDocument {
     /// `quorate.batches/1`.
+    #[schema(value_type = String)]
     pub schema: Schema,
     /// True.
     pub ok: bool,
@@ -25,24 +28,27 @@ pub struct BatchesDocument {
 }
 
 /// One line of the applied log. A batch that was applied in parts has several.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct BatchRow {
     /// In this node's log, from 0.
     pub position: u64,
     /// The batch.
+    #[schema(value_type = IdText)]
     pub id: BatchId,
     /// How many transfers were applied with this line.
     pub applied: u64,
 }
 
 /// One batch with its Commit certificate.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct BatchDocument {
     /// `quorate.batch/1`.
+    #[schema(value_type = String)]
     pub schema: Schema,
     /// True.
     pub ok: bool,
     /// The batch.
+    #[schema(value_type = IdText)]
     pub id: BatchId,
     /// The epoch.
     pub epoch: u64,
@@ -57,9 +63,10 @@ pub struct BatchDocument {
 }
 
 /// One entry of a batch.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct BatchEntry {
     /// The transfer.
+    #[schema(value_type = IdText)]
     pub id: TransferId,
     /// The round in which it was proposed.
     pub round: u32,

@@ -2,9 +2,10 @@
 
 use crate::sync::lag::Lag;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// A node on its way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CatchingUp {
     /// Transfers that it has applied.
     pub applied: u64,

@@ -1,19 +1,23 @@
 //! Files of users: `quorate.content/1`.
 
 use super::Schema;
+use super::text::CidText;
 use crate::content::{Known, Stored};
 use ipfs_adapter::ContentId;
 use ipfs_adapter::chunks::GetReport;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// What became of a file, or what is known of it. Only what the request asked for is there.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ContentDocument {
     /// `quorate.content/1`.
+    #[schema(value_type = String)]
     pub schema: Schema,
     /// True.
     pub ok: bool,
     /// The file's id: CIDv1, base32.
+    #[schema(value_type = CidText)]
     pub cid: String,
     /// Its size; null while that is not known here.
     pub bytes: Option<u64>,

@@ -6,11 +6,13 @@ use crate::ipfs::IpfsNode;
 use ipfs_adapter::records::Statistics;
 use ipfs_adapter::{BitswapStats, Blocks, PeerScore, QueryMetrics};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// How the embedded node is, and what it did since its start.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct DhtDocument {
     /// `quorate.dht/1`.
+    #[schema(value_type = String)]
     pub schema: Schema,
     /// True.
     pub ok: bool,
@@ -27,10 +29,12 @@ pub struct DhtDocument {
     /// Peers in Kademlia's table.
     pub table: usize,
     /// What queries did; times in µs.
+    #[schema(value_type = BTreeMap<String, u64>)]
     pub queries: QueryMetrics,
     /// Answered messages of all that ended, 0 to 1.
     pub success_rate: f64,
     /// Peers by score.
+    #[schema(value_type = Vec<Object>)]
     pub scores: Vec<PeerScore>,
     /// Who provides what, as this node keeps it.
     pub records: RecordsRow,
@@ -43,7 +47,7 @@ pub struct DhtDocument {
 }
 
 /// Provider records.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
 pub struct RecordsRow {
     /// Keys of others.
     pub keys: usize,
@@ -58,7 +62,7 @@ pub struct RecordsRow {
 }
 
 /// Bitswap.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
 pub struct BitswapRow {
     /// Blocks sent to peers.
     pub blocks_sent: u64,
@@ -77,7 +81,7 @@ pub struct BitswapRow {
 }
 
 /// The store of blocks.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
 pub struct ContentRow {
     /// Blocks held.
     pub blocks: u64,

@@ -4,6 +4,7 @@
 //! Everything readable in a row follows from its canonical bytes, so a file is checked by making
 //! its rows anew out of the bytes: one byte changed anywhere, and they differ.
 
+use super::text::IdText;
 use super::{Schema, count};
 use crate::error::{Failure, VERIFICATION_FAILED};
 use crate::handle::Shared;
@@ -13,6 +14,7 @@ use ledger::{BatchId, Bitmap, Canonical, Network, Phase, TokenId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+use utoipa::ToSchema;
 
 const SCHEMA: &str = "quorate.evidence/1";
 
@@ -21,9 +23,10 @@ const SCHEMA: &str = "quorate.evidence/1";
 pub const EVIDENCE_FILE_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// A page of the evidence, oldest first.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct EvidenceDocument {
     /// `quorate.evidence/1`.
+    #[schema(value_type = String)]
     pub schema: Schema,
     /// True.
     pub ok: bool,
@@ -37,7 +40,7 @@ pub struct EvidenceDocument {
 }
 
 /// Proof that a key misbehaved.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct EvidenceRow {
     /// Among what is kept here, from 0.
     pub position: u64,
@@ -46,6 +49,7 @@ pub struct EvidenceRow {
     /// The owner's address or the validator's name; of a fork, the owner's.
     pub by: String,
     /// Ids of the two transfers; of votes, the batch twice.
+    #[schema(value_type = Vec<String>)]
     pub about: [String; 2],
     /// In what the two signed statements contradict each other.
     pub contradiction: Contradiction,
@@ -56,12 +60,13 @@ pub struct EvidenceRow {
 }
 
 /// In what two signed statements contradict each other.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(untagged)]
 pub enum Contradiction {
     /// Two transfers spend one state in one round.
     State {
         /// The state's token.
+        #[schema(value_type = IdText)]
         token: TokenId,
         /// The state's height.
         height: u64,
@@ -71,6 +76,7 @@ pub enum Contradiction {
     /// Each of two votes has transfers that the other has not: one took bits back.
     Votes {
         /// The batch of both.
+        #[schema(value_type = IdText)]
         batch: BatchId,
         /// `lock` or `commit`.
         phase: String,

@@ -1,27 +1,32 @@
 //! The network and its nodes: `quorate.network/1`, `quorate.node/1`, `quorate.validators/1`,
-//! `quorate.supply/1`, `quorate.health/1`.
+//! `quorate.health/1`.
 
-use super::{CatchingUp, Schema, Unit};
+use super::text::{AddressText, IdText};
+use super::{CatchingUp, Schema};
 use crate::handle::{PeerView, Shared};
 use consensus::Mode;
 use ledger::{Address, AssetId, Name, Network, NetworkId};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::time::Duration;
+use utoipa::ToSchema;
 
 /// Longest wait for the embedded IPFS node's figures.
 const DHT_ANSWER: Duration = Duration::from_millis(500);
 
 /// The network as its genesis says.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct NetworkDocument {
     /// `quorate.network/1`.
+    #[schema(value_type = String)]
     pub schema: Schema,
     /// True.
     pub ok: bool,
     /// The network id.
+    #[schema(value_type = IdText)]
     pub network: NetworkId,
     /// The network's name.
+    #[schema(value_type = String)]
     pub name: Name,
     /// The epoch.
     pub epoch: u64,
@@ -36,37 +41,42 @@ pub struct NetworkDocument {
 }
 
 /// A member of the committee.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct MemberRow {
     /// Its name.
+    #[schema(value_type = String)]
     pub name: Name,
     /// The key it votes with.
+    #[schema(value_type = AddressText)]
     pub key: Address,
     /// Its vote weight.
     pub weight: u64,
 }
 
 /// A genesis asset.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct AssetRow {
     /// Its name.
     pub name: String,
     /// Its id.
+    #[schema(value_type = IdText)]
     pub id: AssetId,
     /// Its decimals.
     pub decimals: u8,
 }
 
 /// One node.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct NodeDocument {
     /// `quorate.node/1`.
+    #[schema(value_type = String)]
     pub schema: Schema,
     /// True.
     pub ok: bool,
     /// The member's name.
     pub name: String,
     /// The network id.
+    #[schema(value_type = IdText)]
     pub network: NetworkId,
     /// The program's version.
     pub version: String,
@@ -91,6 +101,7 @@ pub struct NodeDocument {
     /// Where its API listens.
     pub api: String,
     /// Where its QUIC listens.
+    #[schema(value_type = String)]
     pub quic: SocketAddr,
     /// Why it does not vote: its store has failed, or it is silent for good.
     pub failed: Option<String>,
@@ -103,7 +114,7 @@ pub struct NodeDocument {
 }
 
 /// How a node stands with the DHT.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct DhtState {
     /// Whether the embedded IPFS node runs.
     pub enabled: bool,
@@ -116,9 +127,10 @@ pub struct DhtState {
 }
 
 /// The committee as one node sees it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ValidatorsDocument {
     /// `quorate.validators/1`.
+    #[schema(value_type = String)]
     pub schema: Schema,
     /// True.
     pub ok: bool,
@@ -129,11 +141,13 @@ pub struct ValidatorsDocument {
 }
 
 /// One validator as a node sees it. Of itself it knows no link: those fields are zero.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ValidatorRow {
     /// Its name.
+    #[schema(value_type = String)]
     pub name: Name,
     /// The key it votes with.
+    #[schema(value_type = AddressText)]
     pub key: Address,
     /// Its vote weight.
     pub weight: u64,
@@ -143,9 +157,11 @@ pub struct ValidatorRow {
     /// Whether it was heard from lately.
     pub up: bool,
     /// Where it is dialled.
+    #[schema(value_type = Option<String>)]
     pub address: Option<SocketAddr>,
     /// Where its link goes, while that is up.
     #[serde(default)]
+    #[schema(value_type = Option<String>)]
     pub link: Option<SocketAddr>,
     /// Distinct final transfers that it said it has applied.
     pub applied: u64,
@@ -163,41 +179,11 @@ pub struct ValidatorRow {
     pub error: Option<String>,
 }
 
-/// What there is of each asset.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct SupplyDocument {
-    /// `quorate.supply/1`.
-    pub schema: Schema,
-    /// True.
-    pub ok: bool,
-    /// In order of the asset ids.
-    pub supply: Vec<SupplyRow>,
-    /// What to ask for with `?after=`; `None` on the last page.
-    #[serde(default)]
-    pub next: Option<AssetId>,
-}
-
-/// What there is of one asset.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct SupplyRow {
-    /// Name of a genesis asset, id of another.
-    pub asset: String,
-    /// What was ever created, decimal text.
-    pub issued: String,
-    /// Sum of the unspent amounts, decimal text.
-    pub live: String,
-    /// The asset's id.
-    pub asset_id: AssetId,
-    /// The asset's name, which is only a label for one that was issued.
-    pub name: String,
-    /// The asset's decimals.
-    pub decimals: u8,
-}
-
 /// Whether a node is alive, or ready.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct HealthDocument {
     /// `quorate.health/1`.
+    #[schema(value_type = String)]
     pub schema: Schema,
     /// Whether it is what was asked: alive, or ready.
     pub ok: bool,
@@ -337,35 +323,6 @@ impl ValidatorsDocument {
             seen_by: shared.name_of(shared.member),
             validators: members.map(row).collect(),
         }
-    }
-}
-
-impl SupplyDocument {
-    /// At most `limit` assets with ids above `after`. O(assets).
-    pub fn of(shared: &Shared, after: Option<AssetId>, limit: usize) -> Self {
-        let validator = shared.validator.read();
-        let tips = validator.tips();
-        let is_above = |id: &&AssetId| after.is_none_or(|after| **id > after);
-        let mut ids: Vec<AssetId> =
-            tips.assets().map(|(id, _)| id).filter(is_above).copied().collect();
-        ids.sort_unstable();
-        let is_more = ids.len() > limit;
-        ids.truncate(limit);
-        let row = |id: &AssetId| {
-            let asset = tips.asset(id)?;
-            let unit = Unit::of(tips, id);
-            Some(SupplyRow {
-                issued: unit.amount(asset.issued),
-                live: unit.amount(asset.live),
-                asset_id: *id,
-                asset: unit.label,
-                name: unit.name,
-                decimals: unit.decimals,
-            })
-        };
-        let next = ids.last().filter(|_| is_more).copied();
-        let supply = ids.iter().filter_map(row).collect();
-        Self { schema: "quorate.supply/1".into(), ok: true, supply, next }
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::error::{CODES, Code, Failure, INTERNAL};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use utoipa::ToSchema;
 
 /// The slugs of refusals, whose codes are not in [`CODES`]: they are exit 5.
 const REFUSALS: &[&str] = &[
@@ -26,7 +27,7 @@ const REFUSALS: &[&str] = &[
 ];
 
 /// A failure inside a document.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ErrorBody {
     /// The slug.
     pub code: String,
@@ -38,9 +39,11 @@ pub struct ErrorBody {
     pub retryable: bool,
     /// What to do next.
     #[serde(default)]
+    #[schema(required)]
     pub help: Vec<String>,
     /// Facts for programs.
     #[serde(default)]
+    #[schema(required)]
     pub details: Value,
 }
 
@@ -73,20 +76,45 @@ impl ErrorBody {
     }
 }
 
+/// A problem document (RFC 9457) of a node; [`Failure::problem`] writes it.
+#[derive(Clone, Debug, PartialEq, Deserialize, ToSchema)]
+pub struct ProblemDocument {
+    /// `urn:quorate:error:` and the code.
+    #[serde(rename = "type", default)]
+    #[schema(required)]
+    pub kind: String,
+    /// The code.
+    #[serde(default)]
+    #[schema(required)]
+    pub title: String,
+    /// The answer's status.
+    #[serde(default)]
+    #[schema(required)]
+    pub status: u16,
+    /// For people.
+    pub detail: String,
+    /// The slug.
+    pub code: String,
+    /// Exit status of a program that ends with it.
+    pub exit: u8,
+    /// Whether the same request may succeed later.
+    pub retryable: bool,
+    /// What to do next.
+    #[serde(default)]
+    #[schema(required)]
+    pub help: Vec<String>,
+    /// Facts for programs.
+    #[serde(default)]
+    #[schema(required)]
+    pub details: Value,
+    /// What the answer's `x-request-id` says, too.
+    #[serde(default)]
+    pub request_id: Option<String>,
+}
+
 /// The failure in a problem document (RFC 9457) of a node; `None` when the text is none.
 pub fn failure_of_problem(text: &[u8], http: u16) -> Option<Failure> {
-    #[derive(Deserialize)]
-    struct Problem {
-        detail: String,
-        code: String,
-        exit: u8,
-        retryable: bool,
-        #[serde(default)]
-        help: Vec<String>,
-        #[serde(default)]
-        details: Value,
-    }
-    let problem: Problem = serde_json::from_slice(text).ok()?;
+    let problem: ProblemDocument = serde_json::from_slice(text).ok()?;
     let body = ErrorBody {
         code: problem.code,
         exit: problem.exit,

@@ -2,9 +2,11 @@
 //! one byte changed is never accepted as the file it was.
 
 use super::Schema;
+use super::text::IdText;
 use crate::error::{Failure, VERIFICATION_FAILED};
 use ledger::{Canonical, Network, NetworkId, Receipt, TransferId, VerifiedReceipt};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 const SCHEMA: &str = "quorate.receipt/1";
 
@@ -14,14 +16,17 @@ const SCHEMA: &str = "quorate.receipt/1";
 pub const RECEIPT_FILE_BYTES_MAX: usize = 24 * 1024 * 1024;
 
 /// A receipt as a file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ReceiptDocument {
     /// `quorate.receipt/1`.
+    #[schema(value_type = String)]
     pub schema: Schema,
     /// The network that it is of.
+    #[schema(value_type = IdText)]
     pub network: NetworkId,
     /// The final transfer.
+    #[schema(value_type = IdText)]
     pub id: TransferId,
     /// Canonical bytes of the receipt, lower-case hexadecimal.
     pub receipt: String,

@@ -2,6 +2,7 @@
 //! the justification that an entry of that round carries.
 
 use super::Schema;
+use super::text::IdText;
 use crate::handle::Shared;
 use crate::store::StoreError;
 use consensus::limits::JUSTIFICATION_RECEIPTS_MAX;
@@ -10,6 +11,7 @@ use consensus::{Collected, Place};
 use ledger::{Canonical, Receipt, TokenId, TokenState, TransferId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use utoipa::ToSchema;
 
 /// Spent inputs of one claimed transfer that are looked into: the first almost always decides.
 const LOOKED_AT_MAX: usize = 8;
@@ -17,9 +19,10 @@ const LOOKED_AT_MAX: usize = 8;
 const LINKS_MAX: usize = 64;
 
 /// The answer to `POST /v1/recoveries`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct RecoveriesDocument {
     /// `quorate.recoveries/1`.
+    #[schema(value_type = String)]
     pub schema: Schema,
     /// True.
     pub ok: bool,
@@ -28,7 +31,7 @@ pub struct RecoveriesDocument {
 }
 
 /// What came of one `Recover`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct RecoveryRow {
     /// The round asked for.
     pub round: u32,
@@ -44,15 +47,17 @@ pub struct RecoveryRow {
 }
 
 /// What is known of one state.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct RecoveredState {
     /// The token.
+    #[schema(value_type = IdText)]
     pub token: TokenId,
     /// Transfers into its life.
     pub height: u64,
     /// Whether it is said to be spent.
     pub spent: bool,
     /// The transfer that spent it, where that is known.
+    #[schema(value_type = Option<IdText>)]
     pub spent_by: Option<TransferId>,
     /// Canonical bytes of the signed transfer that has to be proposed again, hexadecimal. Without
     /// one, and justified, a refresh may be proposed.

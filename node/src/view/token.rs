@@ -1,33 +1,39 @@
 //! Tokens: where they stand (`quorate.tokens/1`, `quorate.token/1`) and how they came there
 //! (`quorate.token-history/1`).
 
+use super::text::{AddressText, IdText};
 use super::{Schema, Unit, units_text};
 use crate::handle::Shared;
 use crate::store::StoreError;
 use consensus::{Tip, Validator};
 use ledger::{Address, AssetId, Input, TokenId, TokenState, TransferId, cid_text};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// A page of an account's tokens.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct TokensDocument {
     /// `quorate.tokens/1`.
+    #[schema(value_type = String)]
     pub schema: Schema,
     /// True.
     pub ok: bool,
     /// The account.
+    #[schema(value_type = AddressText)]
     pub address: Address,
     /// In order of the token ids.
     pub tokens: Vec<TokenRow>,
     /// What to ask for with `?after=`; `None` on the last page.
     #[serde(default)]
+    #[schema(value_type = Option<IdText>)]
     pub next: Option<TokenId>,
 }
 
 /// Where one token stands, with all that an input of a transfer needs.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct TokenRow {
     /// The token.
+    #[schema(value_type = IdText)]
     pub id: TokenId,
     /// Name of a genesis asset, id of another.
     pub asset: String,
@@ -38,20 +44,25 @@ pub struct TokenRow {
     /// CID of the newest state, as text.
     pub state_cid: String,
     /// The transfer that has a lock on it here and is not final here.
+    #[schema(value_type = Option<IdText>)]
     pub locked_by: Option<TransferId>,
     /// The transfer that made the newest state; zeros for a genesis token.
+    #[schema(value_type = IdText)]
     pub made_by: TransferId,
     /// The asset's id.
+    #[schema(value_type = IdText)]
     pub asset_id: AssetId,
     /// The amount in base units.
     #[serde(with = "units_text")]
+    #[schema(value_type = String)]
     pub units: u64,
 }
 
 /// Where one token stands, and whose it is.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct TokenDocument {
     /// `quorate.token/1`.
+    #[schema(value_type = String)]
     pub schema: Schema,
     /// True.
     pub ok: bool,
@@ -59,41 +70,50 @@ pub struct TokenDocument {
     #[serde(flatten)]
     pub token: TokenRow,
     /// Who owns it, or who owned it last.
+    #[schema(value_type = AddressText)]
     pub owner: Address,
     /// The transfer that ended the token by splitting or joining it; `None` while it lives.
+    #[schema(value_type = Option<IdText>)]
     pub ended_by: Option<TransferId>,
 }
 
 /// A page of a token's chain, newest state first.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct HistoryDocument {
     /// `quorate.token-history/1`.
+    #[schema(value_type = String)]
     pub schema: Schema,
     /// True.
     pub ok: bool,
     /// The token.
+    #[schema(value_type = IdText)]
     pub id: TokenId,
     /// The transfer that ended the token; `None` while it lives.
+    #[schema(value_type = Option<IdText>)]
     pub ended_by: Option<TransferId>,
     /// Newest first.
     pub history: Vec<HistoryRow>,
     /// What to ask for with `?after=`; `None` on the last page.
     #[serde(default)]
+    #[schema(value_type = Option<IdText>)]
     pub next: Option<TransferId>,
 }
 
 /// One state of a token's chain.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct HistoryRow {
     /// 0 for the token as it was created.
     pub height: u64,
     /// CID of the state, as text.
     pub state_cid: String,
     /// The transfer that made it; zeros for a genesis token.
+    #[schema(value_type = IdText)]
     pub made_by: TransferId,
     /// Who had the token before; `None` where a token was created.
+    #[schema(value_type = Option<AddressText>)]
     pub from: Option<Address>,
     /// Who owned it in this state.
+    #[schema(value_type = AddressText)]
     pub owner: Address,
 }
 

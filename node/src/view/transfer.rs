@@ -1,5 +1,6 @@
 //! Transfers: `quorate.transfer/1`, and the short rows that a batch is answered with.
 
+use super::text::{AddressText, IdText};
 use super::{ErrorBody, Schema, Unit, count, names};
 use crate::board::{Entry, Status};
 use crate::error::{Failure, OUTCOME_UNKNOWN, TOKEN_LOCKED, rejection};
@@ -11,21 +12,26 @@ use ledger::{Address, AssetId, Output, Transfer, TransferId, format_amount};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use utoipa::ToSchema;
 
 /// What is known of one transfer. What follows `tokens_spent` is there once it is known.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct TransferDocument {
     /// `quorate.transfer/1`.
+    #[schema(value_type = String)]
     pub schema: Schema,
     /// True: the question was answered, whatever became of the transfer.
     pub ok: bool,
     /// The transfer.
+    #[schema(value_type = IdText)]
     pub id: TransferId,
     /// `signed`, `submitted`, `locked`, `final`, `rejected` or `unknown`.
     pub status: String,
     /// Who signed it.
+    #[schema(value_type = AddressText)]
     pub from: Address,
     /// Whom the first output that is not the signer's goes to; the signer when all are.
+    #[schema(value_type = AddressText)]
     pub to: Address,
     /// The asset of that output.
     pub asset: String,
@@ -57,7 +63,7 @@ pub struct TransferDocument {
 }
 
 /// Who voted for a transfer, by name.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct VotesOf {
     /// To lock it; empty when it is read from the store, which keeps Commit votes only.
     pub lock: Vec<String>,
@@ -68,7 +74,7 @@ pub struct VotesOf {
 }
 
 /// How long each stage took, µs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct StagesUs {
     /// From the client's bytes to found Valid.
     pub admit: u64,
@@ -85,18 +91,21 @@ pub struct StagesUs {
 }
 
 /// Who votes for what, where locks are split.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct LockSplit {
     /// The other transfer with the most votes; `None` when no member named one.
+    #[schema(value_type = Option<IdText>)]
     pub held_by: Option<TransferId>,
     /// Members by the transfer they have locked; zeros where they did not say.
+    #[schema(value_type = BTreeMap<String, Vec<String>>)]
     pub votes: BTreeMap<TransferId, Vec<String>>,
 }
 
 /// The outcomes of a batch of submitted transfers.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct OutcomesDocument {
     /// `quorate.outcomes/1`.
+    #[schema(value_type = String)]
     pub schema: Schema,
     /// True.
     pub ok: bool,
@@ -105,9 +114,10 @@ pub struct OutcomesDocument {
 }
 
 /// The outcome of one transfer of a batch.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct OutcomeRow {
     /// The transfer; `None` for bytes that are none.
+    #[schema(value_type = Option<IdText>)]
     pub id: Option<TransferId>,
     /// As in [`TransferDocument::status`]; `signed` for one that could not be taken now and may be
     /// sent again.

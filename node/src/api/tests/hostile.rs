@@ -9,10 +9,11 @@ use std::time::Duration;
 
 /// The paths of all routes, with something in their holes.
 fn paths() -> impl Iterator<Item = (String, String)> {
-    ROUTES.iter().map(|(method, path, ..)| {
-        let path = path.replace("{id}", super::NOBODY).replace("{cid}", super::content::NOWHERE);
+    ROUTES.iter().map(|route| {
+        let path =
+            route.path.replace("{id}", super::NOBODY).replace("{cid}", super::content::NOWHERE);
         let path = path.replace("{file}", "main.js");
-        (method.to_uppercase(), path.replace("{did}", &super::bob().to_string()))
+        (route.method.to_uppercase(), path.replace("{did}", &super::bob().to_string()))
     })
 }
 

@@ -159,6 +159,12 @@ impl Got {
         serde_json::from_slice(&self.body).expect("a JSON body")
     }
 
+    /// The header's value, in lower case.
+    pub(crate) fn header(&self, name: &str) -> Option<String> {
+        let line = format!("{name}: ");
+        self.head.lines().find_map(|found| found.strip_prefix(&line)).map(Into::into)
+    }
+
     /// Checks that it is this problem.
     pub(crate) fn is_problem(&self, status: u16, code: &str) -> Value {
         assert_eq!(self.status, status, "{self:?}");
@@ -200,7 +206,9 @@ impl Server {
         )
         .into_bytes();
         request.extend_from_slice(body);
-        raw(self.address(), &request)
+        let got = raw(self.address(), &request);
+        super::openapi::conforms(method, path, &got);
+        got
     }
 
     pub(crate) fn get(&self, path: &str) -> Got {

@@ -234,7 +234,9 @@ fn request_body(body: &Body, schemas: &mut Schemas) -> Value {
         Body::Bytes(what, bytes_max) => format!("{what}; at most {bytes_max} bytes"),
         Body::File => format!("The file; at most {CONTENT_BYTES_MAX} bytes"),
     };
-    json!({"description": what, "required": true, "content": content})
+    // An empty file is a file.
+    let is_required = !matches!(body, Body::File);
+    json!({"description": what, "required": is_required, "content": content})
 }
 
 fn content(form: &Content, schemas: &mut Schemas) -> (String, Value) {

@@ -96,7 +96,7 @@ fn fits(value: &Value, schema: &Value) -> Result<(), String> {
         "object" => value.is_object(),
         _ => false,
     };
-    if !kinds.is_empty() && !kinds.iter().any(|kind| is_kind(kind)) {
+    if !kinds.is_empty() && !kinds.iter().any(is_kind) {
         return Err(format!("{value} is no {kinds:?}"));
     }
     for name in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {

@@ -1,4 +1,5 @@
-//! What every request passes first: its id, the Host header, the Origin, the number in flight, time.
+//! What every request passes first: its id, the Host header, the Origin, the number in flight, and
+//! time.
 //!
 //! Two headers keep web pages away from a node on loopback. A page whose name was pointed at
 //! 127.0.0.1 (DNS rebinding) comes with its own name as Host. A page that makes its visitor's

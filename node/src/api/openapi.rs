@@ -80,7 +80,8 @@ fn made() -> Value {
                 "name": "x-request-id",
                 "in": "header",
                 "description": "Names the request in the answer, in problems and in the node's \
-                                log. The node makes one unless this is 1 to 64 of A-Z a-z 0-9 . _ -",
+                                log. The node makes one unless this is 1 to 64 of A-Z a-z 0-9 \
+                                . _ -",
                 "schema": {"type": "string"},
             }},
             "headers": {"RequestId": {

@@ -28,7 +28,8 @@ tokio::task_local! {
 pub(super) struct RequestId(HeaderValue);
 
 impl RequestId {
-    /// What the client calls its request, if that is 1 to 64 of `A-Z a-z 0-9 . _ -`; else a new one.
+    /// What the client calls its request, if that is 1 to 64 of `A-Z a-z 0-9 . _ -`; else a new
+    /// one.
     pub(super) fn of(headers: &HeaderMap) -> Self {
         let mut sent = headers.get_all(&REQUEST_ID).iter();
         match (sent.next(), sent.next()) {

@@ -43,8 +43,8 @@ pub struct Admitted {
 }
 
 /// Checks owners' signatures and, above round 0, justifications, on the calling thread:
-/// `checked[i]` is for `entries[i]`, which come with their ids. Some 20 µs each, alone 50, and above round 0 up
-/// to some milliseconds.
+/// `checked[i]` is for `entries[i]`, which come with their ids. Some 20 µs each, alone 50, and
+/// above round 0 up to some milliseconds.
 ///
 /// # Errors
 /// [`Refusal::Transfer`] for a bad signature, [`Refusal::NotJustified`]; what else is wrong with

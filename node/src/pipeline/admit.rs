@@ -49,6 +49,7 @@ pub struct Admitted {
 /// # Errors
 /// [`Refusal::Transfer`] for a bad signature, [`Refusal::NotJustified`]; what else is wrong with
 /// one that is badly signed comes first.
+#[allow(clippy::result_large_err, reason = "a refusal carries its evidence, and is rare")]
 pub fn check(
     shared: &Shared,
     entries: Vec<(Entry, TransferId)>,

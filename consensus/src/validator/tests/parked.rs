@@ -134,7 +134,8 @@ fn r6_a_lock_certificate_of_a_fetched_child_goes_on_when_its_parent_is_applied()
 fn chain(count: usize) -> Vec<ledger::SignedTransfer> {
     let mut input = coin(0);
     let one = |turn: usize| {
-        let signed = pay(u8::from(turn % 2 == 1), &[input], u8::from(turn % 2 == 0), "");
+        let signed =
+            pay(u8::from(!turn.is_multiple_of(2)), &[input], u8::from(turn.is_multiple_of(2)), "");
         input = made(&signed);
         signed
     };

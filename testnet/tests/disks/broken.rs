@@ -88,13 +88,14 @@ fn a_failed_checkpoint_stops_the_votes_and_a_restart_loses_nothing() {
     }
     let place = Place::new();
     // Moved once, these tokens are more rows than the index keeps in memory.
-    place.testnet("up --detach -n 4 --accounts 15 --tokens 4096").ok();
+    place.testnet("up --detach -n 4 --accounts 17 --tokens 4096").ok();
     let index = home(&place).join("index/sled-0");
     assert!(index.is_dir(), "{} is where the index is", index.display());
     let strace = Strace::inject_at(&place, "fsync", "error=EIO", Some(&index));
     let names = accounts(&place);
-    let (last, payers) = names.split_last().expect("fifteen");
-    for payer in payers {
+    let (last, payers) = names.split_last().expect("seventeen");
+    // The first two pay each other later.
+    for payer in &payers[2..] {
         let many = format!("--node v0 transfer {payer} {last} --count 4096");
         assert_eq!(place.quorate(&many).ok()["status"], "final");
     }

@@ -116,12 +116,12 @@ impl Inner {
 
 /// Room for one transfer, held while its signature is checked; given back when it is dropped.
 #[must_use = "the room is given back when this goes"]
-pub struct Place<'a> {
+pub struct Reservation<'a> {
     /// None once the transfer is on the board.
     board: Option<&'a Board>,
 }
 
-impl Drop for Place<'_> {
+impl Drop for Reservation<'_> {
     fn drop(&mut self) {
         if let Some(board) = self.board {
             board.inner.lock().open -= 1;
@@ -135,26 +135,26 @@ impl Board {
     ///
     /// # Errors
     /// It would wait too long behind those that are under way: when to try again.
-    pub fn admit(&self, id: &TransferId, now_us: u64) -> Result<Place<'_>, Duration> {
+    pub fn admit(&self, id: &TransferId, now_us: u64) -> Result<Reservation<'_>, Duration> {
         let mut inner = self.inner.lock();
         if !inner.is_taken(id) {
             let open = inner.open;
             inner.rate.admit(now_us, open)?;
         }
         inner.open += 1;
-        Ok(Place { board: Some(self) })
+        Ok(Reservation { board: Some(self) })
     }
 
     /// A client has submitted a transfer, whose signature is good. One that ended without being
     /// final is on its way again. `bytes` is its size.
     pub fn submitted(
         &self,
-        mut place: Place<'_>,
+        mut reserved: Reservation<'_>,
         id: TransferId,
         signed: &SignedTransfer,
         bytes: usize,
     ) {
-        place.board = None;
+        reserved.board = None;
         let mut guard = self.inner.lock();
         let inner = &mut *guard;
         if inner.is_taken(&id) {

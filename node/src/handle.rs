@@ -26,10 +26,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
-use tokio::sync::Semaphore;
-
-/// Requests whose many signatures are checked at a time.
-const CHECKS_MAX: usize = 2;
 
 fn overloaded() -> Failure {
     Failure::new(OVERLOADED, "the node has too much to do; nothing was proposed")
@@ -43,8 +39,8 @@ pub struct Handle {
     pub shared: Arc<Shared>,
     /// To the driver.
     pub(crate) commands: tokio::sync::mpsc::Sender<Command>,
-    /// Turns to check many signatures at once: consensus needs the cores, too.
-    checks: Arc<Semaphore>,
+    /// Where many signatures are checked, as those of batches are.
+    pool: Arc<rayon::ThreadPool>,
 }
 
 /// What the driver shares with readers.
@@ -129,9 +125,13 @@ pub struct PeerView {
 }
 
 impl Handle {
-    /// To the driver that takes these commands.
-    pub(crate) fn new(shared: Arc<Shared>, commands: tokio::sync::mpsc::Sender<Command>) -> Self {
-        Self { shared, commands, checks: Arc::new(Semaphore::new(CHECKS_MAX)) }
+    /// To the driver that takes these commands; `pool` is the pipeline's.
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        commands: tokio::sync::mpsc::Sender<Command>,
+        pool: Arc<rayon::ThreadPool>,
+    ) -> Self {
+        Self { shared, commands, pool }
     }
 
     /// Asks all validators for rounds above 0, and gathers what they report: one for each

@@ -94,11 +94,11 @@ async fn run_inside(
     }
     let ready = config.home.join("ready.json");
     let (commands_in, commands) = mpsc::channel(COMMANDS_MAX);
-    let handle = Handle::new(shared.clone(), commands_in);
     let (done_in, done) = mpsc::channel(DONE_MAX);
     let (fetched_in, fetched) = mpsc::channel(FETCHED_MAX);
     let pipeline = Pipeline::start(config.validation.threads, done_in)
         .map_err(|error| Failure::new(INTERNAL, format!("no threads: {error}")))?;
+    let handle = Handle::new(shared.clone(), commands_in, pipeline.pool());
     let proposer = Proposer::new(network.clone(), member, keypair);
     let sync = Sync::new(member, pipeline.checker(&network), fetched_in);
     let driver = Driver::new(shared.clone(), transport.clone(), pipeline, proposer, sync);

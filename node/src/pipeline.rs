@@ -84,6 +84,11 @@ impl Pipeline {
         Ok(Self { pool, done, runtime: tokio::runtime::Handle::current() })
     }
 
+    /// The threads on which work of more than some 0.4 ms is done.
+    pub fn pool(&self) -> Arc<rayon::ThreadPool> {
+        self.pool.clone()
+    }
+
     /// Checks what peers send while this node catches up, in the same pool.
     pub fn checker(&self, network: &Arc<Network>) -> Checker {
         Checker::new(self.pool.clone(), network.clone())

@@ -5,11 +5,9 @@ use super::body;
 use super::input::Params;
 use super::transfers::outcomes_of;
 use super::{Answered, Api};
-use crate::error::Failure;
-use crate::view::{OutcomeRow, OutcomesDocument, RecoveriesDocument, RecoveryRow};
+use crate::view::{OutcomesDocument, RecoveriesDocument, RecoveryRow};
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
-use ledger::TransferId;
 
 /// `POST /v1/recoveries`: up to 256 `Recover`s, a canonical list.
 pub(super) async fn recover(State(api): State<Api>, params: Params, request: Request) -> Answered {
@@ -29,13 +27,7 @@ pub(super) async fn propose(State(api): State<Api>, params: Params, request: Req
     let wait = params.only(&["wait"])?.wait()?;
     let entries = body::many_entries(&api, request).await?;
     api.handle.can_propose()?;
-    let ids: Vec<TransferId> = entries.iter().map(|entry| entry.signed.transfer.id()).collect();
-    let taken = api.handle.submit_all(entries).await;
-    let row = |(id, taken): (TransferId, Result<TransferId, Failure>)| match taken {
-        Ok(id) => OutcomeRow::submitted(id),
-        Err(failure) => OutcomeRow::refused(Some(id), &failure),
-    };
-    let mut outcomes: Vec<OutcomeRow> = ids.into_iter().zip(taken).map(row).collect();
+    let mut outcomes = api.take(entries).await;
     let status = if wait.is_some() { StatusCode::OK } else { StatusCode::ACCEPTED };
     if let Some(time) = wait {
         outcomes_of(&api, &mut outcomes, time).await;

@@ -1,11 +1,12 @@
 //! Sending transfers, asking what became of them, and their receipts.
 
 use super::answer::{bytes, document, not_found, ok};
-use super::body::{self, Decoded};
+use super::body;
 use super::input::{In, Params};
 use super::limits::LOOK_EVERY;
 use super::{Answered, Api};
 use crate::board::{Entry, Status};
+use crate::error::Failure;
 use crate::view::{
     OutcomeRow, OutcomesDocument, ReceiptDocument, TransferDocument, failure_of, unknown_outcome,
 };
@@ -45,7 +46,19 @@ pub(super) async fn submit_batch(
     let wait = params.only(&["wait"])?.wait()?;
     let transfers = body::many_transfers(&api, request).await?;
     api.handle.can_propose()?;
-    let mut outcomes = api.take(transfers).await;
+    let (mut refusals, mut entries) = (Vec::with_capacity(transfers.len()), Vec::new());
+    for decoded in transfers {
+        refusals.push(match decoded {
+            Ok(signed) => {
+                entries.push(ledger::Entry::ordinary(signed));
+                None
+            }
+            Err(refused) => Some(OutcomeRow::refused(refused.id, &refused.failure)),
+        });
+    }
+    let mut taken = api.take(entries).await.into_iter();
+    let mut outcomes: Vec<OutcomeRow> =
+        refusals.into_iter().filter_map(|refused| refused.or_else(|| taken.next())).collect();
     let status = if wait.is_some() { StatusCode::OK } else { StatusCode::ACCEPTED };
     if let Some(time) = wait {
         outcomes_of(&api, &mut outcomes, time).await;
@@ -114,32 +127,24 @@ pub(super) async fn receipt(
 }
 
 impl Api {
-    /// Hands decoded transfers to the node; `rows[i]` is for `decoded[i]`.
-    async fn take(&self, decoded: Vec<Decoded>) -> Vec<OutcomeRow> {
-        let mut rows = Vec::with_capacity(decoded.len());
-        let (mut places, mut entries) = (Vec::new(), Vec::new());
-        for (index, decoded) in decoded.into_iter().enumerate() {
-            rows.push(match decoded {
-                Ok(signed) => {
-                    let id = signed.transfer.id();
-                    places.push((index, id));
-                    entries.push(ledger::Entry::ordinary(signed));
-                    OutcomeRow::submitted(id)
-                }
-                Err(refused) => OutcomeRow::refused(refused.id, &refused.failure),
-            });
-        }
-        for ((index, id), taken) in places.into_iter().zip(self.handle.submit_all(entries).await) {
-            match taken {
-                Ok(id) => {
-                    if let Some(entry) = self.shared().board.get(&id) {
-                        rows[index] = OutcomeRow::of(self.shared(), &entry);
-                    }
-                }
-                Err(failure) => rows[index] = OutcomeRow::refused(Some(id), &failure),
+    /// Hands entries to the node; `rows[i]` is for `entries[i]`.
+    pub(super) async fn take(&self, entries: Vec<ledger::Entry>) -> Vec<OutcomeRow> {
+        let with_id = |entry: ledger::Entry| {
+            let id = entry.signed.transfer.id();
+            (entry, id)
+        };
+        let entries: Vec<_> = entries.into_iter().map(with_id).collect();
+        let ids: Vec<TransferId> = entries.iter().map(|(_, id)| *id).collect();
+        let taken = self.handle.submit_all(entries).await;
+        let row = |(id, taken): (TransferId, Result<(), Failure>)| match taken {
+            Ok(()) => {
+                let entry = self.shared().board.get(&id);
+                let on_its_way = OutcomeRow::submitted(id);
+                entry.map_or(on_its_way, |entry| OutcomeRow::of(self.shared(), &entry))
             }
-        }
-        rows
+            Err(failure) => OutcomeRow::refused(Some(id), &failure),
+        };
+        ids.into_iter().zip(taken).map(row).collect()
     }
 
     /// What is known of a transfer at its end, or when the time is over or the server ends. A

@@ -35,13 +35,13 @@ fn what_is_under_way_is_counted_and_above_the_rate_it_is_refused() {
     let submit = |number, now_us| {
         board
             .admit(&id(number), now_us)
-            .map(|place| board.submitted(place, id(number), &signed, 300))
+            .map(|reserved| board.submitted(reserved, id(number), &signed, 300))
     };
     (0..OPEN_MIN).for_each(|number| assert_eq!(submit(number, 0), Ok(())));
     assert_eq!(board.load(0), (OPEN_MIN, 0));
     assert!(submit(OPEN_MIN, 0).is_err());
     assert_eq!(submit(3, 0), Ok(()), "it is under way already, and counts once");
-    drop(board.admit(&id(3), 0).expect("it has its place"));
+    drop(board.admit(&id(3), 0).expect("it needs no room"));
     assert_eq!(board.load(0).0, OPEN_MIN);
     board.ended(end(0, Outcome::Final), 1_000);
     board.ended(end(1, Outcome::Unknown), 1_000);
@@ -58,8 +58,8 @@ fn what_is_under_way_is_counted_and_above_the_rate_it_is_refused() {
 fn what_a_full_board_lets_go_of_is_not_under_way_for_ever() {
     let (board, signed) = (Board::default(), signed());
     for number in 0..3 * BOARD_ENTRIES_MAX {
-        let place = board.admit(&id(number), 0).expect("few are under way");
-        board.submitted(place, id(number), &signed, 300);
+        let reserved = board.admit(&id(number), 0).expect("few are under way");
+        board.submitted(reserved, id(number), &signed, 300);
         if number % 100 != 0 {
             board.ended(end(number, Outcome::Unknown), 0);
         }
@@ -71,16 +71,16 @@ fn what_a_full_board_lets_go_of_is_not_under_way_for_ever() {
 #[test]
 fn what_is_being_checked_takes_room_and_gives_it_back_when_its_signature_is_bad() {
     let (board, signed) = (Board::default(), signed());
-    let places: Vec<Place<'_>> =
+    let reserved: Vec<Reservation<'_>> =
         (0..OPEN_MIN).map(|number| board.admit(&id(number), 0).expect("there is room")).collect();
     assert!(board.admit(&id(OPEN_MIN), 0).is_err());
     assert!(board.get(&id(0)).is_none(), "nothing is noted of what is not checked");
-    drop(places);
+    drop(reserved);
     assert_eq!(board.load(0).0, 0);
     // Two of one transfer, checked at once.
     let two = [board.admit(&id(0), 0), board.admit(&id(0), 0)];
-    for place in two {
-        board.submitted(place.expect("there is room"), id(0), &signed, 300);
+    for one in two {
+        board.submitted(one.expect("there is room"), id(0), &signed, 300);
     }
     assert_eq!(board.load(0).0, 1);
 }

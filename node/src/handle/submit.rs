@@ -2,7 +2,7 @@
 //! their signatures checked, then noted under their ids and queued.
 
 use super::{Handle, overloaded};
-use crate::board::{Place, Status};
+use crate::board::{Reservation, Status};
 use crate::driver::Command;
 use crate::error::{Failure, INTERNAL, rejection};
 use crate::pipeline::{INLINE_ENTRIES_MAX, admit};
@@ -17,7 +17,7 @@ const QUEUED_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// What a transfer takes while it is checked; given back when it is dropped.
 struct Room<'a> {
     share: Share<'a>,
-    place: Place<'a>,
+    reserved: Reservation<'a>,
 }
 
 /// A transfer's bytes among those that wait.
@@ -46,28 +46,32 @@ impl Handle {
     /// # Errors
     /// `no_quorum` (nothing was proposed), `overloaded`, `store_failed`, `bad_signature`.
     pub async fn submit(&self, signed: SignedTransfer) -> Result<TransferId, Failure> {
-        let mut outcomes = self.submit_all(vec![Entry::ordinary(signed)]).await;
-        outcomes.pop().expect("an outcome for each")
+        let id = signed.transfer.id();
+        let mut outcomes = self.submit_all(vec![(Entry::ordinary(signed), id)]).await;
+        outcomes.pop().expect("an outcome for each").map(|()| id)
     }
 
-    /// The same for many, of any rounds: `outcomes[i]` is for `entries[i]`. Signatures are checked
-    /// here, before anything is noted under an id that does not cover them: what bytes with a bad
-    /// signature come to must not be the answer for the same transfer well signed.
+    /// The same for many, of any rounds, with their ids: `outcomes[i]` is for `entries[i]`.
+    /// Signatures are checked here, before anything is noted under an id that does not cover them:
+    /// what bytes with a bad signature come to must not be the answer for the same transfer well
+    /// signed.
     ///
     /// # Errors
     /// As [`Handle::submit`]; `not_justified`.
-    pub async fn submit_all(&self, entries: Vec<Entry>) -> Vec<Result<TransferId, Failure>> {
+    pub async fn submit_all(&self, entries: Vec<(Entry, TransferId)>) -> Vec<Result<(), Failure>> {
         let came = Instant::now();
         let mut outcomes = Vec::with_capacity(entries.len());
         let (mut rooms, mut open) = (Vec::new(), Vec::new());
-        for (index, entry) in entries.into_iter().enumerate() {
-            let id = entry.signed.transfer.id();
-            let room = self.room(&entry, &id, came);
-            outcomes.push(room.as_ref().map(|_| id).map_err(Clone::clone));
-            if let Ok(Some(room)) = room {
-                rooms.push((index, room));
-                open.push((entry, id));
-            }
+        for (index, (entry, id)) in entries.into_iter().enumerate() {
+            outcomes.push(match self.room(&entry, &id, came) {
+                Ok(None) => Ok(()),
+                Ok(Some(room)) => {
+                    rooms.push((index, room));
+                    open.push((entry, id));
+                    Ok(())
+                }
+                Err(failure) => Err(failure),
+            });
         }
         for ((index, room), checked) in rooms.into_iter().zip(self.check(open).await) {
             outcomes[index] = checked.and_then(|entry| self.queue(room, entry, came));
@@ -89,19 +93,19 @@ impl Handle {
         if self.shared.is_index_behind.load(Ordering::Relaxed) {
             return Err(overloaded());
         }
-        let place = self.shared.board.admit(id, self.shared.us_of(came)).map_err(|retry| {
+        let reserved = self.shared.board.admit(id, self.shared.us_of(came)).map_err(|retry| {
             self.shared.metrics.overloaded.inc();
             let retry_ms = u64::try_from(retry.as_millis()).unwrap_or(u64::MAX);
             overloaded().details(serde_json::json!({"retry_after_ms": retry_ms}))
         })?;
         let bytes = entry.to_bytes().len();
         let queued = self.shared.queued_bytes.fetch_add(bytes, Ordering::SeqCst);
-        let room = Room { share: Share { queued_bytes: &self.shared.queued_bytes, bytes }, place };
+        let share = Share { queued_bytes: &self.shared.queued_bytes, bytes };
+        let room = Room { share, reserved };
         if queued + bytes > QUEUED_BYTES_MAX { Err(overloaded()) } else { Ok(Some(room)) }
     }
 
-    /// Checks signatures and justifications: at once when they are few, else on a thread that may
-    /// take its time.
+    /// Checks signatures and justifications: at once when they are few, else in the pool.
     async fn check(
         &self,
         entries: Vec<(Entry, TransferId)>,
@@ -112,14 +116,11 @@ impl Handle {
         let checked = if is_quick {
             admit::check(&self.shared, entries)
         } else {
-            let turn = self.checks.clone().acquire_owned().await;
             let shared = self.shared.clone();
-            let checking = tokio::task::spawn_blocking(move || {
-                let checked = admit::check(&shared, entries);
-                drop(turn);
-                checked
-            });
-            checking.await.unwrap_or_default()
+            let (tell, told) = tokio::sync::oneshot::channel();
+            // Who has asked may be gone.
+            self.pool.spawn(move || drop(tell.send(admit::check(&shared, entries))));
+            told.await.unwrap_or_default()
         };
         let refused = |id: &TransferId, refusal: Refusal| {
             Failure::new(rejection(&refusal), format!("{refusal}; nothing was proposed"))
@@ -142,12 +143,12 @@ impl Handle {
         room: Room<'_>,
         entry: VerifiedEntry,
         admitted: Instant,
-    ) -> Result<TransferId, Failure> {
+    ) -> Result<(), Failure> {
         let permit = self.commands.try_reserve().map_err(|_| overloaded())?;
         let id = entry.id();
         let bytes = room.share.keep();
-        self.shared.board.submitted(room.place, id, &entry.entry().signed, bytes);
+        self.shared.board.submitted(room.reserved, id, &entry.entry().signed, bytes);
         permit.send(Command::Submit { entry, bytes, admitted });
-        Ok(id)
+        Ok(())
     }
 }

@@ -5,10 +5,10 @@
 
 use super::Done;
 use super::dht_check::{self, Findings, Question};
-use super::hash::is_justified;
+use super::hash::{is_justified, verify};
 use crate::handle::Shared;
 use consensus::{Refusal, Verdict, VerifiedEntry};
-use ledger::{Entry, SignedTransfer, TokenState, TransferError, TransferId, verify_owners};
+use ledger::{Entry, SignedTransfer, TokenState, TransferError, TransferId};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -17,10 +17,6 @@ use tokio::sync::mpsc;
 const SILENT_MAX: Duration = Duration::from_secs(2);
 /// Pause between two such questions.
 const SILENT_PAUSE: Duration = Duration::from_millis(100);
-
-/// Signatures checked in one multiplication: 256 cost 19 µs each, and 128 little more
-/// (`shared/LIMITS.md`).
-const SIGNATURES_PER_CHUNK: usize = 128;
 
 /// A transfer that a client has sent.
 #[derive(Debug)]
@@ -42,9 +38,9 @@ pub struct Admitted {
     pub verdict: Verdict,
 }
 
-/// Checks owners' signatures and, above round 0, justifications, on the calling thread:
-/// `checked[i]` is for `entries[i]`, which come with their ids. Some 20 µs each, alone 50, and
-/// above round 0 up to some milliseconds.
+/// Checks owners' signatures and, above round 0, justifications, on the calling thread and, inside
+/// a rayon pool, on its threads: `checked[i]` is for `entries[i]`, which come with their ids. Some
+/// 20 µs each, alone 50, and above round 0 up to some milliseconds.
 ///
 /// # Errors
 /// [`Refusal::Transfer`] for a bad signature, [`Refusal::NotJustified`]; what else is wrong with
@@ -54,12 +50,9 @@ pub fn check(
     shared: &Shared,
     entries: Vec<(Entry, TransferId)>,
 ) -> Vec<Result<VerifiedEntry, Refusal>> {
-    let mut valid = Vec::with_capacity(entries.len());
-    for chunk in entries.chunks(SIGNATURES_PER_CHUNK) {
-        let transfers: Vec<&SignedTransfer> = chunk.iter().map(|(e, _)| &e.signed).collect();
-        let ids: Vec<TransferId> = chunk.iter().map(|(_, id)| *id).collect();
-        valid.extend(verify_owners(&transfers, &ids, &mut rand::rng()));
-    }
+    let transfers: Vec<&SignedTransfer> = entries.iter().map(|(entry, _)| &entry.signed).collect();
+    let ids: Vec<TransferId> = entries.iter().map(|(_, id)| *id).collect();
+    let valid = verify(&transfers, &ids);
     let one = |((entry, id), is_valid): ((Entry, TransferId), bool)| {
         if !is_valid {
             return Err(match judge(shared.validator.read().tips(), &entry.signed) {

@@ -57,13 +57,7 @@ fn a_failed_sync_stops_the_votes_and_is_never_tried_again() {
         place.up(4);
         pay(&place);
         let strace = Strace::inject(&place, call, "error=EIO:when=2");
-        let failed = wait_until(|| {
-            pay(&place);
-            let node = ask(&place, 3, "/v1/node");
-            (node["mode"] == "silent").then_some(node)
-        });
-        let why = failed.expect("the victim notices")["failed"].clone();
-        let why = why.as_str().expect("a reason").to_string();
+        let why = falls_silent(&place, || drop(pay(&place)));
         assert!(why.contains("the journal's disk failed"), "{why}");
         assert!(why.contains("start it again") && why.contains("os code Some(5)"), "{why}");
         for _ in 0..3 {
@@ -72,12 +66,7 @@ fn a_failed_sync_stops_the_votes_and_is_never_tried_again() {
         let refused = place.quorate("--node v3 transfer alice bob 1");
         assert!(refused.exit != 0, "{refused:?}");
         drop(strace);
-        place.testnet("kill v3").ok();
-        assert_eq!(place.testnet("start v3").ok()["validators"][0]["ready"], true);
-        wait_until_even(&place);
-        check_vote_counts(&place);
-        wait_until_even(&place);
-        check_no_panic(&place);
+        comes_back(&place);
     }
 }
 
@@ -99,22 +88,33 @@ fn a_failed_checkpoint_stops_the_votes_and_a_restart_loses_nothing() {
         let many = format!("--node v0 transfer {payer} {last} --count 4096");
         assert_eq!(place.quorate(&many).ok()["status"], "final");
     }
-    let failed = wait_until(|| {
-        let node = ask(&place, 3, "/v1/node");
-        (node["mode"] == "silent").then_some(node)
-    });
-    let why = failed.expect("the victim notices")["failed"].clone();
-    let why = why.as_str().expect("a reason").to_string();
+    let why = falls_silent(&place, || ());
     assert!(why.contains("the index of the store can't be written"), "{why}");
     assert!(why.contains("see that its disk is well"), "{why}");
     assert!(!has_vote(&pay(&place)), "it does not vote");
     drop(strace);
+    comes_back(&place);
+}
+
+/// Waits until the victim votes no more, `meanwhile` done again and again; why, as it says.
+fn falls_silent(place: &Place, meanwhile: impl Fn()) -> String {
+    let failed = wait_until(|| {
+        meanwhile();
+        let node = ask(place, 3, "/v1/node");
+        (node["mode"] == "silent").then_some(node)
+    });
+    let why = failed.expect("the victim notices")["failed"].clone();
+    why.as_str().expect("a reason").to_string()
+}
+
+/// Started again, the victim has lost nothing, and its vote counts.
+fn comes_back(place: &Place) {
     place.testnet("kill v3").ok();
     assert_eq!(place.testnet("start v3").ok()["validators"][0]["ready"], true);
-    wait_until_even(&place);
-    check_vote_counts(&place);
-    wait_until_even(&place);
-    check_no_panic(&place);
+    wait_until_even(place);
+    check_vote_counts(place);
+    wait_until_even(place);
+    check_no_panic(place);
 }
 
 /// The names of the testnet's accounts.

@@ -4,6 +4,7 @@
 //! | file | rules |
 //! |---|---|
 //! | `validator.rs` | R1 on arrival, R8 repeats, R10 modes |
+//! | `validator/open.rs` | the batches that are open |
 //! | `validator/vote.rs` | R2, R4, R5, R9: locking and the Lock vote |
 //! | `validator/accept.rs` | R6, R7: accepting and the Commit vote; certificates that must wait |
 //! | `validator/apply.rs` | R7, R8: applying |
@@ -22,21 +23,22 @@ mod accept;
 mod apply;
 mod charge;
 mod closed;
+mod open;
 mod orphans;
 mod recall;
 mod recover;
 mod replay;
 mod vote;
 
-use crate::batch::{Batch, Proposal};
+use crate::batch::Proposal;
 use crate::limits::{ORPHAN_AGE_US, RESOLVED_KEEP_US};
 use crate::lock::Locks;
 use crate::message::{Answer, CheckedCertificate, Message};
-use crate::record::Certified;
 use crate::step::{Blame, Judge, Outgoing, Step, To};
 use crate::tips::Tips;
 use crate::verdict::{Cause, Refused, Verdict};
 use ledger::{Ballot, BatchId, Bitmap, Keypair, Network, Phase, TransferId};
+use open::{Open, OpenBatches};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
@@ -55,35 +57,6 @@ pub enum Mode {
     Silent,
 }
 
-/// One batch that is not resolved yet.
-#[derive(Clone, Debug)]
-struct Open {
-    proposal: Arc<Proposal>,
-    batch: Arc<Batch>,
-    /// Who proposed it, all of whom are answered: a client's retry at another member makes the same
-    /// batch.
-    proposers: BTreeSet<u16>,
-    /// Why entry i is not voted for; `None` where it is, or where nothing is known yet.
-    verdicts: Vec<Option<Verdict>>,
-    /// Bits of the Lock vote so far: durable, or in the same step's `persist`.
-    locked: Bitmap,
-    /// Bits of the Commit vote so far.
-    accepted: Bitmap,
-    /// The Lock certificates that `accepted` stands on, with the bits that each added.
-    lock_certificates: Vec<Certified>,
-    /// Bits applied here.
-    applied: Bitmap,
-    /// Whether a Record::Batch of it has been handed out.
-    is_recorded: bool,
-    /// About how many bytes its entries have.
-    bytes: usize,
-    /// When something last happened, µs.
-    touched_us: u64,
-    /// When it is looked at as an orphan, and how long it waits after that, µs; `None` until it was
-    /// first looked at.
-    orphan: Option<orphans::Turn>,
-}
-
 /// One member's state machine.
 #[derive(Clone, Debug)]
 pub struct Validator {
@@ -95,7 +68,7 @@ pub struct Validator {
     is_amnesia_accepted: bool,
     tips: Tips,
     locks: Locks,
-    open: HashMap<BatchId, Open>,
+    open: OpenBatches,
     /// Batches that the pipeline has, by who proposed them, with their bytes: two members may
     /// propose one batch, and one of them may only claim to.
     judging: BTreeMap<(BatchId, u16), usize>,
@@ -141,7 +114,7 @@ impl Validator {
             is_amnesia_accepted: false,
             tips,
             locks: Locks::default(),
-            open: HashMap::new(),
+            open: OpenBatches::default(),
             judging: BTreeMap::new(),
             parked: BTreeMap::new(),
             waiting: HashMap::new(),
@@ -351,43 +324,6 @@ impl Validator {
     /// How many batches are open, in the pipeline, and waiting for something.
     pub fn load(&self) -> (usize, usize, usize) {
         (self.open.len(), self.judging.len(), self.parked.len() + self.waiting.len())
-    }
-}
-
-impl Open {
-    /// Whether nothing of it is locked, accepted or applied: all of it was refused.
-    fn is_useless(&self) -> bool {
-        let bits = [&self.locked, &self.accepted, &self.applied];
-        bits.iter().all(|bits| bits.ones() == 0) && self.undecided().ones() == 0
-    }
-
-    fn new(proposal: Arc<Proposal>, batch: Arc<Batch>, now_us: u64) -> Self {
-        let (count, bytes) = (batch.count(), Self::bytes_of(&proposal));
-        Self {
-            proposers: BTreeSet::from([proposal.proposer]),
-            proposal,
-            batch,
-            verdicts: vec![None; count],
-            locked: Bitmap::empty(count),
-            accepted: Bitmap::empty(count),
-            lock_certificates: Vec::new(),
-            applied: Bitmap::empty(count),
-            is_recorded: false,
-            bytes,
-            touched_us: now_us,
-            orphan: None,
-        }
-    }
-
-    /// Entries that are neither voted for nor refused for good.
-    fn undecided(&self) -> Bitmap {
-        let of = |index: usize| {
-            !self.locked.has(index)
-                && !self.applied.has(index)
-                && !matches!(&self.verdicts[index], Some(Verdict::Invalid(_)))
-        };
-        let bits: Vec<bool> = (0..self.batch.count()).map(of).collect();
-        Bitmap::from_bools(&bits)
     }
 }
 

@@ -72,7 +72,7 @@ impl Validator {
             return step;
         }
         let proposal = Arc::new(applied.proposal);
-        self.open.entry(id).or_insert_with(|| Open::new(proposal, batch, now_us));
+        self.open.open(id, || Open::new(proposal, batch, now_us));
         self.act(now_us, checked, &mut step);
         self.go_on(now_us, &mut step);
         step
@@ -85,7 +85,7 @@ impl Validator {
         let id = batch.id();
         let is_wanted = proposal.claimed == id && self.parked.contains_key(&id);
         if is_wanted && self.is_known_or_signed(id, &proposal) {
-            self.open.entry(id).or_insert_with(|| Open::new(proposal, batch, now_us));
+            self.open.open(id, || Open::new(proposal, batch, now_us));
             self.unpark(now_us, id, &mut step);
             self.go_on(now_us, &mut step);
         }

@@ -82,7 +82,7 @@ impl Validator {
             let certificate = checked.certificate().clone();
             step.persist.push(Record::Applied(Certified { certificate, bitmap: newly }));
         }
-        self.open.get_mut(&id).expect("looked at above").applied.add(&resolved);
+        self.open.applied(&id, &resolved);
         done
     }
 

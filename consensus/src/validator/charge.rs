@@ -66,7 +66,7 @@ impl Validator {
     /// of the honest member that proposed them.
     pub(super) fn has_room_for(&self, now_us: u64, proposer: u16, bytes: usize) -> bool {
         let judging = self.judging.iter().filter(|((_, other), _)| *other == proposer);
-        let its = || self.open.values().filter(|open| open.proposal.proposer == proposer);
+        let its = || self.open.unfinished(proposer);
         let moves = |open: &Open| open.touched_us + DEADLINE_US > now_us && !self.is_resolved(open);
         let useless = its().filter(|open| open.is_useless()).map(|open| open.bytes);
         let (useless, useless_bytes) = count_and_sum(useless);

@@ -28,7 +28,7 @@ impl Validator {
         }
         let members = u64::try_from(self.network.committee.members().len()).expect("few");
         let mut due: Vec<(u64, BatchId)> = Vec::new();
-        for (id, open) in &mut self.open {
+        for (id, open) in self.open.iter_mut() {
             let turn = (u64::from(id.bytes()[0]) + u64::from(self.member)) % members;
             let first = now_us + self.orphan_age_us + ORPHAN_TURN_US * turn;
             let turn = open

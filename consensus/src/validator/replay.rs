@@ -48,7 +48,7 @@ impl Validator {
                 let batch = Arc::new(Batch::of(&proposal)?);
                 let mut open = Open::new(proposal, batch.clone(), 0);
                 open.is_recorded = true;
-                self.open.entry(batch.id()).or_insert(open);
+                self.open.open(batch.id(), || open);
                 Ok(Vec::new())
             }
             Record::Locked(locked) => self.replay_locked(&locked),
@@ -136,7 +136,7 @@ impl Validator {
                 Err(NotApplied::Fork(state)) => return Err(ReplayError::DoesNotFit(state)),
             }
         }
-        self.open.get_mut(&id).expect("looked at above").applied.add(&certified.bitmap);
+        self.open.applied(&id, &certified.bitmap);
         Ok(applied)
     }
 

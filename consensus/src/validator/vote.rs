@@ -36,10 +36,8 @@ impl Validator {
             }
         };
         self.charge_entries(now_us, &judged, &mut step);
-        if let std::collections::hash_map::Entry::Vacant(e) = self.open.entry(id) {
-            e.insert(Open::new(judged.proposal.clone(), batch.clone(), now_us));
-        }
-        let open = self.open.get_mut(&id).expect("opened above");
+        let make = || Open::new(judged.proposal.clone(), batch.clone(), now_us);
+        let open = self.open.open(id, make);
         open.proposers.insert(proposer);
         let newly = self.lock_valid(&mut step, id, &batch, judged.verdicts);
         if newly.ones() > 0 {

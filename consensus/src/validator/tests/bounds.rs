@@ -90,3 +90,21 @@ fn a_batch_that_is_being_judged_is_not_judged_again() {
     assert_eq!(voted(&settle(&mut one, 0, pending), Phase::Lock), "1");
     assert_eq!(one.load().1, 0);
 }
+
+#[test]
+fn a_batch_takes_its_proposers_room_until_all_of_it_is_applied() {
+    let mut validator = validator(1);
+    let (proposal, batch) = batch(PROPOSER, &[pay_coin(0, ""), pay_coin(1, "")]);
+    propose(&mut validator, 0, &proposal);
+    let room = OPEN_BYTES_PER_PROPOSER_MAX;
+    assert!(!validator.has_room_for(0, PROPOSER, room));
+    validator.certified(0, certificate(Phase::Commit, &batch, "10"));
+    assert_eq!(validator.open.unfinished(PROPOSER).count(), 1);
+    assert!(!validator.has_room_for(0, PROPOSER, room), "the other is locked still");
+    validator.certified(0, certificate(Phase::Commit, &batch, "01"));
+    assert!(validator.has_room_for(0, PROPOSER, room));
+    assert_eq!(validator.open.unfinished(PROPOSER).count(), 0, "it is not looked at any more");
+    assert_eq!(validator.load().0, 1, "and answers repeats");
+    validator.tick(RESOLVED_KEEP_US * 2);
+    assert_eq!(validator.load().0, 0);
+}

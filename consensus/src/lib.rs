@@ -57,6 +57,6 @@ pub use proposer::{Outcome, Proposer, Stages, Submitted, TransferReport};
 pub use record::Record;
 pub use recovery::{Collected, Collector, VerifiedEntry};
 pub use step::{Applied, Blame, Fetch, Judge, Outgoing, Step, To};
-pub use tips::{Change, Place, Tip, Tips};
+pub use tips::{Change, Place, Sum, Tip, Tips};
 pub use validator::{Mode, Validator};
 pub use verdict::{Cause, Refusal, Refused, RefusedKind, Verdict};

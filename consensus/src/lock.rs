@@ -10,8 +10,9 @@
 
 use crate::verdict::Refusal;
 use ledger::encoding::canonical_struct;
-use ledger::{BatchId, Input, TokenId, TokenState, TransferId};
+use ledger::{Address, AssetId, BatchId, Input, TokenId, TokenState, TransferId};
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 /// What one validator has promised about one unspent state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,17 +62,19 @@ canonical_struct!(Held { round, transfer, batch });
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Locks {
     rows: HashMap<TokenId, Lock>,
+    /// Base units of the states that are locked, by owner and asset; none that is 0.
+    locked: HashMap<(Address, AssetId), u64>,
 }
 
 #[allow(clippy::result_large_err, reason = "a refusal carries its evidence, and is rare")]
 impl Locks {
-    /// Locks all inputs for `held.transfer` in `held.round`, or none (R4). The caller has checked
-    /// R2. Returns whether anything is new that must be durable before a vote; a repeat writes
+    /// Locks all inputs of `owner` for `held.transfer` in `held.round`, or none (R4). The caller has
+    /// checked R2. Returns whether anything is new that must be durable before a vote; a repeat writes
     /// nothing.
     ///
     /// # Errors
     /// [`Refusal::LockConflict`], [`Refusal::RoundTooLow`].
-    pub fn lock(&mut self, inputs: &[Input], held: Held) -> Result<bool, Refusal> {
+    pub fn lock(&mut self, owner: Address, inputs: &[Input], held: Held) -> Result<bool, Refusal> {
         let mut is_new = false;
         for input in inputs {
             is_new |= self.can_lock(input.state, held)?;
@@ -79,8 +82,11 @@ impl Locks {
         if is_new {
             for input in inputs {
                 let row = self.row(input.state);
-                row.locked = Some(held);
+                let was_locked = row.locked.replace(held).is_some();
                 row.raise(held.round);
+                if !was_locked {
+                    self.count_in(owner, input);
+                }
             }
         }
         Ok(is_new)
@@ -180,11 +186,33 @@ impl Locks {
         }
     }
 
-    /// Forgets the rows of spent states.
-    pub fn release(&mut self, inputs: &[Input]) {
+    /// Forgets the rows of spent states of `owner`.
+    pub fn release(&mut self, owner: Address, inputs: &[Input]) {
         for input in inputs {
-            self.rows.remove(&input.state.token);
+            let row = self.rows.remove(&input.state.token);
+            if row.is_some_and(|row| row.locked.is_some()) {
+                self.count_out(owner, input);
+            }
         }
+    }
+
+    fn count_in(&mut self, owner: Address, input: &Input) {
+        let units = self.locked.entry((owner, input.asset)).or_default();
+        *units = units.saturating_add(input.amount);
+    }
+
+    fn count_out(&mut self, owner: Address, input: &Input) {
+        if let Entry::Occupied(mut units) = self.locked.entry((owner, input.asset)) {
+            *units.get_mut() = units.get().saturating_sub(input.amount);
+            if *units.get() == 0 {
+                units.remove();
+            }
+        }
+    }
+
+    /// Base units of an owner's states that are locked.
+    pub fn locked(&self, owner: Address, asset: AssetId) -> u64 {
+        self.locked.get(&(owner, asset)).copied().unwrap_or(0)
     }
 
     /// The row of a token's unspent state.

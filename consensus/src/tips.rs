@@ -12,6 +12,7 @@ use ledger::{
     TokenState, Transfer, TransferId,
 };
 use owned::Owned;
+pub use owned::Sum;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::ops::Bound;
@@ -131,14 +132,14 @@ impl Tips {
     /// Puts one token where it stands, over where it stood. `live` and the owners' sets follow.
     pub fn load(&mut self, token: TokenId, tip: Tip) {
         if let Some(old) = self.tokens.get(&token).filter(|old| old.ended_by.is_none()).copied() {
-            self.disown(&old.owner, &token);
+            self.disown(&old.owner, &token, &old);
             if let Some(asset) = self.assets.get_mut(&old.asset) {
                 asset.live -= old.amount;
             }
         }
         if tip.ended_by.is_none() {
             match self.owners.entry(tip.owner) {
-                Entry::Occupied(mut owned) => owned.get_mut().insert(token),
+                Entry::Occupied(mut owned) => owned.get_mut().insert(token, &tip, &self.tokens),
                 Entry::Vacant(place) => drop(place.insert(Owned::One(token))),
             }
             if let Some(asset) = self.assets.get_mut(&tip.asset) {
@@ -170,7 +171,8 @@ impl Tips {
         for input in &transfer.inputs {
             let tip = self.tokens.get_mut(&input.state.token).expect("checked above");
             tip.ended_by = Some(id);
-            self.disown(&transfer.owner, &input.state.token);
+            let tip = *tip;
+            self.disown(&transfer.owner, &input.state.token, &tip);
             self.assets.get_mut(&input.asset).expect("assets of tips are known").live -=
                 input.amount;
         }
@@ -188,9 +190,9 @@ impl Tips {
         Ok(Change { id, owner: transfer.owner, spent: transfer.inputs.clone(), made })
     }
 
-    fn disown(&mut self, owner: &Address, token: &TokenId) {
+    fn disown(&mut self, owner: &Address, token: &TokenId, tip: &Tip) {
         let owned = self.owners.get_mut(owner).expect("a live token has an owner");
-        if owned.remove(token) {
+        if owned.remove(token, tip) {
             self.owners.remove(owner);
         }
     }
@@ -319,6 +321,11 @@ impl Tips {
     ) -> impl Iterator<Item = (TokenId, &Tip)> + '_ {
         let tokens = self.owners.get(owner).into_iter().flat_map(move |owned| owned.from(from));
         tokens.map(|token| (*token, self.tokens.get(token).expect("owners name known tokens")))
+    }
+
+    /// What an owner's live tokens come to, an item an asset, in order of the assets' ids.
+    pub fn balances(&self, owner: &Address) -> Vec<(AssetId, Sum)> {
+        self.owners.get(owner).map(|owned| owned.sums(&self.tokens)).unwrap_or_default()
     }
 
     /// All assets, in no order.

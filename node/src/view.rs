@@ -27,7 +27,7 @@ use consensus::Tips;
 use ledger::{AssetId, format_amount};
 use std::borrow::Cow;
 
-pub use account::{BalanceDocument, BalanceRow, TOKENS_A_LOOK_MAX};
+pub use account::{BalanceDocument, BalanceRow};
 pub use batch::{BatchDocument, BatchEntry, BatchRow, BatchesDocument};
 pub use catching_up::CatchingUp;
 pub use content::ContentDocument;

@@ -218,6 +218,15 @@ fn r3_conserve_issued_and_live_amounts_follow_each_transfer() {
     assert_eq!((Rules::network(&tips), Rules::epoch(&tips)), (network().id, network().epoch));
 }
 
+fn balances_are_the_sums_of_the_tokens(tips: &Tips, owner: &Address) {
+    let mut sums = std::collections::BTreeMap::<AssetId, Sum>::new();
+    for (_, tip) in tips.tokens_of(owner) {
+        let sum = sums.entry(tip.asset).or_default();
+        (sum.units, sum.tokens) = (sum.units + tip.amount, sum.tokens + 1);
+    }
+    assert_eq!(tips.balances(owner), Vec::from_iter(sums));
+}
+
 #[test]
 fn owners_have_their_live_tokens_in_order_and_no_others() {
     let of = |tips: &Tips, owner: u8| -> Vec<TokenId> {
@@ -244,6 +253,7 @@ fn owners_have_their_live_tokens_in_order_and_no_others() {
     let all = pay(2, &(2 * TOKENS..3 * TOKENS).map(coin).collect::<Vec<_>>(), 3, "all");
     apply(&mut tips, &all).expect("it fits");
     assert_eq!((of(&tips, 2).len(), of(&tips, 3).len()), (0, 2 * TOKENS));
+    (0..OWNERS).for_each(|owner| balances_are_the_sums_of_the_tokens(&tips, &address(owner)));
 }
 
 #[test]
@@ -285,5 +295,6 @@ fn an_index_loads_the_same_tips_in_whatever_order() {
             all.iter().flat_map(|owner| tips.tokens_of(owner).map(|(id, _)| id)).collect()
         };
         assert_eq!(of(&loaded), of(&told));
+        (0..OWNERS).for_each(|owner| balances_are_the_sums_of_the_tokens(&loaded, &address(owner)));
     }
 }

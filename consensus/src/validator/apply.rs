@@ -58,7 +58,7 @@ impl Validator {
             let transfer = &batch.entries()[index].signed.transfer;
             match self.tips.apply(batch.ids()[index], transfer) {
                 Ok(change) => {
-                    self.locks.release(&change.spent);
+                    self.locks.release(change.owner, &change.spent);
                     newly.set(index);
                     resolved.set(index);
                     done.push(change.id);

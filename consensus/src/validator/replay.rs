@@ -91,7 +91,7 @@ impl Validator {
         for index in locked.bitmap.indexes() {
             let (entry, held) = held(&batch, index);
             let inputs = self.current(&entry.signed.transfer.inputs);
-            match self.locks.lock(&inputs, held) {
+            match self.locks.lock(entry.signed.transfer.owner, &inputs, held) {
                 Ok(_) | Err(Refusal::RoundTooLow { .. }) => {}
                 Err(_) => return Err(ReplayError::Forbidden(id)),
             }
@@ -125,7 +125,7 @@ impl Validator {
             let transfer = &batch.entries()[index].signed.transfer;
             match self.tips.apply(batch.ids()[index], transfer) {
                 Ok(change) => {
-                    self.locks.release(&change.spent);
+                    self.locks.release(change.owner, &change.spent);
                     let index = u32::try_from(index).expect("at most 4,096");
                     applied.push(Applied { batch: id, index, change });
                 }

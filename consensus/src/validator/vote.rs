@@ -98,14 +98,14 @@ impl Validator {
             return Verdict::Unknown(Cause::CatchingUp);
         }
         let entry = &batch.entries()[index];
-        let inputs = &entry.signed.transfer.inputs;
+        let (owner, inputs) = (entry.signed.transfer.owner, &entry.signed.transfer.inputs);
         let found = self.tips.judge(&entry.signed.transfer);
         if found != Verdict::Valid {
             return found;
         }
         let transfer = batch.ids()[index];
         let held = Held { round: entry.round, transfer, batch: batch.id() };
-        match self.locks.lock(inputs, held) {
+        match self.locks.lock(owner, inputs, held) {
             Ok(_) => Verdict::Valid,
             Err(refusal) => {
                 if let Refusal::LockConflict { state, .. } = &refusal {

@@ -15,8 +15,7 @@ pub(super) async fn balance(
     params: Params,
 ) -> Answered {
     params.only(&[])?;
-    let found = api.blocking(move |handle| BalanceDocument::of(&handle.shared, address)).await?;
-    Ok(ok(&found))
+    Ok(ok(&BalanceDocument::of(api.shared(), address)))
 }
 
 /// `GET /v1/accounts/{did}/tokens`.

@@ -7,12 +7,17 @@ use super::context::Context;
 use super::tracker::{Tracker, outcome, unknown, with_transfer};
 use crate::client::{Client, SubmitOutcome, Wait};
 use crate::durable;
-use crate::error::{CONFIG, Failure};
+use crate::error::{CONFIG, Failure, OVERLOADED};
 use crate::view::{ReceiptDocument, TransferDocument, verify_bytes};
 use crate::wallet::{Progress, Wallet};
+use bytes::Bytes;
 use ledger::{Canonical, Network, SignedTransfer, TransferId};
 use serde_json::Value;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+/// Longest pause before a transfer that was refused as "overloaded" is sent again, ms.
+const BUSY_PAUSE_MS: u64 = 1_000;
 
 /// Where the receipt goes, and what it is checked against.
 pub struct ReceiptOrder {
@@ -86,7 +91,7 @@ impl Sender<'_> {
             Until::Final => Wait::Final,
             Until::Submitted => Wait::Submitted,
         };
-        let mut sent = self.client.submit(signed.to_bytes().into(), wait).await?;
+        let mut sent = self.send_until_taken(signed.to_bytes().into(), wait).await?;
         if until == Until::Final && sent.transfer.status == "submitted" {
             let client = Client::new([&sent.node], self.context.settings.timeout)?;
             let left = self.context.settings.timeout;
@@ -95,6 +100,25 @@ impl Sender<'_> {
             sent.transfer = found.unwrap_or(sent.transfer);
         }
         Ok(sent)
+    }
+
+    /// Sends the same bytes again when every node was too busy to take them, after the pause that
+    /// they ask for, for as long as `--timeout` says.
+    async fn send_until_taken(&self, bytes: Bytes, wait: Wait) -> Result<SubmitOutcome, Failure> {
+        let until = Instant::now() + self.context.settings.timeout;
+        loop {
+            let failure = match self.client.submit(bytes.clone(), wait).await {
+                Err(failure) if failure.code.slug == OVERLOADED.slug => failure,
+                other => return other,
+            };
+            let pause_ms = failure.details["retry_after_ms"].as_u64().unwrap_or(BUSY_PAUSE_MS);
+            let pause = Duration::from_millis(pause_ms.clamp(1, BUSY_PAUSE_MS));
+            if Instant::now() + pause >= until {
+                return Err(failure);
+            }
+            self.context.note("the nodes are busy; the same bytes go out again in a moment");
+            tokio::time::sleep(pause).await;
+        }
     }
 
     /// Notes a failure in the wallet and adds what to run next.

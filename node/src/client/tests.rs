@@ -25,7 +25,7 @@ fn nobody() -> String {
 
 /// A node that takes `connections` requests, one a connection, gives each this answer and closes;
 /// the bodies come out of the channel.
-fn broken(connections: usize, answer: &str) -> (String, mpsc::Receiver<Vec<u8>>) {
+pub(crate) fn broken(connections: usize, answer: &str) -> (String, mpsc::Receiver<Vec<u8>>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let url = format!("http://{}", listener.local_addr().expect("an address"));
     let answer = answer.to_string();
@@ -81,7 +81,7 @@ pub(crate) fn silent() -> (String, mpsc::Receiver<Vec<u8>>) {
 const LOST: &str = "";
 
 /// A problem document with its head.
-fn problem(http: u16, slug: &str, exit: u8) -> String {
+pub(crate) fn problem(http: u16, slug: &str, exit: u8) -> String {
     let body = serde_json::json!({"detail": "no", "code": slug, "exit": exit, "retryable": true});
     let body = body.to_string();
     format!("HTTP/1.1 {http} No\r\ncontent-length: {}\r\n\r\n{body}", body.len())

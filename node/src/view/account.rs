@@ -1,16 +1,12 @@
 //! What an account has: `quorate.balance/1`.
 
 use super::text::{AddressText, IdText};
-use super::{Schema, Unit, count};
+use super::{Schema, Unit};
 use crate::handle::Shared;
-use ledger::{Address, AssetId, TokenId};
+use consensus::Sum;
+use ledger::{Address, AssetId};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 use utoipa::ToSchema;
-
-/// Tokens that are looked at under one read lock, about 2 ms. A larger account's balance is put
-/// together from several looks, between which transfers may be applied.
-pub const TOKENS_A_LOOK_MAX: usize = 16_384;
 
 /// What an account has.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -47,67 +43,24 @@ pub struct BalanceRow {
     pub decimals: u8,
 }
 
-#[derive(Default)]
-struct Sum {
-    units: u64,
-    tokens: u64,
-    locked: u64,
-}
-
 impl BalanceDocument {
-    /// Adds up an account's tokens; all zero for one that has nothing. O(tokens).
+    /// What an account's tokens come to; no row for one that has nothing. O(assets).
     pub fn of(shared: &Shared, address: Address) -> Self {
-        let mut sums: BTreeMap<AssetId, Sum> = BTreeMap::new();
-        let mut after = None;
-        loop {
-            let (seen, last) = look(shared, address, after, &mut sums);
-            after = last;
-            if seen < TOKENS_A_LOOK_MAX {
-                break;
-            }
-        }
         let validator = shared.validator.read();
-        let row = |(asset_id, sum): (&AssetId, &Sum)| {
-            let unit = Unit::of(validator.tips(), asset_id);
+        let (tips, locks) = (validator.tips(), validator.locks());
+        let row = |(asset_id, sum): (AssetId, Sum)| {
+            let unit = Unit::of(tips, &asset_id);
             BalanceRow {
                 amount: unit.amount(sum.units),
                 tokens: sum.tokens,
-                locked: unit.amount(sum.locked),
-                asset_id: *asset_id,
+                locked: unit.amount(locks.locked(address, asset_id)),
+                asset_id,
                 asset: unit.label,
                 name: unit.name,
                 decimals: unit.decimals,
             }
         };
-        let balances = sums.iter().map(row).collect();
+        let balances = tips.balances(&address).into_iter().map(row).collect();
         Self { schema: "quorate.balance/1".into(), ok: true, address, balances }
     }
-}
-
-/// Adds the account's tokens above `after`, at most [`TOKENS_A_LOOK_MAX`]; returns how many and the
-/// last.
-fn look(
-    shared: &Shared,
-    owner: Address,
-    after: Option<TokenId>,
-    sums: &mut BTreeMap<AssetId, Sum>,
-) -> (usize, Option<TokenId>) {
-    let validator = shared.validator.read();
-    let (tips, locks) = (validator.tips(), validator.locks());
-    let mut seen = 0;
-    let mut last = after;
-    let from = after.unwrap_or_default();
-    for (token, tip) in tips.tokens_after(&owner, from).take(TOKENS_A_LOOK_MAX) {
-        let sum = sums.entry(tip.asset).or_default();
-        // Below the asset's supply, which 64 bits hold; two looks may count a moved token twice.
-        sum.units = sum.units.saturating_add(tip.amount);
-        sum.tokens += 1;
-        if locks.get(&token).is_some_and(|lock| lock.locked.is_some()) {
-            sum.locked = sum.locked.saturating_add(tip.amount);
-        }
-        seen += 1;
-        last = Some(token);
-    }
-    assert!(count(seen) <= count(TOKENS_A_LOOK_MAX));
-    (seen, last)
 }

@@ -123,7 +123,7 @@ fn a_higher_lock_explains_an_own_vote_of_a_lower_round_and_an_equal_one_does_not
             transfer: id(&pay_coin(0, "high")),
             batch: Default::default(),
         };
-        one.locks.lock(&[coin(0)], held).expect("nothing is locked yet");
+        one.locks.lock(address(0), &[coin(0)], held).expect("nothing is locked yet");
         one.locks.accept(&[coin(0)], held).expect("nothing is promised above");
         for phase in [Phase::Lock, Phase::Commit] {
             let mut one = one.clone();

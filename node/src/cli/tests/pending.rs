@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::api::tests::server::{PATIENCE, start};
-use crate::client::tests::silent;
+use crate::client::tests::{broken, problem, silent};
 use serde_json::Value;
 
 /// A testnet of one running node, a wallet, and a transfer in a file.
@@ -97,4 +97,18 @@ fn a_silent_first_node_delays_a_payment_by_seconds_and_pays_once() {
     let shown = scene.run(&[&nodes[..], &["tx", "wait", id]].concat()).expect("final").document;
     assert_eq!(shown["status"], "final");
     assert!(began.elapsed() < PATIENCE, "who knows the end is not kept waiting by the silent");
+}
+
+#[test]
+fn a_busy_node_is_sent_the_same_bytes_again_for_as_long_as_the_timeout_says() {
+    let scene = Scene::new();
+    let file = scene.folder.path().join("signed");
+    scene.run(&["transfer", "rich", "bob", "1.5", "--sign-only", path(&file)]).expect("signed");
+    let (url, bodies) = broken(100, &problem(429, "overloaded", 5));
+    let failure = scene.run(&["--node", &url, "--timeout", "3s", "submit", path(&file)]);
+    assert_eq!(failure.expect_err("it stays busy").code.slug, "overloaded");
+    let sent: Vec<_> = std::iter::from_fn(|| bodies.try_recv().ok()).collect();
+    let stored = scene.stored();
+    assert!(sent.len() > 1 && sent.iter().all(|body| *body == stored), "{}", sent.len());
+    assert_eq!(scene.listed(&["--pending"])[0].1, "signed", "nobody has taken it");
 }

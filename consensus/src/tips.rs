@@ -13,8 +13,8 @@ use ledger::{
 };
 use owned::Owned;
 pub use owned::Sum;
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -96,7 +96,7 @@ pub enum NotApplied {
 pub struct Tips {
     network: Arc<Network>,
     tokens: HashMap<TokenId, Tip>,
-    assets: HashMap<AssetId, Asset>,
+    assets: BTreeMap<AssetId, Asset>,
     owners: HashMap<Address, Owned>,
     applied: u64,
     digest: [u8; 32],
@@ -328,9 +328,15 @@ impl Tips {
         self.owners.get(owner).map(|owned| owned.sums(&self.tokens)).unwrap_or_default()
     }
 
-    /// All assets, in no order.
+    /// All assets, in order of their ids.
     pub fn assets(&self) -> impl Iterator<Item = (&AssetId, &Asset)> {
         self.assets.iter()
+    }
+
+    /// The assets with ids above `after`, in order.
+    pub fn assets_after(&self, after: Option<AssetId>) -> impl Iterator<Item = (&AssetId, &Asset)> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        self.assets.range((from, Bound::Unbounded))
     }
 
     /// One asset.

@@ -3,6 +3,7 @@
 use super::text::IdText;
 use super::{Schema, Unit};
 use crate::handle::Shared;
+use consensus::tips::Asset;
 use ledger::AssetId;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -42,30 +43,27 @@ pub struct SupplyRow {
 }
 
 impl SupplyDocument {
-    /// At most `limit` assets with ids above `after`. O(assets).
+    /// At most `limit` assets with ids above `after`. O(limit).
     pub fn of(shared: &Shared, after: Option<AssetId>, limit: usize) -> Self {
         let validator = shared.validator.read();
         let tips = validator.tips();
-        let is_above = |id: &&AssetId| after.is_none_or(|after| **id > after);
-        let mut ids: Vec<AssetId> =
-            tips.assets().map(|(id, _)| id).filter(is_above).copied().collect();
-        ids.sort_unstable();
-        let is_more = ids.len() > limit;
-        ids.truncate(limit);
-        let row = |id: &AssetId| {
-            let asset = tips.asset(id)?;
+        let mut assets: Vec<(&AssetId, &Asset)> =
+            tips.assets_after(after).take(limit + 1).collect();
+        let is_more = assets.len() > limit;
+        assets.truncate(limit);
+        let row = |(id, asset): &(&AssetId, &Asset)| {
             let unit = Unit::of(tips, id);
-            Some(SupplyRow {
+            SupplyRow {
                 issued: unit.amount(asset.issued),
                 live: unit.amount(asset.live),
-                asset_id: *id,
+                asset_id: **id,
                 asset: unit.label,
                 name: unit.name,
                 decimals: unit.decimals,
-            })
+            }
         };
-        let next = ids.last().filter(|_| is_more).copied();
-        let supply = ids.iter().filter_map(row).collect();
+        let next = assets.last().filter(|_| is_more).map(|(id, _)| **id);
+        let supply = assets.iter().map(row).collect();
         Self { schema: "quorate.supply/1".into(), ok: true, supply, next }
     }
 }

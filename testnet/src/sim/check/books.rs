@@ -94,13 +94,26 @@ impl Books {
     /// A member shows where its tokens stand.
     ///
     /// # Errors
-    /// When one is not in the books, or is worth something else.
+    /// When one is not in the books, or is worth something else, or an owner's balance is not the
+    /// sum of its tokens.
     pub fn stands(&self, member: u16, tips: &Tips) -> Result<(), Broken> {
+        let mut sums: BTreeMap<Address, BTreeMap<AssetId, (u64, u64)>> = BTreeMap::new();
         for (token, tip) in tips.tokens() {
+            let sum = sums.entry(tip.owner).or_default();
+            if tip.ended_by.is_none() {
+                let (units, tokens) = sum.entry(tip.asset).or_default();
+                (*units, *tokens) = (*units + tip.amount, *tokens + 1);
+            }
             let value = (tip.asset, tip.amount, tip.owner);
             if self.states.get(&tip.state(*token)) != Some(&value) {
                 let what = format!("member {member} shows {value:?} for {:?}", tip.state(*token));
                 return Err((NAME, what));
+            }
+        }
+        for (owner, sums) in sums {
+            let told = tips.balances(&owner).into_iter();
+            if !told.map(|(asset, sum)| (asset, (sum.units, sum.tokens))).eq(sums) {
+                return Err((NAME, format!("member {member} miscounts what {owner:?} has")));
             }
         }
         Ok(())

@@ -119,10 +119,11 @@ struct Table<'a>(AnyIngestion<'a>);
 
 impl Writer for Table<'_> {
     fn change(&mut self, key: Vec<u8>, value: Option<Vec<u8>>) -> Result<(), IndexError> {
-        Ok(match value {
+        match value {
             Some(value) => self.0.write(key, value)?,
             None => self.0.write_tombstone(key)?,
-        })
+        }
+        Ok(())
     }
 
     fn end(mut self: Box<Self>, marker: Vec<u8>) -> Result<(), IndexError> {

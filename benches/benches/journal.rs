@@ -1,5 +1,5 @@
-//! What durability costs: group commits of the journal, and what reading one record costs, on a real
-//! disk. The index is in `index`.
+//! What durability costs: group commits of the journal, and what reading one record costs, on a
+//! real disk. The index is in `index`.
 //!
 //! `TMPDIR` chooses the disk; on tmpfs the figures mean nothing.
 

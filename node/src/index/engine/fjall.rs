@@ -3,9 +3,9 @@
 //! (fjall#257), and a panic of its recovery ends the process by a second one (its `Drop` asks for
 //! the poisoned lock). A tree alone has none of these; it does all in the thread that calls.
 //!
-//! A checkpoint goes in as one new table, sorted as it comes, and is there as a whole or not at all:
-//! the tables are synced, then the list of tables, then the pointer to the list. What a crash leaves
-//! of an earlier step is removed at the next opening. So there is no begin marker.
+//! A checkpoint goes in as one new table, sorted as it comes, and is there as a whole or not at
+//! all: the tables are synced, then the list of tables, then the pointer to the list. What a crash
+//! leaves of an earlier step is removed at the next opening. So there is no begin marker.
 //!
 //! Reading goes through every table that may hold a key, so before a checkpoint tables are merged.
 

@@ -233,8 +233,8 @@ impl Index {
         self.dirty.len() >= DIRTY_ROWS_DUE || self.dirty_bytes >= DIRTY_BYTES_DUE
     }
 
-    /// Whether the engine takes rows so much slower than they come that memory would fill with them:
-    /// take no more work until the checkpoint that runs has ended.
+    /// Whether the engine takes rows so much slower than they come that memory would fill with
+    /// them: take no more work until the checkpoint that runs has ended.
     pub fn is_behind(&self) -> bool {
         let rows = u64::try_from(self.dirty.len() / DIRTY_ROWS_DUE).unwrap_or(u64::MAX);
         rows.max(self.dirty_bytes / DIRTY_BYTES_DUE) >= BEHIND

@@ -1,4 +1,5 @@
-//! What durability costs: group commits of the journal, checkpoints of the index, on a real disk.
+//! What durability costs: group commits of the journal, and what reading one record costs, on a
+//! real disk. The index is in `index`.
 //!
 //! `TMPDIR` chooses the disk; on tmpfs the figures mean nothing.
 
@@ -6,13 +7,10 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use node::index::{Index, Position};
 use node::journal::{Journal, Options};
 
 /// Framed this is the 240-byte row of shared/LIMITS.md and a little more.
 const RECORD_BYTES: usize = 240;
-/// Rows of one index checkpoint.
-const CHECKPOINT_ROWS: u64 = 10_000;
 
 fn open(dir: &Path) -> Journal {
     let options = Options { create: true, ..Options::new([7; 32]) };
@@ -59,35 +57,5 @@ fn read(criterion: &mut Criterion) {
     });
 }
 
-/// A checkpoint of rows of 112 bytes: new keys, and updates of old ones.
-fn checkpoint(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("index::checkpoint");
-    group.sample_size(10);
-    group.throughput(Throughput::Elements(CHECKPOINT_ROWS));
-    for is_update in [false, true] {
-        let dir = tempfile::tempdir().expect("a directory");
-        let mut index = Index::create(dir.path()).expect("created");
-        let mut round = 0_u64;
-        let name = if is_update { "updates" } else { "new" };
-        group.bench_function(format!("{name}/rows={CHECKPOINT_ROWS}"), |bencher| {
-            bencher.iter(|| {
-                round += 1;
-                let generation = if is_update { 0 } else { round };
-                for row in 0..CHECKPOINT_ROWS {
-                    // Multiplied by an odd number: distinct, and in no order.
-                    let key = (generation << 20 | row).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-                    let value = [round.to_le_bytes(); 10];
-                    index.put(&[key.to_be_bytes(); 4].concat(), value.as_flattened());
-                }
-                let position = Position { segment: 0, offset: round };
-                let job = index.begin_checkpoint(position).expect("none is running");
-                let done = job.run().expect("written");
-                index.finish_checkpoint(done);
-            });
-        });
-    }
-    group.finish();
-}
-
-criterion_group!(suite, commit, read, checkpoint);
+criterion_group!(suite, commit, read);
 criterion_main!(suite);

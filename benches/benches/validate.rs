@@ -52,7 +52,8 @@ impl Bench {
         let permitted =
             store::first_start::permit(folder.path(), &fixture.network.id, &member_key(own));
         permitted.expect("a first start");
-        let opened = store::open(folder.path(), &fixture.network, own, &member_key(own), false);
+        let config = node::config::StoreConfig::default();
+        let opened = store::open(folder.path(), &fixture.network, own, &member_key(own), &config);
         let opened = opened.expect("an empty store opens");
         Self { fixture, job: Judge { proposal, only: None }, opened, folder }
     }

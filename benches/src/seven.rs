@@ -7,6 +7,7 @@ use node::board::{Entry, Status};
 use node::config::{
     ApiConfig, LogConfig, PerformanceConfig, QuicConfig, StoreConfig, ValidationConfig,
 };
+use node::index::Engine;
 use node::ipfs::config::IpfsConfig;
 use node::node::{RunOptions, run_with};
 use node::store::first_start;
@@ -204,9 +205,18 @@ pub(crate) fn config(folder: &Path, member: u16) -> NodeConfig {
         quic: QuicConfig::default(),
         api: ApiConfig::default(),
         validation: ValidationConfig::default(),
-        store: StoreConfig::default(),
+        store: StoreConfig { index: engine(), ..StoreConfig::default() },
         ipfs: IpfsConfig { enabled: false, ..IpfsConfig::default() },
         performance: PerformanceConfig::default(),
         log: LogConfig::default(),
     }
+}
+
+/// The engine of the nodes' indexes: `QUORATE_INDEX`, or the default.
+///
+/// # Panics
+/// When there is no such engine.
+pub fn engine() -> Engine {
+    let word = std::env::var("QUORATE_INDEX").ok();
+    word.map_or_else(Engine::default, |word| word.parse().expect("sled or fjall"))
 }

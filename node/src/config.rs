@@ -5,6 +5,7 @@ mod wallet;
 pub use wallet::{Config, WALLET_NODES_MAX, WalletConfig, WalletSection};
 
 use crate::error::{CONFIG, Failure};
+use crate::index::Engine;
 use crate::ipfs::config::IpfsConfig;
 use ipfs_adapter::chunks::ChunkConfig;
 use serde::{Deserialize, Serialize};
@@ -136,6 +137,9 @@ impl Default for ValidationConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct StoreConfig {
+    /// The engine that keeps the index on disk. Another than the last time: it is built anew from
+    /// the journal at the next start.
+    pub index: Engine,
     /// A node without a store, so one that never votes, joins from a peer's snapshot when the peers
     /// have applied more transfers than this; 0 for never.
     pub snapshot_lag: u64,
@@ -147,7 +151,7 @@ pub struct StoreConfig {
 
 impl Default for StoreConfig {
     fn default() -> Self {
-        Self { snapshot_lag: 20_000, vote_after_damage: false }
+        Self { index: Engine::default(), snapshot_lag: 20_000, vote_after_damage: false }
     }
 }
 
@@ -188,6 +192,7 @@ const KEYS: &[&str] = &[
     "validation.dht_silence",
     "validation.dht_deadline_ms",
     "store",
+    "store.index",
     "store.snapshot_lag",
     "store.vote_after_damage",
     "ipfs",
@@ -327,6 +332,26 @@ mod tests {
         let failure = NodeConfig::load(&path).expect_err("a typo");
         assert_eq!(failure.code, CONFIG);
         assert!(failure.message.contains("\"api.listen\""), "{}", failure.message);
+    }
+
+    #[test]
+    fn an_unknown_engine_is_told_with_those_that_there_are() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("node.toml");
+        for engine in Engine::ALL {
+            let text = minimal() + &format!("[store]\nindex = \"{engine}\"\n");
+            std::fs::write(&path, text).expect("writing");
+            let config = NodeConfig::load(&path).expect("a good file");
+            assert_eq!(config.store.index, engine);
+            assert_eq!(engine.word().parse(), Ok(engine));
+        }
+        std::fs::write(&path, minimal() + "[store]\nindex = \"redb\"\n").expect("writing");
+        let failure = NodeConfig::load(&path).expect_err("no such engine");
+        assert_eq!(failure.code, CONFIG);
+        for word in ["index = \"redb\"", "sled", "fjall", "not started"] {
+            assert!(failure.message.contains(word), "{word} in {}", failure.message);
+        }
+        assert_eq!("redb".parse::<Engine>(), Err(crate::index::UnknownEngine));
     }
 
     #[test]

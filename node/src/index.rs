@@ -1,18 +1,21 @@
-//! The index: rows derived from the journal, in memory until a checkpoint moves them into sled.
+//! The index: rows derived from the journal, in memory until a checkpoint moves them to an engine's
+//! files: sled's or fjall's, as the configuration says.
 //!
 //! ```text
-//! put, delete ─▶ dirty rows ─ begin_checkpoint ─▶ frozen rows ─ job.run (a thread) ─▶ sled
-//! get, scan   ─▶ dirty, then frozen, then sled (each row checked)
+//! put, delete ─▶ dirty rows ─ begin_checkpoint ─▶ frozen rows ─ job.run (a thread) ─▶ engine
+//! get, scan   ─▶ dirty, then frozen, then the engine (each row checked)
 //! ```
-//! sled can be trusted with no promise: its flush is no fsync, and a flipped bit loses rows without
-//! a word (shared/TESTING.md). So each row carries a check, the count and the sum of all rows stand
-//! in the journal, and opening reads and adds up every row. Whatever is wrong, a panic of sled's
-//! too, is `Rebuild`: the caller creates it anew and replays the journal.
+//! No engine is trusted with a promise: sled's flush is no fsync, and a flipped bit loses rows of
+//! it without a word (shared/TESTING.md). So each row carries a check, the count and the sum of all
+//! rows stand in the journal, and opening reads and adds up every row. Whatever is wrong, a panic
+//! of the engine's too, and files of another engine, is `Rebuild`: the caller creates it anew and
+//! replays the journal.
 //! Between checkpoints nothing is written, so a crash costs the replay since the last one.
 //!
 //! Not here: what rows mean, when to checkpoint, the journal.
 
 mod checkpoint;
+mod engine;
 mod error;
 mod place;
 mod row;
@@ -21,18 +24,20 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 pub use checkpoint::{CHECKPOINT_BYTES, Checkpoint, CheckpointJob, Position};
+pub use engine::{Engine, UnknownEngine};
 pub use error::{IndexError, Why};
 
-use checkpoint::{BEGUN, ENDED, Rows};
+use checkpoint::Rows;
+use engine::Backend;
+#[cfg(test)]
+pub(crate) use engine::over_both_engines;
 use error::guarded;
 use row::Sum;
 
-/// sled's cache in bytes; hot rows are the owner's to keep.
-const CACHE_BYTES: u64 = 32 << 20;
 /// From this many dirty rows on a checkpoint is due: about a second of sled's work.
 pub const DIRTY_ROWS_DUE: usize = 50_000;
 /// From this many bytes of dirty rows on a checkpoint is due.
@@ -43,59 +48,72 @@ pub const BEHIND: u64 = 6;
 
 /// An open index. One owner changes it; readers need `&self` only.
 pub struct Index {
-    db: sled::Db,
-    /// sled's own directory.
-    place: PathBuf,
+    engine: Engine,
+    backend: Arc<dyn Backend>,
     dirty: Rows,
     /// Bytes of keys and values put or deleted since the last checkpoint began.
     dirty_bytes: u64,
     /// Rows that a job is writing; set by `begin_checkpoint`, cleared by `finish_checkpoint`.
     frozen: Option<Arc<Rows>>,
-    /// What sled holds; written by `open` and `finish_checkpoint`.
+    /// What the engine holds; written by `open` and `finish_checkpoint`.
     stored: Checkpoint,
 }
 
 impl Index {
-    /// Opens the index in `dir` and checks that it holds exactly the rows of `expect`, the newest
-    /// checkpoint in the journal; `None` if the journal has none, which fits an empty index only.
+    /// Opens the engine's index in `dir` and checks that it holds exactly the rows of `expect`, the
+    /// newest checkpoint in the journal; `None` if the journal has none, which fits an empty index
+    /// only.
     ///
     /// Cost: reads and hashes every row, about 1-2 µs each.
     ///
     /// # Errors
     /// `Rebuild` for whatever is wrong; then call `create` and replay the journal from its start.
     /// `InUse` if another handle is open, here or elsewhere; `Io`.
-    pub fn open(dir: &Path, expect: Option<Checkpoint>) -> Result<Self, IndexError> {
-        let place = match (place::newest(dir)?, expect) {
-            (Some(place), _) => place,
-            (None, None) => return Self::create(dir),
+    pub fn open(
+        dir: &Path,
+        engine: Engine,
+        expect: Option<Checkpoint>,
+    ) -> Result<Self, IndexError> {
+        let (place, found) = match (place::newest(dir)?, expect) {
+            (Some(newest), _) => newest,
+            (None, None) => return Self::create(dir, engine),
             (None, Some(_)) => return Err(Why::mismatch(expect, None).into()),
         };
-        guarded(|| {
-            let db = open_sled(&place)?;
-            if db.get(BEGUN)?.is_some() {
+        if found != engine {
+            return Err(Why::OtherEngine { found, wanted: engine }.into());
+        }
+        guarded(engine, || {
+            let backend = engine.open(&place)?;
+            if backend.is_interrupted()? {
                 return Err(Why::Interrupted.into());
             }
-            let found = survey(&db)?;
+            let found = survey(&*backend)?;
             if found != expect {
                 return Err(Why::mismatch(expect, found).into());
             }
-            Ok(Self::new(db, place, found.unwrap_or_default()))
+            Ok(Self::new(engine, backend, found.unwrap_or_default()))
         })
     }
 
-    /// Starts an empty index in `dir` and removes what was there before. The caller holds the
-    /// store's lock and has no other handle open.
+    /// Starts an empty index in `dir` and removes what was there before, of whatever engine. The
+    /// caller holds the store's lock and has no other handle open.
     ///
     /// # Errors
-    /// `Io`; `Rebuild` if sled fails even so.
-    pub fn create(dir: &Path) -> Result<Self, IndexError> {
-        let place = place::next(dir)?;
-        let db = guarded(|| open_sled(&place))?;
-        Ok(Self::new(db, place, Checkpoint::default()))
+    /// `Io`; `Rebuild` if the engine fails even so.
+    pub fn create(dir: &Path, engine: Engine) -> Result<Self, IndexError> {
+        let place = place::next(dir, engine)?;
+        let backend = guarded(engine, || engine.open(&place))?;
+        Ok(Self::new(engine, backend, Checkpoint::default()))
     }
 
-    fn new(db: sled::Db, place: PathBuf, stored: Checkpoint) -> Self {
-        Self { db, place, dirty: Rows::new(), dirty_bytes: 0, frozen: None, stored }
+    fn new(engine: Engine, backend: Arc<dyn Backend>, stored: Checkpoint) -> Self {
+        let dirty = Rows::new();
+        Self { engine, backend, dirty, dirty_bytes: 0, frozen: None, stored }
+    }
+
+    /// The engine whose files are in `dir`; `None` if there are none.
+    pub fn engine_in(dir: &Path) -> Option<Engine> {
+        place::engine(dir)
     }
 
     /// Sets the row of `key`, in memory. Cannot fail; see `is_checkpoint_due` for the bound.
@@ -126,7 +144,7 @@ impl Index {
         self.dirty_bytes = 0;
         self.frozen = Some(rows.clone());
         let state = Checkpoint { position, ..self.stored };
-        Ok(CheckpointJob { db: self.db.clone(), place: self.place.clone(), rows, state })
+        Ok(CheckpointJob { engine: self.engine, backend: self.backend.clone(), rows, state })
     }
 
     /// Lets go of the rows that the job has written.
@@ -141,16 +159,16 @@ impl Index {
     /// The value of `key`, or `None` if there is no such row.
     ///
     /// # Errors
-    /// `Rebuild` if sled fails or the row is not what was stored.
+    /// `Rebuild` if the engine fails or the row is not what was stored.
     pub fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, IndexError> {
         let in_memory =
             self.dirty.get(key).or_else(|| self.frozen.as_ref().and_then(|rows| rows.get(key)));
         if let Some(value) = in_memory {
             return Ok(value.clone());
         }
-        guarded(|| {
+        guarded(self.engine, || {
             let stored_key = row::stored_key(key);
-            let Some(stored) = self.db.get(&stored_key)? else { return Ok(None) };
+            let Some(stored) = self.backend.get(&stored_key)? else { return Ok(None) };
             match row::checked(key, &stored) {
                 Some((value, _)) => Ok(Some(value.to_vec())),
                 None => Err(Why::BadRow { key: stored_key }.into()),
@@ -176,9 +194,10 @@ impl Index {
             }
         };
         let mut memory = self.in_memory(prefix).into_iter().peekable();
-        let mut stored = self.db.scan_prefix(row::stored_key(prefix));
-        // Only sled's own step is guarded: a panic of `visit` is not sled's.
-        while let Some((stored_key, stored)) = guarded(|| Ok(stored.next().transpose()?))? {
+        let mut stored = guarded(self.engine, || Ok(self.backend.scan(&row::stored_key(prefix))))?;
+        // Only the engine's own step is guarded: a panic of `visit` is not its.
+        while let Some(row) = guarded(self.engine, || stored.next().transpose())? {
+            let (stored_key, stored) = row;
             let bad = || IndexError::from(Why::BadRow { key: stored_key.to_vec() });
             let key = row::key_of(&stored_key).ok_or_else(bad)?;
             while let Some((key, value)) = memory.next_if(|row| row.0 < key) {
@@ -193,7 +212,7 @@ impl Index {
         Ok(count)
     }
 
-    /// The newest changes under `prefix` that sled does not have.
+    /// The newest changes under `prefix` that the engine does not have.
     fn in_memory(&self, prefix: &[u8]) -> BTreeMap<&[u8], Option<&[u8]>> {
         let mut merged = BTreeMap::new();
         for rows in self.frozen.as_deref().into_iter().chain([&self.dirty]) {
@@ -214,28 +233,24 @@ impl Index {
         self.dirty.len() >= DIRTY_ROWS_DUE || self.dirty_bytes >= DIRTY_BYTES_DUE
     }
 
-    /// Whether sled takes rows so much slower than they come that memory would fill with them: take
-    /// no more work until the checkpoint that runs has ended.
+    /// Whether the engine takes rows so much slower than they come that memory would fill with
+    /// them: take no more work until the checkpoint that runs has ended.
     pub fn is_behind(&self) -> bool {
         let rows = u64::try_from(self.dirty.len() / DIRTY_ROWS_DUE).unwrap_or(u64::MAX);
         rows.max(self.dirty_bytes / DIRTY_BYTES_DUE) >= BEHIND
     }
 }
 
-fn open_sled(place: &Path) -> Result<sled::Db, IndexError> {
-    let config = sled::Config::default().path(place).cache_capacity(CACHE_BYTES);
-    Ok(config.flush_every_ms(None).open()?)
-}
-
 /// The stored checkpoint with count and sum as the rows really are; `None` for an empty index.
-fn survey(db: &sled::Db) -> Result<Option<Checkpoint>, IndexError> {
+fn survey(backend: &dyn Backend) -> Result<Option<Checkpoint>, IndexError> {
     let bad = |key: &[u8]| IndexError::from(Why::BadRow { key: key.to_vec() });
     let (mut ended, mut rows, mut sum) = (None, 0, Sum::default());
-    for row in db.iter() {
+    let end_key = backend.end_key();
+    for row in backend.scan(&[]) {
         let (stored_key, stored) = row?;
-        if &*stored_key == ENDED {
-            let (value, _) = row::checked(ENDED, &stored).ok_or_else(|| bad(ENDED))?;
-            let bytes = value.try_into().map_err(|_| bad(ENDED))?;
+        if *stored_key == *end_key {
+            let (value, _) = row::checked(end_key, &stored).ok_or_else(|| bad(end_key))?;
+            let bytes = value.try_into().map_err(|_| bad(end_key))?;
             ended = Some(Checkpoint::from_bytes(bytes));
             continue;
         }

@@ -1,7 +1,7 @@
 //! The journal: an append-only file of checksummed records, synced before any vote leaves.
 //!
 //! It is the truth of a node's disk: a vote waits until the records it stands on are durable here,
-//! and everything else (the sled index, caches) is derived from it. It knows bytes, not ledgers.
+//! and everything else (the index, caches) is derived from it. It knows bytes, not ledgers.
 //!
 //! ```text
 //!  append ──▶ queue (bounded) ──▶ writer thread: one write, one fdatasync per group

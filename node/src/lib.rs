@@ -13,7 +13,7 @@
 //!  └─────────────────────────────────────┘                │
 //!    "cpu" pool: rayon, the pipeline ──────Done, 1,024────┤
 //!    "journal" thread: write, fdatasync ───watch──────────┘
-//!    "checkpoint" thread: sled, now and then
+//!    "checkpoint" thread: sled or fjall, now and then
 //!    "dht" thread: tokio, current thread: the embedded IPFS node, its pinner (see `ipfs`)
 //!    content: files of users, on the "api" thread's runtime and its blocking threads
 //! ```

@@ -207,9 +207,9 @@ async fn open_store(
     keypair: &Keypair,
 ) -> Result<Opened, Failure> {
     let (home, network, keypair) = (config.home.clone(), network.clone(), keypair.clone());
-    let accept = config.store.vote_after_damage;
+    let store = config.store.clone();
     let opened =
-        tokio::task::spawn_blocking(move || store::open(&home, &network, member, &keypair, accept));
+        tokio::task::spawn_blocking(move || store::open(&home, &network, member, &keypair, &store));
     let opened = opened.await.map_err(|error| Failure::new(INTERNAL, error.to_string()))?;
     let opened = opened.map_err(|error| {
         Failure::new(CONFIG, format!("the store in {}: {error}", config.home.display()))

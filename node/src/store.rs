@@ -3,7 +3,7 @@
 //! ```text
 //!  Step.persist ─▶ Journal (one fdatasync for all that wait) ─▶ durable ─▶ votes leave
 //!       │
-//!       └─▶ Index rows in memory ──checkpoint, off the vote's path──▶ sled
+//!       └─▶ Index rows in memory ──checkpoint, off the vote's path──▶ sled or fjall
 //!  start: last checkpoint in the journal ─▶ index rows ─▶ tips; then the tail is replayed
 //! ```
 //!
@@ -263,7 +263,7 @@ impl Store {
         &self.journal
     }
 
-    /// Whether the index has so many rows in memory that they should go to sled.
+    /// Whether the index has so many rows in memory that they should go to its engine.
     pub fn is_checkpoint_due(&self) -> bool {
         self.index.lock().is_checkpoint_due()
     }
@@ -314,6 +314,8 @@ impl Store {
 }
 
 #[cfg(test)]
-pub(crate) use tests::{Alone, network as tests_network, open_alone};
+pub(crate) use tests::{
+    Alone, config as tests_config, network as tests_network, on as tests_on, open_alone,
+};
 #[cfg(test)]
 mod tests;

@@ -5,6 +5,7 @@ use crate::simulate::{ReplayArgs, SimArgs};
 use crate::torture::villain::Class;
 use clap::{Args, Parser, Subcommand};
 use node::config::DhtSilence;
+use node::index::Engine;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -119,6 +120,10 @@ pub struct UpArgs {
     /// Share the DHT of the testnet in this folder
     #[arg(long, value_name = "DIR")]
     pub join_dht: Option<PathBuf>,
+    /// What keeps the validators' indexes, sled or fjall; another than before makes them anew
+    /// [default: what they have, at first sled]
+    #[arg(long, value_name = "ENGINE", env = "QUORATE_INDEX")]
+    pub index: Option<Engine>,
     /// Return when every validator is ready, and leave them running
     #[arg(long)]
     pub detach: bool,

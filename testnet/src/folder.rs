@@ -14,7 +14,8 @@ use crate::plan::{DhtPlan, Drawn, Plan};
 use crate::registry::{Account, remove_if_there, write_whole};
 use ledger::{Genesis, Keypair, Network};
 use node::config::{ApiConfig, PerformanceConfig, QuicConfig, StoreConfig, ValidationConfig};
-use node::error::{CONFIG, GENESIS, INTERNAL, KEY_FILE};
+use node::error::{CONFIG, GENESIS, INTERNAL, KEY_FILE, USAGE};
+use node::index::Engine;
 use node::ipfs::config::{IpfsConfig, Mode};
 use node::store::first_start;
 use node::{Failure, NodeConfig, keyfile};
@@ -34,6 +35,9 @@ pub struct Folder {
     /// The program that its processes run, in their roles: this one, for whoever is
     /// `quorate-testnet`.
     pub program: PathBuf,
+    /// The engine of the validators' indexes, written into their configurations; `None` leaves what
+    /// these say. `QUORATE_INDEX`, or `up --index`.
+    pub index: Option<Engine>,
 }
 
 /// What a node writes into `ready.json` once it listens.
@@ -63,7 +67,11 @@ impl Folder {
         let program = std::env::current_exe();
         let program = program
             .map_err(|error| io_failure(INTERNAL, "finding", Path::new("this program"), &error))?;
-        Ok(Self { dir, program })
+        let index = std::env::var("QUORATE_INDEX").ok().map(|word| word.parse::<Engine>());
+        let index = index.transpose().map_err(|unknown| {
+            Failure::new(USAGE, format!("QUORATE_INDEX: {unknown}; nothing was started"))
+        })?;
+        Ok(Self { dir, program, index })
     }
 
     /// A fresh folder under the system's temporary one.
@@ -211,7 +219,8 @@ impl Folder {
         (0..plan.accounts).map(read).collect()
     }
 
-    /// Writes a validator's configuration; what it says about the store stays.
+    /// Writes a validator's configuration; what it says about the store stays, but for the index's
+    /// engine where another is asked for.
     ///
     /// # Errors
     /// The file can't be written.
@@ -225,6 +234,8 @@ impl Folder {
             ..ValidationConfig::default()
         };
         let bootstrap_file = Some("../dht-peers".into());
+        let mut store = old.map_or_else(StoreConfig::default, |old| old.store);
+        store.index = self.index.unwrap_or(store.index);
         let config = NodeConfig {
             name: name.into(),
             home: ".".into(),
@@ -238,7 +249,7 @@ impl Folder {
             validation,
             ipfs: IpfsConfig { mode, bootstrap_file, ..IpfsConfig::default() },
             performance: PerformanceConfig::default(),
-            store: old.map_or_else(StoreConfig::default, |old| old.store),
+            store,
             log: node::config::LogConfig::default(),
         };
         write_whole(&self.config(name), &config.to_toml())

@@ -26,7 +26,8 @@ use tokio::time::{MissedTickBehavior, interval};
 /// # Errors
 /// The folder is in use, can't be written, or asks for another plan; a validator failed.
 pub async fn up(args: &UpArgs, output: Output) -> Result<(), Failure> {
-    let folder = args.dir.as_deref().map_or_else(Folder::fresh, Folder::at)?;
+    let mut folder = args.dir.as_deref().map_or_else(Folder::fresh, Folder::at)?;
+    folder.index = args.index.or(folder.index);
     let mut stop = StopSignals::listen()?;
     let hold = Hold::take(&folder)?;
     let plan = settle(&folder, args)?;

@@ -10,6 +10,8 @@ mod asking;
 mod broken;
 #[path = "disks/full.rs"]
 mod full;
+#[path = "disks/killed.rs"]
+mod killed;
 #[path = "disks/mount.rs"]
 mod mount;
 #[path = "disks/power_cut.rs"]

@@ -6,6 +6,7 @@ use super::answer::Answer;
 use super::args::{Global, StoreArgs, StoreCommand};
 use crate::config::NodeConfig;
 use crate::error::{BUSY, CONFIG, Failure, GENESIS, INTERNAL, USAGE, VERIFICATION_FAILED};
+use crate::index::Engine;
 use crate::keyfile;
 use crate::keyfile::passphrase::Unlock;
 use crate::store::{StoreReport, first_start, verify};
@@ -167,13 +168,15 @@ fn answer(report: &StoreReport, is_deep: bool) -> Answer {
         "applied": report.applied,
         "journal_bytes": report.journal_bytes,
         "index_bytes": report.index_bytes,
+        "index": report.index,
         "records": report.records,
         "torn_bytes": report.torn_bytes,
         "silence": report.silence,
         "problems": report.problems,
     });
     let (journal, index) = (report.journal_bytes, report.index_bytes);
-    let mut text = format!("journal {journal} bytes, index {index} bytes\n");
+    let engine = report.index.map_or("none", Engine::word);
+    let mut text = format!("journal {journal} bytes, index {index} bytes ({engine})\n");
     let (records, applied) = (report.records, report.applied);
     text.push_str(&format!("{records} records, {applied} transfers applied\n"));
     if report.torn_bytes > 0 {

@@ -225,7 +225,7 @@ impl Driver {
             match running.try_recv() {
                 Ok(Ok(())) => {}
                 Err(TryRecvError::Empty) => return self.checkpoint = Some(running),
-                // sled is not to be used on. The index is only derived: a restart builds it again.
+                // The engine is not to be used on. The index is derived: a restart builds it again.
                 Ok(Err(error)) => {
                     return self.fail(&format!(
                         "the index of the store can't be written: {error}; see that its disk is \

@@ -1,20 +1,12 @@
-//! Moving a generation of rows into sled, marked so that an interrupted one is recognized.
+//! Moving a generation of rows into an engine, marked so that an interrupted one is recognized.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::engine::{Backend, Engine, Writer};
 use super::error::{IndexError, Why, guarded};
 use super::row::{self, Sum};
 
-/// Most rows handed to sled at once; larger batches take gigabytes (shared/LIMITS.md).
-const BATCH_ROWS_MAX: usize = 1_000;
-/// Stored under the key while a checkpoint is being written.
-pub(super) const BEGUN: &[u8] = b"m/begun";
-/// The last complete checkpoint, as a row of its own check.
-pub(super) const ENDED: &[u8] = b"m/ended";
 /// Bytes of an encoded checkpoint.
 pub const CHECKPOINT_BYTES: usize = 56;
 
@@ -65,78 +57,72 @@ impl Checkpoint {
     }
 }
 
-/// A generation of rows on its way into sled. Send it to a thread that may block.
+/// A generation of rows on its way into the engine. Send it to a thread that may block.
 ///
 /// Dropped without `run`, the index stays as it is but takes no further checkpoint.
 #[must_use = "the rows stay in memory until the job has run"]
 pub struct CheckpointJob {
-    pub(super) db: sled::Db,
-    pub(super) place: PathBuf,
+    pub(super) engine: Engine,
+    pub(super) backend: Arc<dyn Backend>,
     pub(super) rows: Arc<Rows>,
-    /// What sled holds before; `run` makes it what sled holds after.
+    /// What the engine holds before; `run` makes it what it holds after.
     pub(super) state: Checkpoint,
 }
 
 impl CheckpointJob {
-    /// Writes the rows: begin marker, batches of at most 1,000, flush, end marker, fsync.
+    /// Writes the rows and then the end marker, durably; no opening takes a part of them for all.
     ///
     /// Append the checkpoint it returns to the journal, then call `Index::finish_checkpoint`. If it
     /// is lost in a crash between, the index is built again: the journal's word counts.
-    /// Cost, for rows of 112 B (`index::checkpoint`, 2 vCPU): 10,000 new random keys 255 ms, 10,000
-    /// updates of cached keys 28 ms.
+    /// Cost: `cargo bench -p benches --bench index`.
     ///
     /// # Errors
-    /// `Rebuild`: sled failed, or an old row was bad; `Io`: its files could not be synced. In
+    /// `Rebuild`: the engine failed, or an old row was bad; `Io`: its files could not be synced. In
     /// either case the index must not be used on.
     pub fn run(self) -> Result<Checkpoint, IndexError> {
-        guarded(|| self.write())
+        guarded(self.engine, || self.write())
     }
 
     fn write(&self) -> Result<Checkpoint, IndexError> {
-        self.begin()?;
+        let mut writer = self.backend.begin()?;
         let mut state = self.state;
         let mut sum = Sum::from_bytes(&state.sum);
-        let mut rows = self.rows.iter().peekable();
-        while rows.peek().is_some() {
-            let mut batch = sled::Batch::default();
-            for (key, value) in rows.by_ref().take(BATCH_ROWS_MAX) {
-                self.change(key, value.as_deref(), &mut batch, (&mut state.rows, &mut sum))?;
-            }
-            self.db.apply_batch(batch)?;
+        for (key, value) in self.rows.iter() {
+            self.change(key, value.as_deref(), &mut *writer, (&mut state.rows, &mut sum))?;
         }
-        self.db.flush()?;
         state.sum = sum.to_bytes();
-        let ended = state.to_bytes();
-        let mut batch = sled::Batch::default();
-        batch.remove(BEGUN);
-        batch.insert(ENDED, row::stored_value(&row::element(ENDED, &ended), &ended));
-        self.db.apply_batch(batch)?;
-        self.db.flush()?;
-        sync_files(&self.place).map_err(IndexError::io(&self.place))?;
+        let (key, ended) = (self.backend.end_key(), state.to_bytes());
+        writer.end(row::stored_value(&row::element(key, &ended), &ended))?;
         Ok(state)
     }
 
-    /// Makes the begin marker durable before the first row changes.
-    pub(super) fn begin(&self) -> Result<(), IndexError> {
-        self.db.insert(BEGUN, &[1])?;
-        self.db.flush()?;
-        sync_files(&self.place).map_err(IndexError::io(&self.place))
+    /// Writes the rows without the end marker, as a crash leaves them.
+    #[cfg(test)]
+    pub(super) fn run_by_half(&self) -> Result<(), IndexError> {
+        let mut writer = self.backend.begin()?;
+        let mut counted = (0, Sum::default());
+        for (key, value) in self.rows.iter() {
+            let counted = (&mut counted.0, &mut counted.1);
+            self.change(key, value.as_deref(), &mut *writer, counted)?;
+        }
+        Ok(())
     }
 
-    /// Puts one row's change into the batch and into count and sum.
+    /// Gives one row's change to the writer and puts it into count and sum.
     fn change(
         &self,
         key: &[u8],
         value: Option<&[u8]>,
-        batch: &mut sled::Batch,
+        writer: &mut dyn Writer,
         (rows, sum): (&mut u64, &mut Sum),
     ) -> Result<(), IndexError> {
         let stored_key = row::stored_key(key);
-        if let Some(old) = self.db.get(&stored_key)? {
+        let old = self.backend.get(&stored_key)?;
+        if let Some(old) = &old {
             let (_, element) =
-                row::checked(key, &old).ok_or_else(|| Why::BadRow { key: stored_key.clone() })?;
+                row::checked(key, old).ok_or_else(|| Why::BadRow { key: stored_key.clone() })?;
             sum.subtract(&element);
-            // Rows that we never counted: sled has brought something back.
+            // Rows that we never counted: the engine has brought something back.
             *rows = rows.checked_sub(1).ok_or_else(|| Why::BadRow { key: stored_key.clone() })?;
         }
         match value {
@@ -144,28 +130,10 @@ impl CheckpointJob {
                 let element = row::element(key, value);
                 sum.add(&element);
                 *rows += 1;
-                batch.insert(stored_key, row::stored_value(&element, value));
+                writer.change(stored_key, Some(row::stored_value(&element, value)))
             }
-            None => batch.remove(stored_key),
-        }
-        Ok(())
-    }
-}
-
-/// fsync of everything in sled's directory: its own flush is not power-safe.
-fn sync_files(dir: &Path) -> io::Result<()> {
-    for entry in fs::read_dir(dir)? {
-        let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            sync_files(&entry.path())?;
-        } else {
-            match File::open(entry.path()) {
-                Ok(file) => file.sync_data()?,
-                // sled removes its old snapshots meanwhile.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(error),
-            }
+            None if old.is_some() => writer.change(stored_key, None),
+            None => Ok(()),
         }
     }
-    File::open(dir)?.sync_all()
 }

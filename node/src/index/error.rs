@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::checkpoint::Checkpoint;
+use super::engine::Engine;
 
 /// Why a call on the index was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -38,19 +39,32 @@ pub enum IndexError {
 /// Why the index must be built again.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Why {
-    /// sled panicked; the message is on standard error.
-    #[error("sled panicked")]
-    SledPanic,
-    /// sled returned an error, of this kind if it came from the operating system.
-    #[error("sled failed ({kind:?})")]
-    SledError {
+    /// The engine panicked; the message is on standard error.
+    #[error("{engine} panicked")]
+    Panicked {
+        /// Which.
+        engine: Engine,
+    },
+    /// The files are another engine's than the one that the configuration names.
+    #[error("its files are {found}'s and the configuration says {wanted}; they are removed")]
+    OtherEngine {
+        /// Whose they are.
+        found: Engine,
+        /// Which is wanted.
+        wanted: Engine,
+    },
+    /// The engine returned an error, of this kind if it came from the operating system.
+    #[error("{engine} failed ({kind:?})")]
+    Failed {
+        /// Which.
+        engine: Engine,
         /// The operating system's part, if there was one.
         kind: Option<io::ErrorKind>,
     },
     /// A row is not what was stored.
     #[error("the row of key {} fails its check", hex::encode(.key))]
     BadRow {
-        /// The key as sled has it.
+        /// The key as the engine has it.
         key: Vec<u8>,
     },
     /// A checkpoint was begun and not ended.
@@ -86,7 +100,18 @@ impl From<sled::Error> for IndexError {
             sled::Error::Io(error) => Some(error.kind()),
             _ => None,
         };
-        Why::SledError { kind }.into()
+        Why::Failed { engine: Engine::Sled, kind }.into()
+    }
+}
+
+impl From<lsm_tree::Error> for IndexError {
+    fn from(error: lsm_tree::Error) -> Self {
+        tracing::error!(%error, "fjall failed");
+        let kind = match error {
+            lsm_tree::Error::Io(error) => Some(error.kind()),
+            _ => None,
+        };
+        Why::Failed { engine: Engine::Fjall, kind }.into()
     }
 }
 
@@ -100,9 +125,12 @@ impl IndexError {
     }
 }
 
-/// Runs what calls sled: a panic of sled's becomes an error.
-pub(super) fn guarded<T>(call: impl FnOnce() -> Result<T, IndexError>) -> Result<T, IndexError> {
+/// Runs what calls the engine: a panic of it becomes an error.
+pub(super) fn guarded<T>(
+    engine: Engine,
+    call: impl FnOnce() -> Result<T, IndexError>,
+) -> Result<T, IndexError> {
     // Nothing of ours is left half changed: after this error the index is thrown away.
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(call))
-        .unwrap_or(Err(IndexError::Rebuild { why: Why::SledPanic }))
+        .unwrap_or(Err(IndexError::Rebuild { why: Why::Panicked { engine } }))
 }

@@ -1,4 +1,4 @@
-//! One row as sled stores it, with a check of its own, and the sum over all rows.
+//! One row as an engine stores it, with a check of its own, and the sum over all rows.
 //!
 //! ```text
 //! stored key: 'r' | key          stored value: check: 8 bytes | value
@@ -16,7 +16,7 @@ const ROW: u8 = b'r';
 /// What one row adds to the sum.
 pub(super) type Element = [u8; 32];
 
-/// The key under which sled has the row; with a prefix of a key, the prefix of stored keys.
+/// The key under which the engine has the row; with a prefix of a key, the prefix of stored keys.
 pub(super) fn stored_key(key: &[u8]) -> Vec<u8> {
     [&[ROW], key].concat()
 }
@@ -37,7 +37,7 @@ pub(super) fn element(key: &[u8], value: &[u8]) -> Element {
         .into()
 }
 
-/// The value as sled stores it.
+/// The value as the engine stores it.
 pub(super) fn stored_value(element: &Element, value: &[u8]) -> Vec<u8> {
     [&element[..CHECK_BYTES], value].concat()
 }

@@ -1,12 +1,26 @@
 //! The index against a `BTreeMap`, through checkpoints, reopening, interruption and rot.
 
+mod damage;
+
 use std::collections::BTreeMap;
-use std::fs;
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 use super::*;
+
+over_both_engines!(
+    it_is_a_map_whatever_is_dirty_frozen_or_stored,
+    more_rows_than_a_batch_holds,
+    an_index_that_its_engine_cannot_follow_is_behind_until_its_checkpoint_begins,
+    a_checkpoint_is_due_at_its_bounds,
+    an_index_that_the_journal_does_not_know_is_refused,
+    a_row_changed_behind_our_back_is_not_served,
+    an_open_index_is_not_wiped_and_a_new_one_leaves_nothing_old,
+    an_interrupted_checkpoint_is_recognized_or_left_no_trace,
+    the_files_of_another_engine_are_told_and_removed,
+    many_checkpoints_are_merged_and_lose_nothing,
+);
 
 type Model = BTreeMap<Vec<u8>, Vec<u8>>;
 
@@ -65,20 +79,19 @@ fn compare(index: &Index, model: &Model) {
     }
 }
 
-#[test]
-fn it_is_a_map_whatever_is_dirty_frozen_or_stored() {
+fn it_is_a_map_whatever_is_dirty_frozen_or_stored(engine: Engine) {
     for seed in 0..8 {
         println!("seed {seed}");
         let mut random = StdRng::seed_from_u64(seed);
         let dir = tempfile::tempdir().expect("a directory");
-        let mut index = Index::open(dir.path(), None).expect("new");
+        let mut index = Index::open(dir.path(), engine, None).expect("new");
         let (mut model, mut saved) = (Model::new(), (None, Model::new()));
         for round in 0..25 {
             (0..random.random_range(1..80)).for_each(|_| step(&mut random, &mut index, &mut model));
             match random.random_range(0..4) {
                 0 => {
                     drop(index);
-                    index = Index::open(dir.path(), saved.0).expect("as it was left");
+                    index = Index::open(dir.path(), engine, saved.0).expect("as it was left");
                     model = saved.1.clone();
                 }
                 1 => {}
@@ -102,23 +115,21 @@ fn it_is_a_map_whatever_is_dirty_frozen_or_stored() {
     }
 }
 
-#[test]
-fn more_rows_than_a_batch_holds() {
+fn more_rows_than_a_batch_holds(engine: Engine) {
     let dir = tempfile::tempdir().expect("a directory");
-    let mut index = Index::create(dir.path()).expect("created");
+    let mut index = Index::create(dir.path(), engine).expect("created");
     (0..2_501_u64).for_each(|key| index.put(&key.to_be_bytes(), b"value"));
     assert_eq!(index.dirty_rows(), 2_501);
     let done = checkpoint(&mut index, 1);
     assert_eq!((done.rows, index.dirty_rows()), (2_501, 0));
     drop(index);
-    let index = Index::open(dir.path(), Some(done)).expect("opened");
+    let index = Index::open(dir.path(), engine, Some(done)).expect("opened");
     assert_eq!(rows(&index, b"").expect("valid").len(), 2_501);
 }
 
-#[test]
-fn an_index_that_sled_cannot_follow_is_behind_until_its_checkpoint_begins() {
+fn an_index_that_its_engine_cannot_follow_is_behind_until_its_checkpoint_begins(engine: Engine) {
     let dir = tempfile::tempdir().expect("a directory");
-    let mut index = Index::create(dir.path()).expect("created");
+    let mut index = Index::create(dir.path(), engine).expect("created");
     let bytes = usize::try_from(DIRTY_BYTES_DUE).expect("32 MiB");
     for key in 0..BEHIND {
         assert!(!index.is_behind());
@@ -134,10 +145,9 @@ fn an_index_that_sled_cannot_follow_is_behind_until_its_checkpoint_begins() {
     assert!(index.is_behind());
 }
 
-#[test]
-fn a_checkpoint_is_due_at_its_bounds() {
+fn a_checkpoint_is_due_at_its_bounds(engine: Engine) {
     let dir = tempfile::tempdir().expect("a directory");
-    let mut index = Index::create(dir.path()).expect("created");
+    let mut index = Index::create(dir.path(), engine).expect("created");
     for key in 0..DIRTY_ROWS_DUE {
         assert!(!index.is_checkpoint_due());
         index.put(&key.to_be_bytes(), b"");
@@ -155,9 +165,9 @@ fn a_checkpoint_is_due_at_its_bounds() {
 }
 
 /// A closed index of 400 rows made by three checkpoints.
-fn closed() -> (tempfile::TempDir, Checkpoint, Model) {
+fn closed(engine: Engine) -> (tempfile::TempDir, Checkpoint, Model) {
     let dir = tempfile::tempdir().expect("a directory");
-    let mut index = Index::create(dir.path()).expect("created");
+    let mut index = Index::create(dir.path(), engine).expect("created");
     let (mut model, mut done) = (Model::new(), Checkpoint::default());
     let mut random = StdRng::seed_from_u64(1);
     for round in 0..3 {
@@ -172,31 +182,41 @@ fn closed() -> (tempfile::TempDir, Checkpoint, Model) {
     (dir, done, model)
 }
 
-fn why(dir: &Path, expect: Option<Checkpoint>) -> Why {
-    match Index::open(dir, expect) {
+fn why(dir: &Path, engine: Engine, expect: Option<Checkpoint>) -> Why {
+    match Index::open(dir, engine, expect) {
         Err(IndexError::Rebuild { why }) => why,
         Err(other) => panic!("{other}"),
         Ok(_) => panic!("opened"),
     }
 }
 
-#[test]
-fn an_interrupted_checkpoint_is_recognized() {
-    let (dir, done, model) = closed();
-    let mut index = Index::open(dir.path(), Some(done)).expect("opened");
-    assert_eq!(rows(&index, b""), Ok(model));
-    index.put(b"new", b"row");
+/// sled has a part of the rows then, fjall has none of them.
+fn an_interrupted_checkpoint_is_recognized_or_left_no_trace(engine: Engine) {
+    let (dir, done, model) = closed(engine);
+    let mut index = Index::open(dir.path(), engine, Some(done)).expect("opened");
+    assert_eq!(rows(&index, b"").as_ref(), Ok(&model));
+    (0..2_500_u64).for_each(|key| index.put(&key.to_be_bytes(), b"new"));
+    model.keys().take(50).for_each(|key| index.delete(key));
     let job = index.begin_checkpoint(position(9)).expect("none is running");
-    job.begin().expect("written");
+    job.run_by_half().expect("written");
     drop((job, index));
-    assert_eq!(why(dir.path(), Some(done)), Why::Interrupted);
-    let index = Index::create(dir.path()).expect("wiped");
+    match engine {
+        Engine::Sled => assert_eq!(why(dir.path(), engine, Some(done)), Why::Interrupted),
+        Engine::Fjall => {
+            let mut index = Index::open(dir.path(), engine, Some(done)).expect("as it was");
+            compare(&index, &model);
+            index.put(b"new", b"row");
+            let done = checkpoint(&mut index, 10);
+            drop(index);
+            drop(Index::open(dir.path(), engine, Some(done)).expect("and it goes on"));
+        }
+    }
+    let index = Index::create(dir.path(), engine).expect("wiped");
     assert_eq!(rows(&index, b""), Ok(Model::new()));
 }
 
-#[test]
-fn an_index_that_the_journal_does_not_know_is_refused() {
-    let (dir, done, _) = closed();
+fn an_index_that_the_journal_does_not_know_is_refused(engine: Engine) {
+    let (dir, done, _) = closed(engine);
     let others = [
         None,
         Some(Checkpoint { position: position(77), ..done }),
@@ -205,90 +225,81 @@ fn an_index_that_the_journal_does_not_know_is_refused() {
     ];
     for expected in others {
         let mismatch = Why::mismatch(expected, Some(done));
-        assert_eq!(why(dir.path(), expected), mismatch);
+        assert_eq!(why(dir.path(), engine, expected), mismatch);
     }
     let missing = dir.path().join("none");
     let mismatch = Why::mismatch(Some(done), None);
-    assert_eq!(why(&missing, Some(done)), mismatch);
+    assert_eq!(why(&missing, engine, Some(done)), mismatch);
     assert_eq!(Checkpoint::from_bytes(&done.to_bytes()), done);
 }
 
-#[test]
-fn a_row_changed_behind_our_back_is_not_served() {
-    let (dir, done, model) = closed();
+fn a_row_changed_behind_our_back_is_not_served(engine: Engine) {
+    let (dir, done, model) = closed(engine);
     let key = model.keys().next().expect("rows").clone();
-    let index = Index::open(dir.path(), Some(done)).expect("opened");
-    index.db.insert(row::stored_key(&key), &b"12345678other"[..]).expect("inserted");
+    let index = Index::open(dir.path(), engine, Some(done)).expect("opened");
+    let mut writer = index.backend.begin().expect("begun");
+    let other = b"12345678other".to_vec();
+    writer.change(row::stored_key(&key), Some(other)).expect("written");
+    writer.end(b"no checkpoint".to_vec()).expect("written");
     let bad = IndexError::from(Why::BadRow { key: row::stored_key(&key) });
     assert_eq!(index.get(&key), Err(bad.clone()));
     assert_eq!(rows(&index, b""), Err(bad));
 }
 
-#[test]
-fn an_open_index_is_not_wiped_and_a_new_one_leaves_nothing_old() {
-    let (dir, done, model) = closed();
-    let index = Index::open(dir.path(), Some(done)).expect("opened");
-    let second = Index::open(dir.path(), Some(done)).err().expect("locked");
-    assert!(matches!(second, IndexError::InUse { .. }), "{second}");
+fn an_open_index_is_not_wiped_and_a_new_one_leaves_nothing_old(engine: Engine) {
+    let (dir, done, model) = closed(engine);
+    let index = Index::open(dir.path(), engine, Some(done)).expect("opened");
+    for other in Engine::ALL {
+        let second = Index::open(dir.path(), other, Some(done)).err().expect("locked");
+        assert!(matches!(second, IndexError::InUse { .. }), "{second}");
+    }
     assert_eq!(rows(&index, b""), Ok(model));
     drop(index);
-    drop(Index::open(dir.path(), Some(done)).expect("free again"));
-    drop(Index::create(dir.path()).expect("created"));
-    drop(Index::create(dir.path()).expect("created"));
-    assert!(dir.path().join("sled-2").exists());
-    assert!(!dir.path().join("sled-1").join("db").exists());
-    assert!(Index::open(dir.path(), None).is_ok());
+    drop(Index::open(dir.path(), engine, Some(done)).expect("free again"));
+    drop(Index::create(dir.path(), engine).expect("created"));
+    drop(Index::create(dir.path(), engine).expect("created"));
+    assert!(dir.path().join(format!("{engine}-2")).exists());
+    assert!(!dir.path().join(format!("{engine}-1")).join(engine.lock_file()).exists());
+    assert!(Index::open(dir.path(), engine, None).is_ok());
 }
 
-/// Every file of sled's that has bytes, with its bytes.
-fn files(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
-    let mut out = Vec::new();
-    for entry in fs::read_dir(dir).expect("listed") {
-        let path = entry.expect("an entry").path();
-        if path.is_dir() {
-            out.extend(files(&path));
-        } else {
-            out.push((path.clone(), fs::read(&path).expect("read")));
-        }
-    }
-    out.retain(|file| !file.1.is_empty());
-    out.sort();
-    out
+fn the_files_of_another_engine_are_told_and_removed(engine: Engine) {
+    let (dir, done, _) = closed(engine);
+    let wanted = Engine::ALL.into_iter().find(|other| *other != engine).expect("there are two");
+    assert_eq!(Index::engine_in(dir.path()), Some(engine));
+    let other = Why::OtherEngine { found: engine, wanted };
+    assert_eq!(why(dir.path(), wanted, Some(done)), other);
+    assert_eq!(why(dir.path(), wanted, None), other);
+    let mut index = Index::create(dir.path(), wanted).expect("created");
+    assert_eq!(rows(&index, b""), Ok(Model::new()));
+    index.put(b"new", b"row");
+    let done = checkpoint(&mut index, 1);
+    drop(index);
+    assert_eq!(Index::engine_in(dir.path()), Some(wanted));
+    assert!(
+        damage::files(dir.path()).iter().all(|(path, _)| path.to_string_lossy().contains("-1/"))
+    );
+    let index = Index::open(dir.path(), wanted, Some(done)).expect("opened");
+    assert_eq!(index.get(b"new"), Ok(Some(b"row".to_vec())));
 }
 
-/// What sled loses without a word must be noticed by us.
-#[test]
-fn a_flipped_bit_never_loses_or_changes_a_row_silently() {
-    let (dir, done, model) = closed();
-    let clean = files(dir.path());
-    let mut random = StdRng::seed_from_u64(2);
-    let (mut told, mut whole) = (0, 0);
-    for round in 0..60 {
-        let (path, bytes) = &clean[random.random_range(0..clean.len())];
-        let used: Vec<usize> = (0..bytes.len()).filter(|at| bytes[*at] != 0).collect();
-        let at = used[random.random_range(0..used.len())];
-        let bit = random.random_range(0..8);
-        let copy = tempfile::tempdir().expect("a directory");
-        for (file, bytes) in &clean {
-            let to = copy.path().join(file.strip_prefix(dir.path()).expect("inside"));
-            fs::create_dir_all(to.parent().expect("a parent")).expect("a directory");
-            let mut bytes = bytes.clone();
-            if file == path {
-                bytes[at] ^= 1 << bit;
-            }
-            fs::write(to, bytes).expect("written");
-        }
-        println!("round {round}: bit {bit} of byte {at} of {}", path.display());
-        let found = Index::open(copy.path(), Some(done)).and_then(|index| rows(&index, b""));
-        match found {
-            Ok(found) => {
-                whole += 1;
-                assert_eq!(found, model);
-            }
-            Err(IndexError::Rebuild { .. }) => told += 1,
-            Err(other) => panic!("{other}"),
+/// More than an engine keeps side by side.
+fn many_checkpoints_are_merged_and_lose_nothing(engine: Engine) {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut index = Index::create(dir.path(), engine).expect("created");
+    let (mut model, mut random) = (Model::new(), StdRng::seed_from_u64(3));
+    for round in 0..40 {
+        (0..150).for_each(|_| step(&mut random, &mut index, &mut model));
+        let reader = index.backend.scan(b"r");
+        let before = model.len();
+        let done = checkpoint(&mut index, round);
+        assert_eq!(done.sum, sum_of(&model));
+        // A reader that began before reads on, whatever is merged meanwhile.
+        assert!(reader.take(before).all(|row| row.is_ok()));
+        compare(&index, &model);
+        if round % 10 == 9 {
+            drop(index);
+            index = Index::open(dir.path(), engine, Some(done)).expect("as it was left");
         }
     }
-    println!("{told} told, {whole} whole");
-    assert!(told > 0);
 }

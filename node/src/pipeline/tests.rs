@@ -65,7 +65,8 @@ fn entry(network: &Network, position: usize, rng: &mut impl Rng) -> Entry {
 fn the_pipeline_equals_the_reference() {
     let home = tempfile::tempdir().expect("a folder");
     let network = store::tests_network();
-    let opened = store::open(home.path(), &network, 0, &key(1), false).expect("it opens");
+    let opened = store::open(home.path(), &network, 0, &key(1), &store::tests_config(false))
+        .expect("it opens");
     let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().expect("a pool");
     let mut kinds = std::collections::BTreeSet::new();
     for seed in 0..40 {
@@ -109,7 +110,8 @@ fn the_pipeline_equals_the_reference() {
 fn trusted_network_skips_the_dht_stage_and_nothing_else() {
     let home = tempfile::tempdir().expect("a folder");
     let network = store::tests_network();
-    let opened = store::open(home.path(), &network, 0, &key(1), false).expect("it opens");
+    let opened = store::open(home.path(), &network, 0, &key(1), &store::tests_config(false))
+        .expect("it opens");
     let mut rng = StdRng::seed_from_u64(3);
     let entries: Vec<Entry> = (0..60).map(|i| entry(&network, i, &mut rng)).collect();
     let proposal = Proposal::sign(&Batch::new(entries), &network.id, 0, 0, &key(1));

@@ -3,6 +3,7 @@
 
 use super::make::{bytes_of, make};
 use super::*;
+use crate::index::{Engine, over_both_engines};
 use crate::store::{self, Alone, Cause, RestoreError, Store, open_alone, tests_network};
 use crate::store::{first_start, verify};
 use consensus::{Mode, Outcome};
@@ -11,6 +12,8 @@ use ledger::{
 };
 use std::path::Path;
 use std::sync::Arc;
+
+over_both_engines!(a_restored_store_has_the_tips_and_never_votes);
 
 fn key(number: u8) -> Keypair {
     Keypair::from_seed([number; 32])
@@ -254,11 +257,11 @@ fn an_asset_that_nobody_issued_and_two_links_of_one_state_are_refused() {
 }
 
 fn open(home: &Path) -> store::Opened {
-    store::open(home, &tests_network(), 0, &key(1), false).expect("it opens")
+    store::open(home, &tests_network(), 0, &key(1), &store::tests_config(false)).expect("it opens")
 }
 
-#[test]
-fn a_restored_store_has_the_tips_and_never_votes() {
+fn a_restored_store_has_the_tips_and_never_votes(engine: Engine) {
+    store::tests_on(engine);
     let home = tempfile::tempdir().expect("a folder");
     let mut alone = ledger(home.path());
     let snapshot = made_of(&alone.store);

@@ -192,10 +192,18 @@ impl Store {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Alone, open_alone};
+    use super::super::{Alone, open_alone, tests_on as on};
     use super::*;
+    use crate::index::{Engine, over_both_engines};
     use crate::journal::Location;
     use ledger::Bitmap;
+
+    over_both_engines!(
+        old_lines_are_read_from_the_index_and_memory_holds_the_newest,
+        a_batch_that_was_applied_whole_is_known_without_the_index,
+        a_line_that_cannot_be_read_is_not_the_end_of_the_log,
+        a_store_of_a_version_without_places_gets_them,
+    );
 
     /// A batch of ten; its number says which.
     fn batch(number: u64) -> BatchId {
@@ -242,8 +250,8 @@ mod tests {
         assert_eq!(lines.iter().map(|line| line.bitmap.ones()).collect::<Vec<_>>(), [3, 2]);
     }
 
-    #[test]
-    fn old_lines_are_read_from_the_index_and_memory_holds_the_newest() {
+    fn old_lines_are_read_from_the_index_and_memory_holds_the_newest(engine: Engine) {
+        on(engine);
         let home = tempfile::tempdir().expect("a folder");
         let mut alone = open_alone(home.path());
         let count = u64::try_from(LINES_KEPT).expect("a count") + 100;
@@ -256,8 +264,8 @@ mod tests {
         check(&open_alone(home.path()), count);
     }
 
-    #[test]
-    fn a_batch_that_was_applied_whole_is_known_without_the_index() {
+    fn a_batch_that_was_applied_whole_is_known_without_the_index(engine: Engine) {
+        on(engine);
         let home = tempfile::tempdir().expect("a folder");
         let alone = open_alone(home.path());
         push(&alone, 0, &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
@@ -272,8 +280,8 @@ mod tests {
         assert!(has(0, &[3, 9]) && has(1, &[1]) && !has(1, &[2]) && !has(u64::MAX, &[]));
     }
 
-    #[test]
-    fn a_line_that_cannot_be_read_is_not_the_end_of_the_log() {
+    fn a_line_that_cannot_be_read_is_not_the_end_of_the_log(engine: Engine) {
+        on(engine);
         let home = tempfile::tempdir().expect("a folder");
         let alone = open_alone(home.path());
         let count = u64::try_from(LINES_KEPT).expect("a count") + 3;
@@ -296,8 +304,8 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_store_of_a_version_without_places_gets_them() {
+    fn a_store_of_a_version_without_places_gets_them(engine: Engine) {
+        on(engine);
         let home = tempfile::tempdir().expect("a folder");
         let mut alone = open_alone(home.path());
         fill(&alone, 5);

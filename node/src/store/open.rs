@@ -7,6 +7,7 @@ use super::restore::{Parts, SNAPSHOT_KIND};
 use super::silence::{self, Silence};
 use super::start::{Home, Started, start};
 use super::{CHECKPOINT_KIND, Store, StoreError, row};
+use crate::config::StoreConfig;
 use crate::index::{Checkpoint, Index, IndexError};
 use crate::journal::{Damage, Disk, Journal, JournalError, Location, Options, System};
 use consensus::validator::ReplayError;
@@ -72,7 +73,8 @@ pub struct Opened {
 }
 
 /// Opens the store in `home`, or makes an empty one: silent, unless a first start is permitted
-/// ([`super::first_start::permit`]) or the amnesia accepted.
+/// ([`super::first_start::permit`]) or the amnesia accepted. An index of another engine than the
+/// configured one is removed and built anew.
 ///
 /// # Errors
 /// Every [`OpenError`]. A lost or damaged journal is no error here, see [`Opened::silence`].
@@ -81,8 +83,9 @@ pub fn open(
     network: &Arc<Network>,
     member: u16,
     keypair: &Keypair,
-    accept_amnesia: bool,
+    config: &StoreConfig,
 ) -> Result<Opened, OpenError> {
+    let (engine, accept_amnesia) = (config.index, config.vote_after_damage);
     let identity = Identity { network, member, keypair };
     let mut newest: Option<Checkpoint> = None;
     let mut evidence = Vec::new();
@@ -106,11 +109,11 @@ pub fn open(
         })?;
     journal.run(writer)?;
     let dir = home.join("index");
-    let (index, newest_kept) = match Index::open(&dir, newest) {
+    let (index, newest_kept) = match Index::open(&dir, engine, newest) {
         Ok(index) => (index, newest),
         Err(IndexError::Rebuild { why }) => {
             tracing::warn!(%why, "the index is rebuilt from the journal");
-            (Index::create(&dir).map_err(StoreError::from)?, None)
+            (Index::create(&dir, engine).map_err(StoreError::from)?, None)
         }
         Err(error) => return Err(StoreError::from(error).into()),
     };
@@ -124,7 +127,7 @@ pub fn open(
             let Store { journal, index, .. } = store;
             drop(index);
             is_rebuilt = true;
-            store = assemble(journal, Index::create(&dir).map_err(StoreError::from)?);
+            store = assemble(journal, Index::create(&dir, engine).map_err(StoreError::from)?);
             restore(&mut store, &identity, Location::START)
         }
         other => other,

@@ -4,6 +4,8 @@
 mod amnesia;
 
 use super::*;
+use crate::config::StoreConfig;
+use crate::index::{Engine, over_both_engines};
 use crate::journal::Location;
 use consensus::{Mode, Outcome, Proposer, Step, Validator};
 use ledger::{
@@ -12,9 +14,19 @@ use ledger::{
 };
 use rand::SeedableRng;
 use rand::rngs::StdRng;
+use std::cell::Cell;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+
+over_both_engines!(
+    what_is_final_is_there_after_reopening_with_and_without_checkpoints,
+    a_wrong_index_is_rebuilt_from_the_journal,
+    verify_finds_nothing_wrong_with_a_good_store_and_any_flipped_byte_in_records,
+    receipts_in_bulk_stop_after_so_much_was_read_and_never_before_one_batch_was,
+    a_snapshot_behind_other_records_is_refused_with_what_to_do,
+    another_engine_rebuilds_the_index_from_the_journal_both_ways,
+);
 
 pub(crate) fn key(number: u8) -> Keypair {
     Keypair::from_seed([number; 32])
@@ -51,12 +63,27 @@ pub(crate) struct Alone {
     now_us: u64,
 }
 
+thread_local! {
+    /// The engine of the index in the test of this thread.
+    static ENGINE: Cell<Engine> = const { Cell::new(Engine::Sled) };
+}
+
+/// From here on, this test's stores keep their index with this engine.
+pub(crate) fn on(engine: Engine) {
+    ENGINE.set(engine);
+}
+
+/// The store's part of the configuration.
+pub(crate) fn config(vote_after_damage: bool) -> StoreConfig {
+    StoreConfig { index: ENGINE.get(), vote_after_damage, ..StoreConfig::default() }
+}
+
 pub(crate) fn open_alone(home: &Path) -> Alone {
     let network = network();
     if !home.join("journal").exists() {
         first_start::permit(home, &network.id, &key(1)).expect("permitted");
     }
-    let opened = open(home, &network, 0, &key(1), false).expect("it opens");
+    let opened = open(home, &network, 0, &key(1), &config(false)).expect("it opens");
     assert_eq!((opened.damage, opened.silence), (None, None));
     let mut validator = opened.validator;
     validator.set_mode(Mode::Voting);
@@ -119,7 +146,7 @@ impl Alone {
     pub fn checkpoint(&mut self) {
         let live = self.validator.live_records();
         let job = self.store.begin_checkpoint(&live).expect("none is running");
-        let done = job.run().expect("sled is well");
+        let done = job.run().expect("its engine is well");
         let deadline = Instant::now() + Duration::from_secs(10);
         self.store.end_checkpoint(done, deadline).expect("the disk is well");
     }
@@ -145,8 +172,8 @@ fn check_reopened(home: &Path, before: &[(ledger::TokenId, ledger::Address, u64)
     assert_eq!((asset.issued, asset.live), (100_000, 100_000));
 }
 
-#[test]
-fn what_is_final_is_there_after_reopening_with_and_without_checkpoints() {
+fn what_is_final_is_there_after_reopening_with_and_without_checkpoints(engine: Engine) {
+    on(engine);
     let home = tempfile::tempdir().expect("a folder");
     let mut ids = Vec::new();
     let mut before = Vec::new();
@@ -177,8 +204,8 @@ fn what_is_final_is_there_after_reopening_with_and_without_checkpoints() {
     check_reopened(home.path(), &before, 20);
 }
 
-#[test]
-fn a_wrong_index_is_rebuilt_from_the_journal() {
+fn a_wrong_index_is_rebuilt_from_the_journal(engine: Engine) {
+    on(engine);
     let home = tempfile::tempdir().expect("a folder");
     let older = tempfile::tempdir().expect("a folder");
     let mut alone = open_alone(home.path());
@@ -196,6 +223,44 @@ fn a_wrong_index_is_rebuilt_from_the_journal() {
     check_reopened(home.path(), &before, 2);
 }
 
+/// With and without a checkpoint, and back again: nothing is lost, and the other files are gone.
+fn another_engine_rebuilds_the_index_from_the_journal_both_ways(engine: Engine) {
+    on(engine);
+    let home = tempfile::tempdir().expect("a folder");
+    let other = Engine::ALL.into_iter().find(|other| *other != engine).expect("there are two");
+    let mut ids = Vec::new();
+    for (round, engine) in [engine, other, engine, other, other].into_iter().enumerate() {
+        on(engine);
+        let opened = open_unless_first(home.path());
+        assert!(opened.is_none_or(|is_rebuilt| is_rebuilt == (round < 4)), "round {round}");
+        let index = home.path().join("index");
+        let mut alone = open_alone(home.path());
+        for position in 0..3 {
+            ids.push(alone.pay(round * 3 + position, 3).0);
+            if round != 2 && position == 1 {
+                alone.checkpoint();
+            }
+        }
+        for id in &ids {
+            let receipt = alone.store.receipt(id).expect("readable").expect("it is final");
+            receipt.verify(&alone.network, &mut rand::rng()).expect("it holds");
+        }
+        let before = alone.owners();
+        drop(alone);
+        assert_eq!(crate::index::Index::engine_in(&index), Some(engine));
+        assert_eq!(std::fs::read_dir(&index).expect("readable").count(), 1, "the other is gone");
+        check_reopened(home.path(), &before, u64::try_from(ids.len()).expect("few"));
+    }
+}
+
+/// Whether the index was rebuilt; `None` where there is no store yet.
+fn open_unless_first(home: &Path) -> Option<bool> {
+    home.join("journal").exists().then(|| {
+        let opened = open(home, &network(), 0, &key(1), &config(false)).expect("it opens");
+        opened.replayed.1
+    })
+}
+
 fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).expect("a folder");
     for entry in std::fs::read_dir(from).expect("readable").flatten() {
@@ -208,8 +273,8 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-#[test]
-fn verify_finds_nothing_wrong_with_a_good_store_and_any_flipped_byte_in_records() {
+fn verify_finds_nothing_wrong_with_a_good_store_and_any_flipped_byte_in_records(engine: Engine) {
+    on(engine);
     let home = tempfile::tempdir().expect("a folder");
     let mut alone = open_alone(home.path());
     for position in 0..3 {
@@ -229,13 +294,13 @@ fn verify_finds_nothing_wrong_with_a_good_store_and_any_flipped_byte_in_records(
         std::fs::write(&path, &bad).expect("writing");
         let report = verify(home.path(), &network(), 0, &key(1)).expect("readable");
         assert!(!report.problems.is_empty(), "flipped byte {at} of {last}");
-        let opened = open(home.path(), &network(), 0, &key(1), false).expect("it opens");
+        let opened = open(home.path(), &network(), 0, &key(1), &config(false)).expect("it opens");
         assert!(opened.damage.is_some(), "flipped byte {at}");
     }
 }
 
-#[test]
-fn receipts_in_bulk_stop_after_so_much_was_read_and_never_before_one_batch_was() {
+fn receipts_in_bulk_stop_after_so_much_was_read_and_never_before_one_batch_was(engine: Engine) {
+    on(engine);
     let home = tempfile::tempdir().expect("a folder");
     let mut alone = open_alone(home.path());
     let ids: Vec<_> = (0..4).map(|position| alone.pay(position, 3).0).collect();
@@ -252,15 +317,15 @@ fn receipts_in_bulk_stop_after_so_much_was_read_and_never_before_one_batch_was()
     assert_eq!(came(&ids[3..], receipts::Bounds { time: Duration::ZERO, ..all }), 1);
 }
 
-#[test]
-fn a_snapshot_behind_other_records_is_refused_with_what_to_do() {
+fn a_snapshot_behind_other_records_is_refused_with_what_to_do(engine: Engine) {
+    on(engine);
     let home = tempfile::tempdir().expect("a folder");
     let mut alone = open_alone(home.path());
     alone.pay(0, 3);
     alone.store.append_snapshot(b"whatever").expect("the disk is well");
     let network = alone.network.clone();
     drop(alone);
-    let opened = open(home.path(), &network, 0, &key(1), false);
+    let opened = open(home.path(), &network, 0, &key(1), &config(false));
     let error = opened.err().expect("it makes no sense");
     assert_eq!(error, OpenError::SnapshotPlace);
     assert!(error.to_string().contains("remove the folders journal and index"));

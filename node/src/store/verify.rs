@@ -2,6 +2,7 @@
 
 use super::restore::{Parts, SNAPSHOT_KIND};
 use super::{CHECKPOINT_KIND, Cause, Silence, StoreError};
+use crate::index::{Engine, Index};
 use crate::journal::{self, Damage};
 use crate::snapshot::Snapshot;
 use consensus::{CheckedCertificate, Record, Validator};
@@ -18,6 +19,8 @@ pub struct StoreReport {
     pub journal_bytes: u64,
     /// Bytes of the index on disk.
     pub index_bytes: u64,
+    /// The engine whose files these are; `None` when there is no index.
+    pub index: Option<Engine>,
     /// Records in the journal.
     pub records: u64,
     /// Bytes at the journal's end that a crash left and the next start cuts.
@@ -44,6 +47,7 @@ pub fn verify(
     let mut report = StoreReport {
         journal_bytes: found.bytes,
         index_bytes: folder_bytes(&home.join("index")),
+        index: Index::engine_in(&home.join("index")),
         records: found.records,
         torn_bytes: found.torn_bytes,
         silence: silence(home),

@@ -75,19 +75,19 @@ fn a_failed_checkpoint_stops_the_votes_and_a_restart_loses_nothing() {
     if !has("strace") {
         return;
     }
+    for (engine, synced) in [("sled", "index/sled-0"), ("fjall", "index/fjall-0/tree")] {
+        check_failed_checkpoint(engine, Path::new(synced));
+    }
+}
+
+/// `synced` is the folder that the engine syncs while a checkpoint is written.
+fn check_failed_checkpoint(engine: &str, synced: &Path) {
     let place = Place::new();
-    // Moved once, these tokens are more rows than the index keeps in memory.
-    place.testnet("up --detach -n 4 --accounts 17 --tokens 4096").ok();
-    let index = home(&place).join("index/sled-0");
+    place.testnet(&format!("up --detach --index {engine} {MANY_TOKENS}")).ok();
+    let index = home(&place).join(synced);
     assert!(index.is_dir(), "{} is where the index is", index.display());
     let strace = Strace::inject_at(&place, "fsync", "error=EIO", Some(&index));
-    let names = accounts(&place);
-    let (last, payers) = names.split_last().expect("seventeen");
-    // The first two pay each other later.
-    for payer in &payers[2..] {
-        let many = format!("--node v0 transfer {payer} {last} --count 4096");
-        assert_eq!(place.quorate(&many).ok()["status"], "final");
-    }
+    fill_index(&place);
     let why = falls_silent(&place, || ());
     assert!(why.contains("the index of the store can't be written"), "{why}");
     assert!(why.contains("see that its disk is well"), "{why}");
@@ -115,6 +115,20 @@ fn comes_back(place: &Place) {
     check_vote_counts(place);
     wait_until_even(place);
     check_no_panic(place);
+}
+
+/// Arguments of `up` that give tokens enough for [`fill_index`].
+pub const MANY_TOKENS: &str = "-n 4 --accounts 17 --tokens 4096";
+
+/// Moves so many tokens once that these are more rows than the index keeps in memory. The first two
+/// accounts keep theirs.
+pub fn fill_index(place: &Place) {
+    let names = accounts(place);
+    let (last, payers) = names.split_last().expect("seventeen");
+    for payer in &payers[2..] {
+        let many = format!("--node v0 transfer {payer} {last} --count 4096");
+        assert_eq!(place.quorate(&many).ok()["status"], "final");
+    }
 }
 
 /// The names of the testnet's accounts.

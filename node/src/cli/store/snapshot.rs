@@ -4,8 +4,10 @@
 use super::super::answer::Answer;
 use super::super::args::{Global, StoreRestoreArgs, StoreSnapshotArgs};
 use super::{hold, member};
+use crate::config::StoreConfig;
 use crate::durable;
 use crate::error::{CONFIG, Failure, VERIFICATION_FAILED};
+use crate::index::Index;
 use crate::snapshot::{SNAPSHOT_BYTES_MAX, make};
 use crate::store::{self, RestoreError};
 use serde_json::json;
@@ -24,7 +26,10 @@ pub fn snapshot(global: &Global, args: &StoreSnapshotArgs, home: &Path) -> Resul
     }
     let (network, keypair, member) = member(global, &args.files, home)?;
     let _held = hold(home)?;
-    let opened = store::open(home, &network, member, &keypair, false);
+    // The index as it is: the node's next start changes its engine, if that is to be.
+    let index = Index::engine_in(&home.join("index")).unwrap_or_default();
+    let config = StoreConfig { index, ..StoreConfig::default() };
+    let opened = store::open(home, &network, member, &keypair, &config);
     let opened = opened.map_err(|error| refused(format!("the store: {error}")))?;
     if let Some(damage) = opened.damage {
         let what = format!("the store is damaged: {damage}");

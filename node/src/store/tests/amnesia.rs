@@ -4,6 +4,16 @@ use super::*;
 use crate::store::silence;
 use std::fs;
 
+over_both_engines!(
+    a_first_start_is_permitted_once,
+    a_lost_store_is_silent_for_good_until_the_operator_overrides_it,
+    a_crash_at_any_step_of_the_first_start_leaves_a_first_start_or_a_started_store,
+    a_permission_for_another_network_or_key_or_beside_an_index_permits_nothing,
+    a_mark_that_makes_no_sense_is_a_mark,
+    damage_silences_also_when_the_files_are_put_back,
+    a_rolled_back_store_meets_its_own_votes_and_votes_no_more,
+);
+
 fn permitted() -> tempfile::TempDir {
     let home = tempfile::tempdir().expect("a folder");
     first_start::permit(home.path(), &network().id, &key(1)).expect("permitted");
@@ -12,7 +22,7 @@ fn permitted() -> tempfile::TempDir {
 
 /// Opens and closes the store; returns why it is silent.
 fn start(home: &Path, accept: bool) -> Option<Cause> {
-    let opened = open(home, &network(), 0, &key(1), accept).expect("it opens");
+    let opened = open(home, &network(), 0, &key(1), &config(accept)).expect("it opens");
     let is_silent = opened.validator.mode() == Mode::Silent;
     assert_eq!(is_silent, opened.silence.is_some());
     assert_eq!(
@@ -28,8 +38,8 @@ fn lose_journal(home: &Path) {
     fs::remove_dir_all(home.join("journal")).expect("it was there");
 }
 
-#[test]
-fn a_first_start_is_permitted_once() {
+fn a_first_start_is_permitted_once(engine: Engine) {
+    on(engine);
     let home = permitted();
     assert_eq!(start(home.path(), false), None);
     assert_eq!(start(home.path(), false), None, "its journal is there");
@@ -37,8 +47,8 @@ fn a_first_start_is_permitted_once() {
     assert_eq!(start(home.path(), false), Some(Cause::StoreLost));
 }
 
-#[test]
-fn a_lost_store_is_silent_for_good_until_the_operator_overrides_it() {
+fn a_lost_store_is_silent_for_good_until_the_operator_overrides_it(engine: Engine) {
+    on(engine);
     let home = permitted();
     assert_eq!(start(home.path(), false), None);
     fs::remove_dir_all(home.path()).expect("all of it is lost");
@@ -56,8 +66,8 @@ fn a_lost_store_is_silent_for_good_until_the_operator_overrides_it() {
     assert_eq!(start(other.path(), false), None);
 }
 
-#[test]
-fn a_crash_at_any_step_of_the_first_start_leaves_a_first_start_or_a_started_store() {
+fn a_crash_at_any_step_of_the_first_start_leaves_a_first_start_or_a_started_store(engine: Engine) {
+    on(engine);
     // Before the journal has its name.
     let home = permitted();
     fs::create_dir(home.path().join("journal")).expect("made");
@@ -83,8 +93,8 @@ fn a_crash_at_any_step_of_the_first_start_leaves_a_first_start_or_a_started_stor
     assert_eq!(start(home.path(), false), Some(Cause::StoreLost));
 }
 
-#[test]
-fn a_permission_for_another_network_or_key_or_beside_an_index_permits_nothing() {
+fn a_permission_for_another_network_or_key_or_beside_an_index_permits_nothing(engine: Engine) {
+    on(engine);
     let other = ledger::NetworkId::default();
     for (network_id, number) in [(other, 1), (network().id, 2)] {
         let home = tempfile::tempdir().expect("a folder");
@@ -103,8 +113,8 @@ fn a_permission_for_another_network_or_key_or_beside_an_index_permits_nothing() 
     assert_eq!(start(home.path(), false), Some(Cause::StoreLost), "its index tells");
 }
 
-#[test]
-fn a_mark_that_makes_no_sense_is_a_mark() {
+fn a_mark_that_makes_no_sense_is_a_mark(engine: Engine) {
+    on(engine);
     let long = [b'x'; 10_000];
     for bytes in [&b""[..], b"quorate.silent/2\nfork\n", b"quorate.silent/1\nno_word\n", &long] {
         let home = permitted();
@@ -120,8 +130,8 @@ fn a_mark_that_makes_no_sense_is_a_mark() {
     assert!(found.expect("there").to_string().contains("vote_after_damage"));
 }
 
-#[test]
-fn damage_silences_also_when_the_files_are_put_back() {
+fn damage_silences_also_when_the_files_are_put_back(engine: Engine) {
+    on(engine);
     let home = permitted();
     let mut alone = open_alone(home.path());
     alone.pay(0, 3);
@@ -139,8 +149,8 @@ fn damage_silences_also_when_the_files_are_put_back() {
     assert_eq!(start(home.path(), false), None);
 }
 
-#[test]
-fn a_rolled_back_store_meets_its_own_votes_and_votes_no_more() {
+fn a_rolled_back_store_meets_its_own_votes_and_votes_no_more(engine: Engine) {
+    on(engine);
     let home = permitted();
     let mut alone = open_alone(home.path());
     alone.pay(0, 3);

@@ -23,10 +23,12 @@ mod run;
 mod send;
 pub mod settings;
 mod shortage;
+mod shown;
 mod signer;
 mod store;
 mod table;
 mod token;
+mod top;
 mod tracker;
 mod transfer;
 mod tx;
@@ -102,7 +104,7 @@ fn asking(context: &Context, command: Command) -> Result<Answer, Failure> {
         Command::Health => context.block_on(network::health(context)),
         Command::Doctor => context.block_on(doctor::doctor(context)),
         Command::Watch(args) => context.block_on(watch::watch(context, &args)),
-        Command::Top(args) => context.block_on(watch::top(context, &args)),
+        Command::Top(args) => context.block_on(top::top(context, &args)),
         Command::Peers => context.block_on(network::peers(context)),
         command => Err(Failure::new(INTERNAL, format!("{command:?} is not a client's command"))),
     }

@@ -10,6 +10,8 @@ mod crashes;
 mod panel;
 #[path = "processes/running.rs"]
 mod running;
+#[path = "processes/terminal.rs"]
+mod terminal;
 #[path = "processes/transfers.rs"]
 mod transfers;
 

@@ -110,7 +110,7 @@ pub enum Command {
     Peers,
     /// A node's events as they happen, a line each
     Watch(WatchArgs),
-    /// The network, again every second, until Ctrl-C
+    /// The network on the whole terminal, as it stands; q, Esc or Ctrl-C ends it
     Top(TopArgs),
     /// Look for what commonly keeps a client or a node from working
     Doctor,

@@ -3,6 +3,7 @@
 use super::answer::Answer;
 use super::context::{Context, NodeAddress};
 use super::progress;
+use super::shown::shown;
 use super::table::Table;
 use crate::client::Client;
 use crate::error::{Failure, NO_QUORUM, UNREACHABLE};
@@ -13,19 +14,26 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 /// A node that takes longer is shown as down.
-const ASK_TIME_MAX: Duration = Duration::from_secs(2);
+pub const ASK_TIME_MAX: Duration = Duration::from_secs(2);
+
+/// The nodes that are looked at as a network: all of a testnet's, else those that are named.
+///
+/// # Errors
+/// As [`Context::nodes`].
+pub fn network_nodes(context: &Context) -> Result<Vec<NodeAddress>, Failure> {
+    let nodes = context.nodes()?;
+    // `--node` only chooses the node of other commands; the network is all of them.
+    let of = |validator: &crate::wallet::TestnetValidator| NodeAddress {
+        name: Some(validator.name.clone()),
+        url: validator.api.clone(),
+    };
+    let of_testnet = context.testnet().map(|file| file.validators.iter().map(of).collect());
+    Ok(of_testnet.unwrap_or(nodes))
+}
 
 /// `status`: every node is asked, at the same time.
 pub async fn status(context: &Context) -> Result<Answer, Failure> {
-    let mut nodes = context.nodes()?;
-    if let Some(file) = context.testnet() {
-        // `--node` only chooses the node of other commands; the network is all of them.
-        let of = |validator: &crate::wallet::TestnetValidator| NodeAddress {
-            name: Some(validator.name.clone()),
-            url: validator.api.clone(),
-        };
-        nodes = file.validators.iter().map(of).collect();
-    }
+    let nodes = network_nodes(context)?;
     let found = ask_all(context, &nodes).await?;
     let highest = found.iter().flatten().map(|(node, _)| node.applied).max();
     let Some(highest) = highest else {
@@ -53,26 +61,26 @@ pub async fn status(context: &Context) -> Result<Answer, Failure> {
             "failed": node.and_then(|n| n.failed.as_ref()),
         }));
         if let Some(why) = node.and_then(|node| node.failed.as_ref()) {
-            silent.push_str(&format!("{name} does not vote: {why}\n"));
+            silent.push_str(&format!("{} does not vote: {}\n", shown(&name), shown(why)));
         }
         if let Some(behind) = node.and_then(|node| node.catching_up) {
-            silent.push_str(&behind_line(&name, &behind));
+            silent.push_str(&behind_line(&shown(&name), &behind));
         }
         let yes = |is: bool| if is { "yes" } else { "no" }.to_string();
         let number = |number: Option<u64>| number.map_or("-".into(), |number| number.to_string());
         table.row([
-            name,
+            shown(&name),
             yes(node.is_some()),
             yes(node.is_some_and(|node| node.ready)),
             number(node.map(|node| node.applied)),
             number(lag),
-            node.map_or("-".into(), |node| node.version.clone()),
+            node.map_or("-".into(), |node| shown(&node.version)),
         ]);
     }
     let mut sums = Table::new(&["asset", "issued", "live", "name"]);
     for row in &supply {
         let cells = [&row.asset, &row.issued, &row.live, &row.name];
-        sums.row(cells.map(String::clone));
+        sums.row(cells.map(|cell| shown(cell)));
     }
     let document = json!({
         "schema": "quorate.status/1", "ok": true, "network": network,

@@ -208,5 +208,6 @@ pub(crate) fn config(folder: &Path, member: u16) -> NodeConfig {
         ipfs: IpfsConfig { enabled: false, ..IpfsConfig::default() },
         performance: PerformanceConfig::default(),
         log: LogConfig::default(),
+        telemetry: Default::default(),
     }
 }

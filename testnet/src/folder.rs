@@ -240,6 +240,7 @@ impl Folder {
             performance: PerformanceConfig::default(),
             store: old.map_or_else(StoreConfig::default, |old| old.store),
             log: node::config::LogConfig::default(),
+            telemetry: Default::default(),
         };
         write_whole(&self.config(name), &config.to_toml())
     }

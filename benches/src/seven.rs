@@ -209,6 +209,7 @@ pub(crate) fn config(folder: &Path, member: u16) -> NodeConfig {
         ipfs: IpfsConfig { enabled: false, ..IpfsConfig::default() },
         performance: PerformanceConfig::default(),
         log: LogConfig::default(),
+        telemetry: Default::default(),
     }
 }
 

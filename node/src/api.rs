@@ -66,7 +66,9 @@ struct Api {
 
 impl Api {
     fn new(handle: Handle, stopping: watch::Receiver<bool>) -> Self {
-        let gate = Gate::new(handle.shared.api_address, &handle.shared.config.api.hosts);
+        let shared = &handle.shared;
+        let (hosts, telemetry) = (&shared.config.api.hosts, shared.telemetry.clone());
+        let gate = Gate::new(shared.api_address, hosts, telemetry);
         Self {
             handle,
             gate,

@@ -7,6 +7,7 @@ pub use wallet::{Config, WALLET_NODES_MAX, WalletConfig, WalletSection};
 use crate::error::{CONFIG, Failure};
 use crate::index::Engine;
 use crate::ipfs::config::IpfsConfig;
+use crate::telemetry::TelemetryConfig;
 use ipfs_adapter::chunks::ChunkConfig;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
@@ -54,6 +55,9 @@ pub struct NodeConfig {
     /// Logging.
     #[serde(default)]
     pub log: LogConfig,
+    /// Traces, in a build that has them.
+    #[serde(default, skip_serializing_if = "TelemetryConfig::is_empty")]
+    pub telemetry: TelemetryConfig,
 }
 
 /// QUIC between validators.
@@ -220,6 +224,8 @@ const KEYS: &[&str] = &[
     "log",
     "log.level",
     "log.format",
+    "telemetry",
+    "telemetry.endpoint",
 ];
 
 impl NodeConfig {

@@ -301,6 +301,7 @@ impl Driver {
             report.stages.total = self.now_us().saturating_sub(report.admitted_us);
         }
         self.shared.metrics.ended(&report);
+        self.shared.telemetry.transfer(&report, self.shared.started);
         self.shared.events.tell("transfer", || told::transfer(&report));
         self.shared.board.ended(report, self.now_us());
     }

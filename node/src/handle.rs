@@ -18,6 +18,7 @@ use crate::metrics::Metrics;
 use crate::snapshot::offer::Offers;
 use crate::store::{Silence, Store, StoreError};
 use crate::sync::lag::Lag;
+use crate::telemetry::Telemetry;
 use consensus::{AppliedBatch, Collected, Evidence, Validator};
 use ledger::{BatchId, Digest, Name, Network, Receipt, SignedRecover, TransferId};
 use parking_lot::RwLock;
@@ -61,6 +62,8 @@ pub struct Shared {
     pub events: Events,
     /// Counters and timings.
     pub metrics: Metrics,
+    /// Where traces are told.
+    pub telemetry: Telemetry,
     /// The other members, as the driver sees them.
     pub peers: RwLock<Vec<PeerView>>,
     /// Why the node does not vote, when its store has failed.

@@ -15,6 +15,7 @@
 //!    "journal" thread: write, fdatasync ───watch──────────┘
 //!    "checkpoint" thread: sled or fjall, now and then
 //!    "dht" thread: tokio, current thread: the embedded IPFS node, its pinner (see `ipfs`)
+//!    "otel" thread: tokio, current thread: traces, with the feature; told by a queue, 16,384
 //!    content: files of users, on the "api" thread's runtime and its blocking threads
 //! ```
 //!
@@ -56,6 +57,7 @@ pub mod snapshot;
 pub mod store;
 pub mod store_lock;
 pub mod sync;
+pub mod telemetry;
 pub mod transport;
 pub mod view;
 pub mod wallet;

@@ -2,6 +2,8 @@
 //! labels.
 
 mod dht;
+#[cfg(feature = "otel")]
+mod spans;
 mod standing;
 
 use crate::error::outcome_code;
@@ -17,6 +19,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+#[cfg(feature = "otel")]
+pub use spans::SpanCounters;
 pub use standing::resident_bytes;
 
 /// Upper bounds of the timing buckets, seconds: 50 µs to 10 s.
@@ -66,6 +70,9 @@ pub struct Metrics {
     dht_checks: Family<Labels, Counter>,
     dht_proofs: Family<Labels, Counter>,
     announced: Family<Labels, Counter>,
+    /// Spans of traces.
+    #[cfg(feature = "otel")]
+    pub spans: SpanCounters,
     dht: dht::DhtMetrics,
     standing: standing::Standing,
 }
@@ -100,6 +107,8 @@ impl Default for Metrics {
             dht_checks: Family::default(),
             dht_proofs: Family::default(),
             announced: Family::default(),
+            #[cfg(feature = "otel")]
+            spans: SpanCounters::default(),
             dht: dht::DhtMetrics::default(),
             standing: standing::Standing::default(),
         };
@@ -144,6 +153,8 @@ impl Metrics {
         );
         r.register("orphans", "Orphaned batches proposed again", self.orphans.clone());
         r.register("voting", "1 while this node votes", self.voting.clone());
+        #[cfg(feature = "otel")]
+        r.register("spans", "Spans of traces, by what came of them", self.spans.family());
         self.dht = dht::DhtMetrics::register(r);
         self.standing = standing::Standing::register(r);
     }

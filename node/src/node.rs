@@ -21,6 +21,7 @@ use crate::peers_file::PeersFile;
 use crate::pipeline::{DONE_MAX, Pipeline};
 use crate::store::{self, Opened};
 use crate::sync::{FETCHED_MAX, Sync};
+use crate::telemetry::{self, Telemetry};
 use crate::transport::{Member, Timings, Transport, TransportConfig, TransportError};
 use consensus::Proposer;
 use ledger::{Genesis, Keypair, Network};
@@ -72,6 +73,8 @@ async fn run_inside(
     listening: impl FnOnce(Handle),
 ) -> Result<(), Failure> {
     let (network, keypair, member) = identity(&config)?;
+    let metrics = Metrics::default();
+    let (telemetry, exporting) = telemetry::start(&config, &network, &metrics)?;
     std::fs::create_dir_all(&config.home).map_err(|error| {
         Failure::new(CONFIG, format!("home {}: {error}", config.home.display()))
     })?;
@@ -88,7 +91,8 @@ async fn run_inside(
         false => None,
     };
     let places = Places { api: api_address, quic: transport.local_address() };
-    let shared = share(&config, &network, member, (opened, ipfs), places);
+    let watched = Watched { metrics, telemetry };
+    let shared = share(&config, &network, member, (opened, ipfs, watched), places);
     if let Some(ipfs) = &shared.ipfs {
         ipfs.serve(&shared);
     }
@@ -121,6 +125,7 @@ async fn run_inside(
     if let Some(ipfs) = &shared.ipfs {
         ipfs.stop().await;
     }
+    exporting.stop().await;
     if let Err(error) = std::fs::remove_file(&ready) {
         tracing::debug!(%error, "the ready file was gone already");
     }
@@ -231,11 +236,17 @@ struct Places {
     quic: SocketAddr,
 }
 
+/// How a node is watched.
+struct Watched {
+    metrics: Metrics,
+    telemetry: Telemetry,
+}
+
 fn share(
     config: &NodeConfig,
     network: &Arc<Network>,
     member: u16,
-    (opened, ipfs): (Opened, Option<IpfsNode>),
+    (opened, ipfs, watched): (Opened, Option<IpfsNode>, Watched),
     places: Places,
 ) -> Arc<Shared> {
     let (records, is_rebuilt) = opened.replayed;
@@ -263,7 +274,8 @@ fn share(
         store: opened.store,
         board: Board::default(),
         events: Events::default(),
-        metrics: Metrics::default(),
+        metrics: watched.metrics,
+        telemetry: watched.telemetry,
         peers: RwLock::new(peers.collect()),
         failed: RwLock::new(failed),
         silence: RwLock::new(opened.silence),

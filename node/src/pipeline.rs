@@ -65,6 +65,7 @@ pub struct Pipeline {
 struct Open {
     checked: pin_check::PinChecked,
     question: dht_check::Question,
+    batch: BatchId,
 }
 
 impl Pipeline {
@@ -145,8 +146,10 @@ impl Pipeline {
 /// Waits for the DHT's answers, a task of its own, so that neither the driver nor the pool waits;
 /// then the batch is judged.
 async fn finish(shared: Arc<Shared>, open: Box<Open>, done: mpsc::Sender<Done>) {
-    let Open { checked, question } = *open;
+    let Open { checked, question, batch } = *open;
+    let since = question.came;
     let findings = question.answer_or_silence(&shared).await;
+    shared.telemetry.stage(batch, "dht_check", since);
     let is_strict = dht_check::is_strict(&shared);
     let judged = dht_check::dht_check(checked, Some(&findings), is_strict);
     // The driver is gone only when the node ends.
@@ -156,18 +159,22 @@ async fn finish(shared: Arc<Shared>, open: Box<Open>, done: mpsc::Sender<Done>) 
 /// The stages over one batch, each timed. In an untrusted network the last one is left to
 /// [`finish`]: its look-up has been under way since the first.
 fn run(shared: &Shared, job: Judge) -> Result<Judged, Box<Open>> {
+    let batch = job.proposal.claimed;
     let start = Instant::now();
     let prefetched = prefetch::prefetch(&shared.validator.read(), job);
     shared.metrics.stage("prefetch", start.elapsed());
+    shared.telemetry.stage(batch, "prefetch", start);
     let question = dht_check::ask(shared, prefetched.open_states());
     let start = Instant::now();
     let hashed = hash::hash(&shared.network, prefetched);
     shared.metrics.stage("hash", start.elapsed());
+    shared.telemetry.stage(batch, "hash", start);
     let start = Instant::now();
     let checked = pin_check::pin_check(|id| shared.store.is_final(id), hashed);
     shared.metrics.stage("pin_check", start.elapsed());
+    shared.telemetry.stage(batch, "pin_check", start);
     match question {
-        Some(question) => Err(Box::new(Open { checked, question })),
+        Some(question) => Err(Box::new(Open { checked, question, batch })),
         None => Ok(dht_check::dht_check(checked, None, false)),
     }
 }

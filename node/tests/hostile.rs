@@ -130,6 +130,7 @@ fn config(folder: &Path, index: u8) -> NodeConfig {
         ipfs: IpfsConfig { enabled: false, ..IpfsConfig::default() },
         performance: Default::default(),
         log: LogConfig::default(),
+        telemetry: Default::default(),
     }
 }
 

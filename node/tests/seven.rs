@@ -86,6 +86,7 @@ fn config(folder: &Path, index: u8) -> NodeConfig {
         ipfs: IpfsConfig { enabled: false, ..IpfsConfig::default() },
         performance: PerformanceConfig::default(),
         log: LogConfig::default(),
+        telemetry: Default::default(),
     }
 }
 

@@ -251,6 +251,7 @@ impl Folder {
             performance: PerformanceConfig::default(),
             store,
             log: node::config::LogConfig::default(),
+            telemetry: Default::default(),
         };
         write_whole(&self.config(name), &config.to_toml())
     }

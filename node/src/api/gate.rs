@@ -11,6 +11,7 @@ use super::answer::Problem;
 use super::limits::{CONTENT_TIME_MAX, IN_FLIGHT_MAX, REQUEST_TIME_MAX};
 use super::request_id::{REQUEST_ID, RequestId};
 use crate::error::{BAD_HOST, BAD_ORIGIN, Failure, OUTCOME_UNKNOWN, OVERLOADED};
+use crate::telemetry::Telemetry;
 use axum::extract::{Request, State};
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, Method, header};
@@ -30,13 +31,15 @@ pub(super) struct Gate {
     address: SocketAddr,
     /// Host header values that are accepted, too.
     hosts: Arc<Vec<String>>,
+    /// Where requests are told.
+    telemetry: Telemetry,
 }
 
 impl Gate {
     /// Of an API that listens there and is configured to go by these names, too.
-    pub(super) fn new(address: SocketAddr, hosts: &[String]) -> Self {
+    pub(super) fn new(address: SocketAddr, hosts: &[String], telemetry: Telemetry) -> Self {
         let in_flight = Arc::new(Semaphore::new(IN_FLIGHT_MAX));
-        Self { in_flight, address, hosts: Arc::new(hosts.to_vec()) }
+        Self { in_flight, address, hosts: Arc::new(hosts.to_vec()), telemetry }
     }
 }
 
@@ -44,7 +47,8 @@ impl Gate {
 pub(super) async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Response {
     let id = RequestId::of(request.headers());
     let (method, uri, began) = (request.method().clone(), request.uri().clone(), Instant::now());
-    let mut response = id.clone().scope(admit(gate, request, next)).await;
+    let span = gate.telemetry.request(&request);
+    let mut response = id.clone().scope(span.scope(admit(gate, request, next))).await;
     tracing::debug!(
         request = id.as_str(),
         %method,
@@ -53,6 +57,7 @@ pub(super) async fn pass(State(gate): State<Gate>, request: Request, next: Next)
         elapsed_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX),
         "a request was answered"
     );
+    span.end(response.status(), id.as_str());
     response.headers_mut().insert(REQUEST_ID, id.into_value());
     response
 }

@@ -17,6 +17,7 @@ use crate::error::{Failure, INTERNAL, STORE_FAILED};
 use crate::hosting::Hosting;
 use crate::inbox::FETCH_MAX;
 use crate::receive::Outcome;
+use crate::telemetry::Telemetry;
 use crate::view::hosting as view;
 use crate::view::{NetworkDocument, ReceiptDocument};
 use axum::Router;
@@ -63,7 +64,9 @@ pub async fn serve_wallet(
 
 impl WalletApi {
     fn router(self) -> Router {
-        let gate = Gate::new(self.hosting.api_address, &self.hosting.config.api.hosts);
+        let hosts = &self.hosting.config.api.hosts;
+        // A wallet node has no traces: it neither proposes nor votes.
+        let gate = Gate::new(self.hosting.api_address, hosts, Telemetry::default());
         Router::new()
             .route("/metrics", get(metrics))
             .route("/v1/health/live", get(live))

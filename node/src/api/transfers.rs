@@ -17,10 +17,14 @@ use ledger::{Canonical, TransferId};
 use std::time::Duration;
 use tokio::time::Instant;
 
+/// Transfers of one request that its client gets spans of, if it traces.
+const FOLLOWED_A_REQUEST_MAX: usize = 64;
+
 /// `POST /v1/transfers`.
 pub(super) async fn submit(State(api): State<Api>, params: Params, request: Request) -> Answered {
     let wait = params.only(&["wait"])?.wait()?;
     let signed = body::one_transfer(&api, request).await?;
+    api.shared().telemetry.follow(|| signed.transfer.id());
     let id = api.handle.submit(signed).await?;
     let Some(time) = wait else {
         // It was put on the board just now; a full board may have let go of it since.
@@ -135,6 +139,8 @@ impl Api {
         };
         let entries: Vec<_> = entries.into_iter().map(with_id).collect();
         let ids: Vec<TransferId> = entries.iter().map(|(_, id)| *id).collect();
+        let telemetry = &self.shared().telemetry;
+        ids.iter().take(FOLLOWED_A_REQUEST_MAX).for_each(|id| telemetry.follow(|| *id));
         let taken = self.handle.submit_all(entries).await;
         let row = |(id, taken): (TransferId, Result<(), Failure>)| match taken {
             Ok(()) => {

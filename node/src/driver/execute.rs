@@ -110,22 +110,26 @@ impl Driver {
                 self.shared.store.journal().hurry(newest);
             }
             let (after, reports) = (step.after, step.reports);
-            self.gate.hold(Gated { sequence, after, reports });
+            let since = self.shared.telemetry.mark();
+            self.gate.hold(Gated { sequence, after, reports, since });
         }
         let now_us = self.now_us();
         for (proposal, batch) in step.own {
+            self.shared.telemetry.begun(&proposal, Some(&batch));
+            let (id, since) = (batch.id(), self.shared.telemetry.mark());
             let next = self.shared.validator.write().own(now_us, proposal, batch);
+            self.shared.telemetry.stage(id, "lock", since);
             self.take(next);
         }
         for checked in step.certificates {
-            let next = self.shared.validator.write().certified(now_us, checked);
-            self.take(next);
+            self.certified(now_us, checked);
         }
         if !step.applied.is_empty() {
             self.shared.metrics.batches.inc();
             let applied = self.shared.validator.read().tips().applied();
             self.shared.metrics.applied.set(i64::try_from(applied).unwrap_or(i64::MAX));
             self.shared.applied.notify_one();
+            self.shared.telemetry.applied(&step.applied);
             self.shared.inbox.note(&step.applied);
             self.shared
                 .events
@@ -141,6 +145,7 @@ impl Driver {
             self.take(next);
         }
         for job in step.judge {
+            self.shared.telemetry.begun(&job.proposal, None);
             if let Some(judged) = self.pipeline.judge(&self.shared, job) {
                 self.judged(judged);
             }
@@ -183,11 +188,22 @@ impl Driver {
             })
             .take(PROOFS_MAX)
             .collect();
+        let (id, since) = (judged.proposal.claimed, self.shared.telemetry.mark());
         let step = self.shared.validator.write().judged(now_us, judged);
+        self.shared.telemetry.stage(id, "lock", since);
         self.take(step);
         if !spenders.is_empty() && proposer != self.shared.member {
             self.send_proofs(proposer, spenders);
         }
+    }
+
+    /// A quorum has voted.
+    pub(super) fn certified(&mut self, now_us: u64, checked: CheckedCertificate) {
+        let since = self.shared.telemetry.mark();
+        let (batch, phase) = (checked.certificate().batch, checked.certificate().phase);
+        let step = self.shared.validator.write().certified(now_us, checked);
+        self.shared.telemetry.certified(batch, phase, since);
+        self.take(step);
     }
 
     /// Shows a member the batches that spent what it proposes. One set at a time, and only as much
@@ -222,6 +238,7 @@ impl Driver {
         }
         while let Some(gated) = self.gate.release(durable.records) {
             for outgoing in gated.after {
+                self.shared.telemetry.voted(&outgoing.message, gated.since);
                 self.deliver(outgoing);
             }
             for report in gated.reports {

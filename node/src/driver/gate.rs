@@ -2,6 +2,7 @@
 //! that was handed to the journal before them is durable (R5, R6). It knows numbers of records and
 //! not the journal; `execute` is the only one that fills and empties it.
 
+use crate::telemetry::Mark;
 use consensus::{Outgoing, TransferReport};
 use std::collections::VecDeque;
 
@@ -14,6 +15,8 @@ pub(super) struct Gated {
     pub after: Vec<Outgoing>,
     /// Endings of clients' transfers that stand on it.
     pub reports: Vec<TransferReport>,
+    /// When it began to wait, for traces.
+    pub since: Mark,
 }
 
 /// All that waits, oldest first. It is bounded by what the journal's queue takes.
@@ -71,7 +74,8 @@ mod tests {
             stages: Stages::default(),
             admitted_us: lines,
         };
-        Gated { sequence, after: vec![vote], reports: vec![report] }
+        let since = std::time::Instant::now().into();
+        Gated { sequence, after: vec![vote], reports: vec![report], since }
     }
 
     /// What leaves with so many records durable, by the number that `gated` was given.

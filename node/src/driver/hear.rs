@@ -79,10 +79,7 @@ impl Driver {
         let votes: usize = certificate.groups.iter().map(|group| group.votes.len()).sum();
         let network = &self.shared.network;
         match CheckedCertificate::check(certificate, network, &mut self.rng) {
-            Ok(checked) => {
-                let step = self.shared.validator.write().certified(now_us, checked);
-                self.take(step);
-            }
+            Ok(checked) => self.certified(now_us, checked),
             // A vote in it was checked twice, and is as dear as a kilobyte.
             Err(error) => self.charge(from, 2_048 * votes, &format!("a certificate: {error}")),
         }

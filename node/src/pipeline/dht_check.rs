@@ -55,7 +55,8 @@ pub struct Question {
     states: Vec<(usize, TokenState)>,
     /// Each source's queries: the keys in order, a message full each.
     queries: Vec<Vec<Query>>,
-    came: Instant,
+    /// When it was asked.
+    pub(super) came: Instant,
 }
 
 /// What is known of each entry that was asked about.

@@ -100,6 +100,7 @@ fn config(folder: &Path) -> NodeConfig {
         ipfs: IpfsConfig { enabled: false, ..IpfsConfig::default() },
         performance: PerformanceConfig::default(),
         log: LogConfig::default(),
+        telemetry: Default::default(),
     }
 }
 
@@ -115,7 +116,8 @@ pub(crate) fn start_ipfs(bootstrap: &[String]) -> Server {
     })
 }
 
-fn start_with(members: u8, change: impl FnOnce(&mut NodeConfig)) -> Server {
+/// The same, with another configuration.
+pub(crate) fn start_with(members: u8, change: impl FnOnce(&mut NodeConfig)) -> Server {
     let folder = tempfile::tempdir().expect("a folder");
     let genesis = genesis(members);
     std::fs::write(folder.path().join("genesis.json"), genesis.to_json()).expect("genesis");

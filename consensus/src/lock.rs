@@ -68,9 +68,9 @@ pub struct Locks {
 
 #[allow(clippy::result_large_err, reason = "a refusal carries its evidence, and is rare")]
 impl Locks {
-    /// Locks all inputs of `owner` for `held.transfer` in `held.round`, or none (R4). The caller has
-    /// checked R2. Returns whether anything is new that must be durable before a vote; a repeat writes
-    /// nothing.
+    /// Locks all inputs of `owner` for `held.transfer` in `held.round`, or none (R4). The caller
+    /// has checked R2. Returns whether anything is new that must be durable before a vote; a repeat
+    /// writes nothing.
     ///
     /// # Errors
     /// [`Refusal::LockConflict`], [`Refusal::RoundTooLow`].

@@ -325,7 +325,18 @@ impl Tips {
 
     /// What an owner's live tokens come to, an item an asset, in order of the assets' ids.
     pub fn balances(&self, owner: &Address) -> Vec<(AssetId, Sum)> {
-        self.owners.get(owner).map(|owned| owned.sums(&self.tokens)).unwrap_or_default()
+        self.balances_after(owner, None, usize::MAX)
+    }
+
+    /// The same of assets with ids above `after`, at most `count`.
+    pub fn balances_after(
+        &self,
+        owner: &Address,
+        after: Option<AssetId>,
+        count: usize,
+    ) -> Vec<(AssetId, Sum)> {
+        let owned = self.owners.get(owner);
+        owned.map(|owned| owned.sums(&self.tokens, after, count)).unwrap_or_default()
     }
 
     /// All assets, in order of their ids.

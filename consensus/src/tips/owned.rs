@@ -70,18 +70,29 @@ impl Owned {
         }
     }
 
-    /// What the tokens come to, in order of the assets' ids.
-    pub(super) fn sums(&self, tips: &HashMap<TokenId, Tip>) -> Vec<(AssetId, Sum)> {
+    /// What the tokens come to of assets with ids above `after`, at most `count`, in order.
+    pub(super) fn sums(
+        &self,
+        tips: &HashMap<TokenId, Tip>,
+        after: Option<AssetId>,
+        count: usize,
+    ) -> Vec<(AssetId, Sum)> {
         match self {
             Owned::One(one) => {
                 let tip = tip(tips, one);
-                vec![(tip.asset, Sum { units: tip.amount, tokens: 1 })]
+                let sum = (tip.asset, Sum { units: tip.amount, tokens: 1 });
+                Vec::from_iter(Some(sum).filter(|(asset, _)| after.is_none_or(|it| *asset > it)))
             }
-            Owned::Many(many) => many.sums.iter().map(|(asset, sum)| (*asset, *sum)).collect(),
+            Owned::Many(many) => {
+                let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+                let above = many.sums.range((from, Bound::Unbounded)).take(count);
+                above.map(|(asset, sum)| (*asset, *sum)).collect()
+            }
         }
     }
 
-    /// Takes a token out that stands at `tip`; whether it was the last, and then this is to be thrown away.
+    /// Takes a token out that stands at `tip`; whether it was the last, and then this is to be
+    /// thrown away.
     ///
     /// # Panics
     /// When it is not there.
@@ -181,13 +192,17 @@ mod tests {
     #[test]
     fn sums_follow_what_comes_and_goes_and_an_asset_of_nothing_is_not_told() {
         let of = |owned: &Owned| {
-            let sums = owned.sums(&tips());
+            let sums = owned.sums(&tips(), None, usize::MAX);
             sums.into_iter().map(|(id, sum)| (id, sum.units, sum.tokens)).collect::<Vec<_>>()
         };
         let mut owned = Owned::One(token(5));
         assert_eq!(of(&owned), [(asset(5), 5, 1)]);
         [2, 9, 9, 4].into_iter().for_each(|number| add(&mut owned, number));
         assert_eq!(of(&owned), [(asset(2), 6, 2), (asset(5), 14, 2)]);
+        let page = |after, count| owned.sums(&tips(), after, count);
+        assert_eq!(page(None, 1), page(None, 9)[..1]);
+        assert_eq!(page(Some(asset(2)), 9), page(None, 9)[1..]);
+        assert_eq!(page(Some(asset(5)), 9), []);
         assert!(!take(&mut owned, 2) && !take(&mut owned, 4));
         assert_eq!(of(&owned), [(asset(5), 14, 2)]);
         assert!(!take(&mut owned, 5));

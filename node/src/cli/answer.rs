@@ -1,5 +1,6 @@
 //! What a command has to say: a document for programs, a text for people, an exit status.
 
+use super::shown::printable;
 use crate::error::Failure;
 use serde_json::{Value, json};
 use std::io::{ErrorKind, Write};
@@ -49,6 +50,7 @@ pub fn print(is_json: bool, outcome: Result<Answer, Failure>) -> ExitCode {
     if is_json && !document.is_null() {
         write(&mut std::io::stdout().lock(), &format!("{document}\n"));
     }
+    let text = printable(&text);
     if is_failed {
         write(&mut std::io::stderr().lock(), &text);
     } else if !is_json && !text.is_empty() {
@@ -59,7 +61,7 @@ pub fn print(is_json: bool, outcome: Result<Answer, Failure>) -> ExitCode {
 
 /// A note for people, on standard error; what the program answers is not in it.
 pub fn note(text: &str) {
-    write(&mut std::io::stderr().lock(), &format!("{text}\n"));
+    write(&mut std::io::stderr().lock(), &printable(&format!("{text}\n")));
 }
 
 /// A line of a stream, on standard output, at once.

@@ -66,7 +66,7 @@ pub async fn issue(context: &Context, args: &IssueArgs) -> Result<Answer, Failur
     };
     let cid = kept.map(|(root, _)| root.to_string());
     let token = ledger::state::created_token_id(signed.transfer.id(), ISSUE_INDEX);
-    let sender = Sender { context, client, wallet };
+    let sender = Sender { context, client, wallet, may_be_sent: false };
     let mut answer = finish(&sender, &draft, signed, &args.sending, receipt).await?;
     if args.sending.sign_only.is_none() {
         // The transfer moves one of the issuer's tokens to itself; that is not the news.

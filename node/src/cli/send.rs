@@ -44,6 +44,9 @@ pub struct Sender<'a> {
     pub client: &'a Client,
     /// Where the outcome is noted.
     pub wallet: &'a Wallet,
+    /// Whether the transfer may have been sent before: that a node refuses it now says nothing of
+    /// what became of it then.
+    pub may_be_sent: bool,
 }
 
 impl Sender<'_> {
@@ -106,17 +109,21 @@ impl Sender<'_> {
     /// they ask for, for as long as `--timeout` says.
     async fn send_until_taken(&self, bytes: Bytes, wait: Wait) -> Result<SubmitOutcome, Failure> {
         let until = Instant::now() + self.context.settings.timeout;
+        let mut is_told = false;
         loop {
             let failure = match self.client.submit(bytes.clone(), wait).await {
                 Err(failure) if failure.code.slug == OVERLOADED.slug => failure,
                 other => return other,
             };
             let pause_ms = failure.details["retry_after_ms"].as_u64().unwrap_or(BUSY_PAUSE_MS);
-            let pause = Duration::from_millis(pause_ms.clamp(1, BUSY_PAUSE_MS));
+            let pause = Duration::from_millis(pause_ms.clamp(BUSY_PAUSE_MS / 20, BUSY_PAUSE_MS));
             if Instant::now() + pause >= until {
                 return Err(failure);
             }
-            self.context.note("the nodes are busy; the same bytes go out again in a moment");
+            if !std::mem::replace(&mut is_told, true) {
+                self.context
+                    .note("the nodes are busy; the same bytes go out again until one is not");
+            }
             tokio::time::sleep(pause).await;
         }
     }
@@ -124,13 +131,19 @@ impl Sender<'_> {
     /// Notes a failure in the wallet and adds what to run next.
     fn failed(&self, id: TransferId, failure: Failure) -> Result<Failure, Failure> {
         Tracker { wallet: self.wallet }.note_spent(failure.code.slug, &failure.details)?;
+        let is_refused =
+            matches!(failure.code.exit, 3 | 4 | 8 | 10) || failure.code.slug == OVERLOADED.slug;
         match failure.code.exit {
-            // Nothing was sent, or nothing was proposed.
-            3 | 4 | 8 | 10 => self.wallet.release(&id)?,
-            5 if failure.code.slug == "overloaded" => self.wallet.release(&id)?,
-            5 => self.wallet.settle(&id, Progress::Rejected)?,
+            // Nothing was sent, or nothing was proposed: now, and not before either.
+            _ if is_refused && !self.may_be_sent => self.wallet.release(&id)?,
+            5 if !is_refused => self.wallet.settle(&id, Progress::Rejected)?,
             6 => self.wallet.settle(&id, Progress::Locked)?,
             _ => self.wallet.settle(&id, Progress::Unknown)?,
+        }
+        if self.may_be_sent && (failure.code.exit == 8 || failure.code.slug == OVERLOADED.slug) {
+            let what = format!("it was sent before; now {}", failure.message);
+            let failure = unknown(id, &what).details(failure.details);
+            return Ok(with_transfer(failure, id, Value::Null));
         }
         if failure.code.exit == 7 {
             let why = failure.message.split("; it may have been").next().unwrap_or_default();

@@ -7,15 +7,21 @@ const TEXT_MAX: usize = 200;
 /// A node's text without what a terminal or a reader could be led astray by: control characters,
 /// marks that turn the direction of writing, characters without a width.
 pub fn shown(text: &str) -> String {
-    let is_shown = |letter: &char| {
-        !letter.is_control()
-            && !matches!(
-                letter,
-                '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-                | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
-            )
-    };
     text.chars().filter(is_shown).take(TEXT_MAX).collect()
+}
+
+/// The same of a whole text, which keeps its lines and tabulators.
+pub fn printable(text: &str) -> String {
+    text.chars().filter(|letter| matches!(letter, '\n' | '\t') || is_shown(letter)).collect()
+}
+
+fn is_shown(letter: &char) -> bool {
+    !letter.is_control()
+        && !matches!(
+            letter,
+            '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
+        )
 }
 
 #[cfg(test)]

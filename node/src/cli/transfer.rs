@@ -44,7 +44,8 @@ pub async fn transfer(context: &Context, args: &TransferArgs) -> Result<Answer, 
     let is_promised = !need.is_free_of_promises;
     let signed = signer.sign(&draft, &mut promises, &args.sending, is_promised)?;
     drop(promises);
-    finish(&Sender { context, client, wallet }, &draft, signed, &args.sending, receipt).await
+    let sender = Sender { context, client, wallet, may_be_sent: false };
+    finish(&sender, &draft, signed, &args.sending, receipt).await
 }
 
 /// Sends, or writes the file of `--sign-only`.
@@ -184,7 +185,9 @@ pub async fn submit(context: &Context, args: &SubmitArgs) -> Result<Answer, Fail
     let client = context.client()?;
     let wallet = context.wallet(signed.transfer.network)?;
     adopt(context, &client, &wallet, &signed).await?;
-    let sender = Sender { context, client: &client, wallet: &wallet };
+    let before = wallet.record(&signed.transfer.id())?;
+    let may_be_sent = before.is_some_and(|record| record.status.is_open());
+    let sender = Sender { context, client: &client, wallet: &wallet, may_be_sent };
     sender.send(&signed, args.wait, receipt).await
 }
 

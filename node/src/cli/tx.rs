@@ -30,7 +30,7 @@ pub async fn tx(context: &Context, command: &TxCommand) -> Result<Answer, Failur
         },
         TxCommand::Retry(args) => {
             let receipt = ReceiptOrder::new(context, args.receipt.as_ref())?;
-            let sender = Sender { context, client: &client, wallet: &wallet };
+            let sender = Sender { context, client: &client, wallet: &wallet, may_be_sent: true };
             match &args.id {
                 Some(id) => retry(&sender, transfer_id(id)?, receipt).await,
                 None => retry_all(&sender).await,
@@ -104,6 +104,10 @@ async fn retry(
 ) -> Result<Answer, Failure> {
     let wallet = sender.wallet;
     let signed = wallet.signed(&id)?.ok_or_else(|| not_found(id))?;
+    let before = wallet.record(&id)?;
+    let is_unsent = |status| matches!(status, Progress::Signed | Progress::Rejected);
+    let may_be_sent = before.is_none_or(|record| !is_unsent(record.status));
+    let sender = Sender { may_be_sent, ..*sender };
     wallet.keep(&id)?;
     let mut promises = wallet.promises()?;
     // Tokens that were promised elsewhere since: both could be locked for ever.

@@ -3,6 +3,7 @@
 use super::answer::{Answer, line};
 use super::args::WatchArgs;
 use super::context::Context;
+use super::shown::printable;
 use crate::client::{NodeEvent, NodeEvents};
 use crate::error::{Failure, UNREACHABLE};
 use serde_json::{Value, json};
@@ -36,7 +37,7 @@ pub async fn watch(context: &Context, args: &WatchArgs) -> Result<Answer, Failur
             shown += 1;
             match context.settings.is_json {
                 true => line(&document(&event).to_string()),
-                false => line(&for_people(&event)),
+                false => line(&printable(&for_people(&event))),
             }
         }
     }

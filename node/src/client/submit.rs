@@ -92,7 +92,8 @@ impl Client {
                 return Err(failure);
             }
             // An answer that no node gives says nothing of what was done with the bytes.
-            may_be_sent |= matches!(failure.code.slug, "outcome_unknown" | "internal");
+            may_be_sent |= matches!(failure.code.slug, "outcome_unknown" | "internal")
+                || failure.details["proposed_before"] == true;
             errors.push(format!("{url}: {failure}"));
             if !may_be_tried_elsewhere(&failure) {
                 attempts.ask_no_more();

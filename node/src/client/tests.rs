@@ -88,6 +88,21 @@ pub(crate) fn problem(http: u16, slug: &str, exit: u8) -> String {
 }
 
 #[test]
+fn a_refusal_of_what_was_proposed_before_is_an_unknown_outcome() {
+    for (before, slug) in [(true, "outcome_unknown"), (false, "no_quorum")] {
+        let body = serde_json::json!({
+            "detail": "no", "code": "no_quorum", "exit": 8, "retryable": true,
+            "details": {"proposed_before": before},
+        });
+        let body = body.to_string();
+        let answer = format!("HTTP/1.1 503 No\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+        let (url, _bodies) = broken(1, &answer);
+        let sent = run(client(&[&url]).submit(Bytes::from_static(b"signed"), Wait::Final));
+        assert_eq!(sent.expect_err("refused").code.slug, slug);
+    }
+}
+
+#[test]
 fn a_history_that_goes_on_for_ever_is_not_read_for_ever() {
     let token = TokenId::default();
     let next = TransferId::default();

@@ -39,6 +39,16 @@ impl Drop for Share<'_> {
     }
 }
 
+/// A refusal of what this node has proposed before: it proposes nothing now, and what becomes of
+/// the earlier proposal is not known. The client must not take it for a transfer that nobody has seen.
+fn proposed_before(mut refused: Failure) -> Failure {
+    refused.message.push_str(" now; it was proposed before, and its outcome is not known");
+    if let serde_json::Value::Object(details) = &mut refused.details {
+        details.insert("proposed_before".into(), true.into());
+    }
+    refused.help("GET /v1/transfers/{id}?wait=10s, or the same bytes again")
+}
+
 impl Handle {
     /// Hands a signed transfer to the pipeline. The same bytes again are the same transfer and are
     /// not proposed twice. Returns as soon as it is queued; [`Handle::wait`] waits for its end.
@@ -86,9 +96,22 @@ impl Handle {
         id: &TransferId,
         came: Instant,
     ) -> Result<Option<Room<'_>>, Failure> {
-        if self.shared.board.get(id).is_some_and(|entry| entry.status == Status::Final) {
+        let status = self.shared.board.get(id).map(|entry| entry.status);
+        if status == Some(Status::Final) {
             return Ok(None);
         }
+        self.room_beside(entry, id, came).map_err(|refused| match status {
+            None | Some(Status::Final | Status::Rejected) => refused,
+            Some(_) => proposed_before(refused),
+        })
+    }
+
+    fn room_beside(
+        &self,
+        entry: &Entry,
+        id: &TransferId,
+        came: Instant,
+    ) -> Result<Option<Room<'_>>, Failure> {
         self.can_propose()?;
         if self.shared.is_index_behind.load(Ordering::Relaxed) {
             return Err(overloaded());

@@ -5,7 +5,7 @@ use super::batch::{Clock, OpenBatch, proposers_span};
 use super::on::context;
 use super::settings::Sampler;
 use super::told::{Answered, Span, Told};
-use consensus::{Batch, Stages};
+use consensus::Stages;
 use ledger::{BatchId, Network, TransferId};
 use opentelemetry::KeyValue;
 use opentelemetry::trace::{Link, SpanContext, SpanId, SpanKind, Status};
@@ -61,8 +61,8 @@ impl Assembler {
     /// Takes one thing that was told; spans that are whole by it go to `out`.
     pub(super) fn take(&mut self, told: Told, out: &mut Vec<SpanData>) {
         match told {
-            Told::Begun { proposal, own, at } => {
-                let id = proposal.claimed;
+            Told::Begun { begun, at } => {
+                let id = begun.id;
                 let is_taken = self.sampler.takes(proposers_span(&id).trace_id(), None);
                 if !is_taken || self.open.contains_key(&id) {
                     return;
@@ -70,10 +70,10 @@ impl Assembler {
                 if self.order.len() >= OPEN_MAX {
                     self.close_first(out);
                 }
-                let member = self.network.committee.member(proposal.proposer);
+                let member = self.network.committee.member(begun.proposer);
                 let name = member.map(|member| member.name.to_string()).unwrap_or_default();
-                let mut batch = OpenBatch::new(&proposal, &name, own.is_some(), at);
-                self.link(&mut batch, own.as_deref());
+                let mut batch = OpenBatch::new(&begun, &name, at);
+                self.link(&mut batch, &begun.ids);
                 self.open.insert(id, batch);
                 self.order.push_back(id);
             }
@@ -129,11 +129,8 @@ impl Assembler {
     }
 
     /// Links a batch of this node's to the requests that brought its transfers, and these to it.
-    fn link(&mut self, open: &mut OpenBatch, own: Option<&Batch>) {
-        if self.follows.is_empty() {
-            return;
-        }
-        for id in own.into_iter().flat_map(Batch::ids) {
+    fn link(&mut self, open: &mut OpenBatch, ids: &[TransferId]) {
+        for id in ids {
             if let Some(follow) = self.follows.get_mut(id) {
                 follow.batch = Some(open.id);
                 open.link(follow.request.clone());
@@ -164,10 +161,7 @@ impl Assembler {
         began: Instant,
     ) -> Vec<SpanData> {
         let trace = follow.request.trace_id();
-        let new = || {
-            let state = follow.request.trace_state().clone();
-            context(trace, SpanId::from(rand::random::<u64>()), state)
-        };
+        let new = || context(trace, SpanId::from(rand::random::<u64>()));
         let us = Duration::from_micros;
         let span = Span { began, ended: began + us(stages.total) };
         let mut root = self.clock.span("transfer", new(), span);
@@ -207,13 +201,13 @@ impl Assembler {
         let mut request = self.clock.span("", context, span);
         request.name = match &route {
             Some(route) => format!("{method} {}", route.as_str()).into(),
-            None => method.to_string().into(),
+            None => method.into(),
         };
         request.span_kind = SpanKind::Server;
         request.parent_span_id = parent.unwrap_or(SpanId::INVALID);
         request.parent_span_is_remote = parent.is_some();
         request.attributes = vec![
-            KeyValue::new("http.request.method", method.to_string()),
+            KeyValue::new("http.request.method", method),
             KeyValue::new("http.response.status_code", i64::from(status.as_u16())),
             KeyValue::new("quorate.request_id", id),
         ];

@@ -3,10 +3,9 @@
 //! next 8 bytes for its id, and is the parent of the others' spans.
 
 use super::on::context;
-use super::told::Span;
-use consensus::Proposal;
+use super::told::{Begun, Span};
 use ledger::{BatchId, Phase};
-use opentelemetry::trace::{Link, SpanContext, SpanId, SpanKind, TraceId, TraceState};
+use opentelemetry::trace::{Link, SpanContext, SpanId, SpanKind, TraceId};
 use opentelemetry::{InstrumentationScope, KeyValue};
 use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
 use std::time::{Instant, SystemTime};
@@ -34,7 +33,7 @@ pub(super) struct OpenBatch {
 /// The span of a batch at its proposer.
 pub(super) fn proposers_span(id: &BatchId) -> SpanContext {
     let (trace, span) = ids(id);
-    context(trace, span, TraceState::NONE)
+    context(trace, span)
 }
 
 fn ids(id: &BatchId) -> (TraceId, SpanId) {
@@ -53,20 +52,19 @@ fn index(phase: Phase) -> usize {
 
 impl OpenBatch {
     /// A batch that this node has begun to look at.
-    pub(super) fn new(proposal: &Proposal, proposer: &str, is_own: bool, began: Instant) -> Self {
-        let round = proposal.entries.iter().map(|entry| entry.round).max().unwrap_or(0);
-        let transfers = i64::try_from(proposal.entries.len()).unwrap_or(i64::MAX);
+    pub(super) fn new(begun: &Begun, proposer: &str, began: Instant) -> Self {
+        let transfers = i64::try_from(begun.transfers).unwrap_or(i64::MAX);
         let attributes = vec![
-            KeyValue::new("quorate.batch", proposal.claimed.to_string()),
+            KeyValue::new("quorate.batch", begun.id.to_string()),
             KeyValue::new("quorate.proposer", proposer.to_string()),
             KeyValue::new("quorate.transfers", transfers),
-            KeyValue::new("quorate.round", i64::from(round)),
+            KeyValue::new("quorate.round", i64::from(begun.round)),
         ];
         Self {
-            id: proposal.claimed,
+            id: begun.id,
             began,
             applied: None,
-            is_own,
+            is_own: begun.is_own,
             attributes,
             links: Vec::new(),
             stages: Vec::new(),
@@ -126,7 +124,7 @@ impl OpenBatch {
         let ends = self.stages.iter().map(|(_, span)| span.ended).chain(self.applied);
         let ended = ends.max().unwrap_or(self.began).max(self.began);
         let span = Span { began: self.began, ended };
-        let mut root = clock.span("batch", context(trace, own, TraceState::NONE), span);
+        let mut root = clock.span("batch", context(trace, own), span);
         root.parent_span_id = parent;
         root.parent_span_is_remote = !self.is_own;
         root.attributes = self.attributes;
@@ -136,7 +134,7 @@ impl OpenBatch {
         let mut spans = vec![root];
         for (name, span) in self.stages {
             let id = SpanId::from(rand::random::<u64>());
-            let mut stage = clock.span(name, context(trace, id, TraceState::NONE), span);
+            let mut stage = clock.span(name, context(trace, id), span);
             stage.parent_span_id = own;
             spans.push(stage);
         }

@@ -3,7 +3,7 @@
 
 use super::export::{self, Exporter};
 use super::settings::{Sampler, Settings};
-use super::told::{Answered, Span, Told};
+use super::told::{Answered, Begun, Span, Told};
 use crate::config::NodeConfig;
 use crate::error::Failure;
 use crate::metrics::{Metrics, SpanCounters};
@@ -84,7 +84,9 @@ pub fn start(
         followed,
         settings,
     };
-    tracing::info!(collector = exporter.settings.endpoint, "traces are exported");
+    // Without a user's name and password, which a URL may have.
+    let collector = exporter.settings.endpoint.rsplit('@').next();
+    tracing::info!(collector, "traces are exported");
     let thread = export::spawn(exporter, heard)?;
     Ok((telemetry, Exporting { thread: Some(thread) }))
 }
@@ -122,7 +124,18 @@ impl Telemetry {
 
     /// A batch is looked at; `own` when this node proposes it.
     pub fn begun(&self, proposal: &Arc<Proposal>, own: Option<&Arc<Batch>>) {
-        self.tell(|at| Told::Begun { proposal: proposal.clone(), own: own.cloned(), at });
+        let Some(line) = &self.line else { return };
+        let is_followed = line.followed.load(Ordering::Relaxed) > 0;
+        let ids = own.filter(|_| is_followed).map_or_else(Vec::new, |own| own.ids().to_vec());
+        let begun = Begun {
+            id: proposal.claimed,
+            proposer: proposal.proposer,
+            transfers: proposal.entries.len(),
+            round: proposal.entries.iter().map(|entry| entry.round).max().unwrap_or(0),
+            is_own: own.is_some(),
+            ids,
+        };
+        self.tell(|at| Told::Begun { begun: Box::new(begun), at });
     }
 
     /// A stage of a batch has ended.
@@ -191,13 +204,12 @@ impl Telemetry {
         if !line.sampler.takes(trace, client.as_ref()) {
             return RequestSpan(None);
         }
-        let state = client.as_ref().map_or(TraceState::NONE, |client| client.trace_state().clone());
-        let context = context(trace, SpanId::from(rand::random::<u64>()), state);
+        let context = context(trace, SpanId::from(rand::random::<u64>()));
         RequestSpan(Some(Box::new(Open {
             telemetry: self.clone(),
             context,
             parent: client.map(|client| client.span_id()),
-            method: request.method().clone(),
+            method: known(request.method()),
             route: request.extensions().get::<MatchedPath>().cloned(),
             began: Instant::now(),
         })))
@@ -214,9 +226,29 @@ impl Telemetry {
     }
 }
 
-/// A span of ours, which is sampled.
-pub(super) fn context(trace: TraceId, span: SpanId, state: TraceState) -> SpanContext {
-    SpanContext::new(trace, span, TraceFlags::SAMPLED, false, state)
+/// A span of ours, which is sampled. What a client says in `tracestate` goes no further: it may be
+/// 16 kB, and nothing here reads it.
+pub(super) fn context(trace: TraceId, span: SpanId) -> SpanContext {
+    SpanContext::new(trace, span, TraceFlags::SAMPLED, false, TraceState::NONE)
+}
+
+/// A method's name, `_OTHER` for what is none of HTTP's own (OpenTelemetry's conventions): a client
+/// may send one of any length.
+fn known(method: &Method) -> &'static str {
+    let all = [
+        Method::GET,
+        Method::HEAD,
+        Method::POST,
+        Method::PUT,
+        Method::DELETE,
+        Method::CONNECT,
+        Method::OPTIONS,
+        Method::TRACE,
+        Method::PATCH,
+    ];
+    let names =
+        ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "_OTHER"];
+    names[all.iter().position(|one| one == method).unwrap_or(all.len())]
 }
 
 /// A request under way; empty where it is not exported.
@@ -226,7 +258,7 @@ struct Open {
     telemetry: Telemetry,
     context: SpanContext,
     parent: Option<SpanId>,
-    method: Method,
+    method: &'static str,
     route: Option<MatchedPath>,
     began: Instant,
 }

@@ -35,16 +35,16 @@ impl Settings {
     ) -> Result<Option<Self>, Failure> {
         let variable = |name: &str| variable(name).filter(|value| !value.trim().is_empty());
         let is_disabled = variable("OTEL_SDK_DISABLED").is_some_and(|is| is == "true");
-        match variable("OTEL_TRACES_EXPORTER").as_deref() {
-            None | Some("otlp") => {}
-            Some("none") => return Ok(None),
-            Some(other) => return Err(unsupported("OTEL_TRACES_EXPORTER", other, "otlp or none")),
-        }
+        let exporter = variable("OTEL_TRACES_EXPORTER");
+        let is_off = is_disabled || exporter.as_deref() == Some("none");
         let below = |base: String| format!("{}/v1/traces", base.trim_end_matches('/'));
         let endpoint = variable(ENDPOINTS[0])
             .or_else(|| variable(ENDPOINTS[1]).map(below))
             .or_else(|| config.endpoint.clone().map(below));
-        let Some(endpoint) = endpoint.filter(|_| !is_disabled) else { return Ok(None) };
+        let Some(endpoint) = endpoint.filter(|_| !is_off) else { return Ok(None) };
+        if let Some(other) = exporter.filter(|exporter| exporter != "otlp") {
+            return Err(unsupported("OTEL_TRACES_EXPORTER", &other, "otlp or none"));
+        }
         let uri: Option<Uri> = endpoint.parse().ok();
         match uri.as_ref().and_then(|uri| Some((uri.scheme_str()?, uri.authority()?))) {
             Some(("http", _)) => {}
@@ -140,6 +140,7 @@ mod tests {
         for off in [("OTEL_SDK_DISABLED", "true"), ("OTEL_TRACES_EXPORTER", "none")] {
             assert_eq!(endpoint(file, &[all, off]), None);
         }
+        assert_eq!(endpoint(None, &[("OTEL_TRACES_EXPORTER", "console")]), None, "of others");
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::metrics::SpanCounters;
 use collector::Collector;
 use consensus::{Proposal, Stages};
 use ledger::{BatchId, Canonical, Digest, Network, Phase, TransferId};
-use opentelemetry::trace::{SpanContext, SpanId, TraceId, TraceState};
+use opentelemetry::trace::{SpanContext, SpanId, TraceId};
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -37,17 +37,16 @@ fn network() -> Arc<Network> {
     Arc::new(crate::api::tests::server::genesis(1).network().expect("a network"))
 }
 
-/// A batch of this number, which nobody looks into.
-fn proposal(number: u64) -> Arc<Proposal> {
+/// A batch of this number, of another member.
+fn begun(number: u64) -> Box<Begun> {
     let mut digest = [1; 32];
     digest[..8].copy_from_slice(&number.to_be_bytes());
-    let (claimed, signature) = (BatchId(Digest(digest)), ledger::Signature([0; 64]));
-    Arc::new(Proposal { epoch: 0, proposer: 0, claimed, entries: Arc::default(), signature })
+    let (id, ids) = (BatchId(Digest(digest)), Vec::new());
+    Box::new(Begun { id, proposer: 0, transfers: 0, round: 0, is_own: false, ids })
 }
 
 fn client() -> SpanContext {
-    let state = TraceState::NONE;
-    super::on::context(TraceId::from(7), SpanId::from(7), state)
+    super::on::context(TraceId::from(7), SpanId::from(7))
 }
 
 #[test]
@@ -167,17 +166,17 @@ fn batches_and_transfers_beyond_the_bounds_push_out_the_oldest() {
     let (at, mut spans) = (Instant::now(), Vec::new());
     let count = u64::try_from(OPEN_MAX).expect("small") + 3;
     for number in 0..count {
-        let proposal = proposal(number);
+        let begun = begun(number);
         let span = Span { began: at, ended: at };
-        let batch = proposal.claimed;
-        assembler.take(Told::Begun { proposal, own: None, at }, &mut spans);
+        let batch = begun.id;
+        assembler.take(Told::Begun { begun, at }, &mut spans);
         assembler.take(Told::Voted { batch, phase: Phase::Lock, span }, &mut spans);
     }
     let roots = |spans: &[opentelemetry_sdk::trace::SpanData]| {
         spans.iter().filter(|span| span.name == "batch").count()
     };
     assert_eq!(roots(&spans), 3);
-    let first = proposers_span(&proposal(0).claimed);
+    let first = proposers_span(&begun(0).id);
     assert_eq!(spans[0].span_context.trace_id(), first.trace_id());
     assert_eq!(spans[0].parent_span_id, first.span_id(), "the proposer's span is the parent");
     assembler.tick(at + Duration::from_secs(60), &mut spans);
@@ -201,9 +200,9 @@ fn batches_and_transfers_beyond_the_bounds_push_out_the_oldest() {
 fn a_batch_that_was_only_looked_at_is_not_exported() {
     let mut assembler = Assembler::new(network(), always(), Arc::default());
     let (at, mut spans) = (Instant::now(), Vec::new());
-    let proposal = proposal(1);
-    let (batch, span) = (proposal.claimed, Span { began: at, ended: at });
-    assembler.take(Told::Begun { proposal, own: None, at }, &mut spans);
+    let begun = begun(1);
+    let (batch, span) = (begun.id, Span { began: at, ended: at });
+    assembler.take(Told::Begun { begun, at }, &mut spans);
     assembler.take(Told::Stage { batch, name: "hash", span }, &mut spans);
     assembler.end(&mut spans);
     assert!(spans.is_empty(), "it has voted for nothing of it");

@@ -1,11 +1,10 @@
 //! What the node tells the thread "otel": what happened and when, nothing put together yet.
 
 use axum::extract::MatchedPath;
-use axum::http::{Method, StatusCode};
-use consensus::{Batch, Proposal, Stages};
+use axum::http::StatusCode;
+use consensus::Stages;
 use ledger::{BatchId, Phase, TransferId};
 use opentelemetry::trace::{SpanContext, SpanId};
-use std::sync::Arc;
 use std::time::Instant;
 
 /// When something began and ended.
@@ -18,8 +17,8 @@ pub(super) struct Span {
 /// What happened.
 #[derive(Debug)]
 pub(super) enum Told {
-    /// A batch is looked at; `own` when this node proposes it.
-    Begun { proposal: Arc<Proposal>, own: Option<Arc<Batch>>, at: Instant },
+    /// A batch is looked at.
+    Begun { begun: Box<Begun>, at: Instant },
     /// A stage of a batch has ended.
     Stage { batch: BatchId, name: &'static str, span: Span },
     /// A vote has left; the time is that of waiting for the journal.
@@ -36,6 +35,20 @@ pub(super) enum Told {
     Request(Box<Answered>),
 }
 
+/// What there is to say of a batch that is looked at; nothing of it keeps the batch in memory.
+#[derive(Debug)]
+pub(super) struct Begun {
+    pub(super) id: BatchId,
+    pub(super) proposer: u16,
+    pub(super) transfers: usize,
+    /// The highest of its entries.
+    pub(super) round: u32,
+    /// Whether this node proposes it.
+    pub(super) is_own: bool,
+    /// Its transfers, when it is own and clients that trace are waiting.
+    pub(super) ids: Vec<TransferId>,
+}
+
 /// A request that was answered.
 #[derive(Debug)]
 pub(super) struct Answered {
@@ -44,7 +57,7 @@ pub(super) struct Answered {
     /// The client's span, where it told one.
     pub(super) parent: Option<SpanId>,
     pub(super) span: Span,
-    pub(super) method: Method,
+    pub(super) method: &'static str,
     /// The route's template; `None` for a path that is none.
     pub(super) route: Option<MatchedPath>,
     pub(super) status: StatusCode,

@@ -112,3 +112,30 @@ fn a_busy_node_is_sent_the_same_bytes_again_for_as_long_as_the_timeout_says() {
     assert!(sent.len() > 1 && sent.iter().all(|body| *body == stored), "{}", sent.len());
     assert_eq!(scene.listed(&["--pending"])[0].1, "signed", "nobody has taken it");
 }
+
+#[test]
+fn a_retry_that_is_refused_frees_no_token_of_what_may_have_been_sent() {
+    let scene = Scene::new();
+    let file = scene.folder.path().join("signed");
+    scene.run(&["transfer", "rich", "bob", "1.5", "--sign-only", path(&file)]).expect("signed");
+    let (url, _bodies) = silent();
+    let line = ["--node", &url, "--timeout", "1s", "submit", path(&file)];
+    assert_eq!(scene.run(&line).expect_err("no answer").code.slug, "outcome_unknown");
+    let id = scene.listed(&["--pending"])[0].0.clone();
+    for (http, slug, exit) in [(503, "no_quorum", 8), (429, "overloaded", 5)] {
+        let (url, _bodies) = broken(100, &problem(http, slug, exit));
+        for again in [&["tx", "retry", &id][..], &["submit", path(&file)]] {
+            let line = [&["--node", &url, "--timeout", "300ms"], again].concat();
+            let failure = scene.run(&line).expect_err("refused");
+            assert_eq!((failure.code.slug, failure.code.exit), ("outcome_unknown", 7), "{slug}");
+            assert_eq!(scene.listed(&["--pending"]), [(id.clone(), "unknown".into())]);
+        }
+        assert_eq!(slug_of(scene.run(&["tx", "forget", &id])), "usage", "it may have been sent");
+    }
+    let paid = scene.run(&["tx", "retry", &id]).expect("the node answers").document;
+    assert_eq!(paid["status"], "final");
+}
+
+fn slug_of(outcome: Result<Answer, Failure>) -> &'static str {
+    outcome.expect_err("refused").code.slug
+}

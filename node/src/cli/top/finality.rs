@@ -66,7 +66,9 @@ impl Buckets {
                     return Some(u64::MAX);
                 }
                 let width = u128::from(upper - lower);
-                let part = width * wanted.saturating_sub(below) / (with - below);
+                // What a node tells may be anything.
+                let part = width.checked_mul(wanted.saturating_sub(below));
+                let part = part.map_or(width, |part| part / (with - below));
                 return Some(lower + u64::try_from(part).unwrap_or(0));
             }
             (below, lower) = (with, *upper);
@@ -132,6 +134,8 @@ mod tests {
         assert_eq!(buckets(&[(1_000, 0)]).quantile(50), None);
         let huge = buckets(&[(1, u64::MAX), (u64::MAX - 1, u64::MAX)]);
         assert!(huge.quantile(99).is_some(), "no overflow");
+        let wide = buckets(&[(u64::MAX - 1, u64::MAX)]);
+        assert_eq!(wide.quantile(50), Some(u64::MAX - 1), "no overflow");
     }
 
     #[test]

@@ -79,10 +79,10 @@ impl Lookout {
         };
         let mut look = Look { nodes: self.nodes.iter().map(asked).collect(), ..Look::default() };
         while let Some(answer) = tasks.join_next().await {
-            if let Ok((index, node, finality)) = answer {
-                look.nodes[index].node = node;
-                look.nodes[index].finality = finality;
-            }
+            let (index, node, finality) =
+                answer.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
+            look.nodes[index].node = node;
+            look.nodes[index].finality = finality;
         }
         self.look_through_one(&mut look).await;
         look

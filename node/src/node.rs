@@ -21,7 +21,7 @@ use crate::peers_file::PeersFile;
 use crate::pipeline::{DONE_MAX, Pipeline};
 use crate::store::{self, Opened};
 use crate::sync::{FETCHED_MAX, Sync};
-use crate::telemetry::{self, Telemetry};
+use crate::telemetry::{self, Exporting, Telemetry};
 use crate::transport::{Member, Timings, Transport, TransportConfig, TransportError};
 use consensus::Proposer;
 use ledger::{Genesis, Keypair, Network};
@@ -73,8 +73,7 @@ async fn run_inside(
     listening: impl FnOnce(Handle),
 ) -> Result<(), Failure> {
     let (network, keypair, member) = identity(&config)?;
-    let metrics = Metrics::default();
-    let (telemetry, exporting) = telemetry::start(&config, &network, &metrics)?;
+    let (watched, exporting) = watch(&config, &network)?;
     std::fs::create_dir_all(&config.home).map_err(|error| {
         Failure::new(CONFIG, format!("home {}: {error}", config.home.display()))
     })?;
@@ -91,7 +90,6 @@ async fn run_inside(
         false => None,
     };
     let places = Places { api: api_address, quic: transport.local_address() };
-    let watched = Watched { metrics, telemetry };
     let shared = share(&config, &network, member, (opened, ipfs, watched), places);
     if let Some(ipfs) = &shared.ipfs {
         ipfs.serve(&shared);
@@ -240,6 +238,12 @@ struct Places {
 struct Watched {
     metrics: Metrics,
     telemetry: Telemetry,
+}
+
+fn watch(config: &NodeConfig, network: &Arc<Network>) -> Result<(Watched, Exporting), Failure> {
+    let metrics = Metrics::default();
+    let (telemetry, exporting) = telemetry::start(config, network, &metrics)?;
+    Ok((Watched { metrics, telemetry }, exporting))
 }
 
 fn share(

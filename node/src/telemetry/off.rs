@@ -13,7 +13,7 @@ use std::time::Instant;
 
 /// Nothing.
 #[derive(Clone, Default)]
-pub struct Telemetry;
+pub struct Telemetry(());
 
 /// No point in time.
 #[derive(Clone, Copy, Debug)]
@@ -53,7 +53,7 @@ pub fn start(
             "{name} asks for traces, and this build has none: it lacks the feature otel"
         );
     }
-    Ok((Telemetry, Exporting))
+    Ok((Telemetry(()), Exporting))
 }
 
 impl Exporting {

@@ -184,8 +184,8 @@ pub async fn submit(context: &Context, args: &SubmitArgs) -> Result<Answer, Fail
     let receipt = ReceiptOrder::new(context, args.receipt.as_ref())?;
     let client = context.client()?;
     let wallet = context.wallet(signed.transfer.network)?;
-    adopt(context, &client, &wallet, &signed).await?;
     let before = wallet.record(&signed.transfer.id())?;
+    adopt(context, &client, &wallet, &signed).await?;
     let may_be_sent = before.is_some_and(|record| record.status.is_open());
     let sender = Sender { context, client: &client, wallet: &wallet, may_be_sent };
     sender.send(&signed, args.wait, receipt).await

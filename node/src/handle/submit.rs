@@ -40,7 +40,8 @@ impl Drop for Share<'_> {
 }
 
 /// A refusal of what this node has proposed before: it proposes nothing now, and what becomes of
-/// the earlier proposal is not known. The client must not take it for a transfer that nobody has seen.
+/// the earlier proposal is not known. The client must not take it for a transfer that nobody has
+/// seen.
 fn proposed_before(mut refused: Failure) -> Failure {
     refused.message.push_str(" now; it was proposed before, and its outcome is not known");
     if let serde_json::Value::Object(details) = &mut refused.details {

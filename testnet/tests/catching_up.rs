@@ -111,7 +111,8 @@ fn a_validator_that_was_down_is_back_and_votes_under_load_and_shows_its_progress
     });
     assert!(seen.first().is_some_and(|first| *first > 0), "it shows that it is behind: {seen:?}");
     if missed() >= MISSED_LONG {
-        let is_less = seen.windows(2).any(|pair| pair[1] < pair[0]);
+        // It began as far behind as it has missed; on a fast machine the first look may be late.
+        let is_less = seen[0] < missed() || seen.windows(2).any(|pair| pair[1] < pair[0]);
         assert!(is_less, "it shows that it comes nearer: {seen:?}");
     }
     wait_until_even(&place);

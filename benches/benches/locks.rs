@@ -14,28 +14,34 @@ use criterion::measurement::WallTime;
 use criterion::{
     BatchSize, BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main,
 };
-use ledger::{Input, Phase};
+use ledger::{Address, Entry, Input, Phase, TransferId};
 use std::hint::black_box;
 use std::time::Duration;
 
 const STATES: u32 = 1_000;
 
-/// Inputs of each transfer with the lock that it wants.
-fn wanted(fixture: &Fixture) -> Vec<(Vec<Input>, Held)> {
+/// Owner and inputs of a transfer with the lock that it wants.
+type Wanted = (Address, Vec<Input>, Held);
+
+fn wanted(fixture: &Fixture) -> Vec<Wanted> {
     let (_, batch) = fixture.propose(fixture.transfers(fixture.coins.len()));
     let pairs = batch.entries().iter().zip(batch.ids());
-    let held = |transfer| Held { round: 0, transfer, batch: batch.id() };
-    pairs.map(|(entry, id)| (entry.signed.transfer.inputs.clone(), held(*id))).collect()
+    let held = |transfer: TransferId| Held { round: 0, transfer, batch: batch.id() };
+    let of = |(entry, id): (&Entry, &TransferId)| {
+        let transfer = &entry.signed.transfer;
+        (transfer.owner, transfer.inputs.clone(), held(*id))
+    };
+    pairs.map(of).collect()
 }
 
-fn lock_all(locks: &mut Locks, wanted: &[(Vec<Input>, Held)]) {
-    for (inputs, held) in wanted {
-        assert!(locks.lock(inputs, *held).expect("it is free"));
+fn lock_all(locks: &mut Locks, wanted: &[Wanted]) {
+    for (owner, inputs, held) in wanted {
+        assert!(locks.lock(*owner, inputs, *held).expect("it is free"));
     }
 }
 
-fn accept_all(locks: &mut Locks, wanted: &[(Vec<Input>, Held)]) {
-    for (inputs, held) in wanted {
+fn accept_all(locks: &mut Locks, wanted: &[Wanted]) {
+    for (_, inputs, held) in wanted {
         assert!(locks.accept(inputs, *held).expect("round 0 is promised"));
     }
 }
@@ -72,8 +78,8 @@ fn table(criterion: &mut Criterion) {
         format!("states={STATES}"),
         |bencher| {
             let release = |locks: &mut Locks| {
-                for (inputs, _) in &wanted {
-                    locks.release(black_box(inputs));
+                for (owner, inputs, _) in &wanted {
+                    locks.release(*owner, black_box(inputs));
                 }
             };
             bencher.iter_batched_ref(|| accepted.clone(), release, BatchSize::SmallInput);

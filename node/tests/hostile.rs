@@ -3,6 +3,10 @@
 //! blamed and not listened to. What a peer does to streams and handshakes is tested at the
 //! transport.
 
+#[path = "hostile/background.rs"]
+mod background;
+
+use background::Background;
 use bytes::Bytes;
 use consensus::limits::{RECOVERS_MAX, WRONGS_BURST};
 use consensus::message::REQUEST_IDS_MAX;
@@ -23,7 +27,6 @@ use node::{Handle, NodeConfig, keyfile};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::oneshot;
 
 const MEMBERS: u8 = 4;
 /// The lowest index dials all the others.
@@ -55,29 +58,6 @@ fn wait(what: &str, mut is_so: impl FnMut() -> bool) {
 fn block_on<T>(future: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.expect("a runtime").block_on(future)
-}
-
-/// A thread on which the hostile member's tasks run.
-struct Background {
-    runtime: tokio::runtime::Handle,
-    stop: oneshot::Sender<()>,
-    thread: std::thread::JoinHandle<()>,
-}
-
-impl Background {
-    fn start() -> Self {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.expect("a runtime");
-        let handle = runtime.handle().clone();
-        let (stop, stopped) = oneshot::channel();
-        let run = move || runtime.block_on(async { drop(stopped.await) });
-        Self { runtime: handle, stop, thread: std::thread::spawn(run) }
-    }
-
-    fn end(self) {
-        self.stop.send(()).expect("it runs");
-        self.thread.join().expect("no panic");
-    }
 }
 
 /// Three honest nodes, and the link of the fourth member to all of them.

@@ -93,25 +93,32 @@ impl From<Why> for IndexError {
     }
 }
 
+fn failed(
+    engine: Engine,
+    error: &dyn std::fmt::Display,
+    kind: Option<std::io::ErrorKind>,
+) -> IndexError {
+    tracing::error!(%error, "{engine} failed");
+    Why::Failed { engine, kind }.into()
+}
+
 impl From<sled::Error> for IndexError {
     fn from(error: sled::Error) -> Self {
-        tracing::error!(%error, "sled failed");
-        let kind = match error {
+        let kind = match &error {
             sled::Error::Io(error) => Some(error.kind()),
             _ => None,
         };
-        Why::Failed { engine: Engine::Sled, kind }.into()
+        failed(Engine::Sled, &error, kind)
     }
 }
 
 impl From<lsm_tree::Error> for IndexError {
     fn from(error: lsm_tree::Error) -> Self {
-        tracing::error!(%error, "fjall failed");
-        let kind = match error {
+        let kind = match &error {
             lsm_tree::Error::Io(error) => Some(error.kind()),
             _ => None,
         };
-        Why::Failed { engine: Engine::Fjall, kind }.into()
+        failed(Engine::Fjall, &error, kind)
     }
 }
 

@@ -49,7 +49,7 @@ impl Store for Ours {
         let position = Position { segment: 0, offset: self.count };
         let job = self.index.begin_checkpoint(position).expect("none is running");
         let done: Checkpoint = job.run().expect("written");
-        self.index.finish_checkpoint(done);
+        drop(self.index.finish_checkpoint(done));
     }
 
     fn has(&self, key: &[u8]) -> bool {

@@ -92,8 +92,8 @@ fn wait(time: Duration) {
 fn durable(criterion: &mut Criterion) {
     let fixture = Fixture::new(1_000);
     let mut group = criterion.benchmark_group("receive::durable");
-    group.sample_size(20);
     for tokens in TOKENS {
+        group.sample_size(20);
         let receipts = delivered(&fixture, tokens);
         group.throughput(Throughput::Elements(u64::try_from(tokens).expect("small")));
         group.bench_function(BenchmarkId::new("ours", tokens), |bencher| {
@@ -123,6 +123,7 @@ fn durable(criterion: &mut Criterion) {
             // 1,000 times 30 ms are 30 s a sample; the two before tell the slope.
             continue;
         }
+        group.sample_size(10);
         group.bench_function(BenchmarkId::new("sequential + 30 ms", tokens), |bencher| {
             bencher.iter_batched(
                 || baseline(MEASURED_DELAY),
@@ -250,5 +251,11 @@ fn heads(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(suite, durable, threads, pushed, heads);
+criterion_group! {
+    name = suite;
+    config = Criterion::default()
+        .warm_up_time(Duration::from_millis(500))
+        .measurement_time(Duration::from_secs(2));
+    targets = durable, threads, pushed, heads
+}
 criterion_main!(suite);

@@ -4,7 +4,8 @@
 use benches::wire::Exchange;
 use benches::{Fixture, rng};
 use consensus::judge::judge;
-use consensus::{Judge, Verdict};
+use consensus::{CheckedCertificate, Judge, Verdict};
+use ledger::Phase;
 use ledger::key::{Signed, verify_batch};
 use node::pipeline::dht_check::dht_check;
 use node::pipeline::hash::hash;
@@ -44,6 +45,38 @@ fn batched_signatures_cost_at_most_two_thirds_of_single_ones() {
     }
     eprintln!("256 signatures: {single:?} one by one, {batch:?} together");
     assert!(batch * 3 <= single * 2, "{batch:?} against {single:?}");
+}
+
+#[test]
+fn a_certificate_costs_less_than_its_votes_under_keys_that_are_not_known_beforehand() {
+    let fixture = Fixture::new(8);
+    let (_, batch) = fixture.propose(fixture.transfers(8));
+    let certificate = fixture.certificate(Phase::Commit, &batch);
+    let votes = certificate.votes();
+    let network = &fixture.network;
+    let statements: Vec<Vec<u8>> =
+        votes.iter().map(|vote| vote.ballot.statement(&network.id)).collect();
+    let items: Vec<Signed<'_>> = votes
+        .iter()
+        .zip(&statements)
+        .map(|(vote, message)| {
+            let key = network.committee.member(vote.member).expect("a member").key;
+            Signed { key, signature: vote.signature, message }
+        })
+        .collect();
+    let mut rng = rng();
+    let (mut known, mut unknown) = (Duration::MAX, Duration::MAX);
+    for _ in 0..ROUNDS * 20 {
+        let start = Instant::now();
+        let checked = CheckedCertificate::check(certificate.clone(), network, &mut rng);
+        known = known.min(start.elapsed());
+        assert!(checked.is_ok());
+        let start = Instant::now();
+        assert!(verify_batch(black_box(&items), &mut rng).iter().all(|valid| *valid));
+        unknown = unknown.min(start.elapsed());
+    }
+    eprintln!("five votes: {known:?} with the committee's table, {unknown:?} without");
+    assert!(known < unknown, "{known:?} against {unknown:?}");
 }
 
 #[test]

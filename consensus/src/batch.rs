@@ -11,7 +11,7 @@ use ledger::encoding::{canonical_bytes_of_list, canonical_struct, write_list};
 use ledger::hash::{Tag, hash};
 use ledger::{
     BatchId, Bitmap, Canonical, Certificate, DecodeError, Digest, Entry, Inclusion, Keypair,
-    LockProof, NetworkId, PublicKey, Reader, Receipt, Signature, Statement, TransferId, merkle,
+    LockProof, Network, NetworkId, Reader, Receipt, Signature, Statement, TransferId, merkle,
 };
 
 /// Bytes of the shortest entry: a transfer of one input, one `Move` and no memo, signature and
@@ -83,9 +83,10 @@ impl Proposal {
         proposal
     }
 
-    /// Whether the proposer's signature holds.
-    pub fn is_signed_by(&self, key: &PublicKey, network: &NetworkId) -> bool {
-        key.verifies(&self.signature, &self.statement(network))
+    /// Whether the proposer that it names is a member and has signed it.
+    pub fn is_signed(&self, network: &Network) -> bool {
+        let statement = self.statement(&network.id);
+        network.committee.verifies(self.proposer, &self.signature, &statement)
     }
 
     fn statement(&self, network: &NetworkId) -> Vec<u8> {
@@ -323,14 +324,15 @@ mod tests {
     #[test]
     fn a_proposers_signature_is_for_all_of_its_batch_in_one_network_and_epoch() {
         let network = network();
-        let key = member_key(0).public();
         let (good, _) = batch(0, &[pay_coin(0, ""), pay_coin(1, "")]);
-        assert!(good.is_signed_by(&key, &network.id));
-        assert!(!good.is_signed_by(&member_key(1).public(), &network.id));
-        assert!(!good.is_signed_by(&key, &NetworkId::default()));
-        let changes: [fn(&mut Proposal); 5] = [
+        assert!(good.is_signed(&network));
+        let mut other = (*network).clone();
+        other.id = NetworkId::default();
+        assert!(!good.is_signed(&other));
+        let changes: [fn(&mut Proposal); 6] = [
             |proposal| proposal.epoch += 1,
             |proposal| proposal.proposer = 1,
+            |proposal| proposal.proposer = 7,
             |proposal| proposal.claimed = BatchId::default(),
             |proposal| Arc::make_mut(&mut proposal.entries).reverse(),
             // Who sends a bad signature is charged for it: so nobody else may put one in.
@@ -339,7 +341,7 @@ mod tests {
         for (number, change) in changes.into_iter().enumerate() {
             let mut changed = (*good).clone();
             change(&mut changed);
-            assert!(!changed.is_signed_by(&key, &network.id), "change {number}");
+            assert!(!changed.is_signed(&network), "change {number}");
         }
     }
 

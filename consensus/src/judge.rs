@@ -32,8 +32,7 @@ pub fn judge(
     only: Option<&Bitmap>,
     rng: &mut impl CryptoRng,
 ) -> Judged {
-    let key = tips.network().committee.member(proposal.proposer).map(|member| member.key);
-    let is_signed = key.is_some_and(|key| proposal.is_signed_by(&key, &tips.network().id));
+    let is_signed = proposal.is_signed(tips.network());
     let batch = Batch::of(&proposal).map(Arc::new);
     let verdicts = match &batch {
         Ok(_) if is_signed => {

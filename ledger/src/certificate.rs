@@ -4,7 +4,7 @@ use crate::bitmap::Bitmap;
 use crate::committee::{Committee, MEMBERS_MAX};
 use crate::encoding::{Canonical, DecodeError, Reader, canonical_struct, write_list};
 use crate::hash::{BatchId, NetworkId};
-use crate::key::{Signature, Signed, verify_batch};
+use crate::key::{Sealed, Signature, Signed, verify_batch};
 use crate::vote::{Ballot, Phase, Vote};
 use rand_core::CryptoRng;
 
@@ -208,19 +208,30 @@ impl Certificate {
             .iter()
             .map(|group| self.ballot(group).statement(expected.network))
             .collect();
-        let mut items = Vec::new();
-        let mut members = Vec::new();
-        for (group, statement) in self.groups.iter().zip(&statements) {
-            for seal in &group.votes {
-                let member = expected.committee.member(seal.member);
-                let key = member.ok_or(CertificateError::Stranger(seal.member))?.key;
-                items.push(Signed { key, signature: seal.signature, message: statement });
-                members.push(seal.member);
-            }
+        let votes = || {
+            let groups = self.groups.iter().zip(&statements);
+            groups.flat_map(|(group, statement)| group.votes.iter().map(move |s| (s, statement)))
+        };
+        let sealed: Vec<Sealed<'_>> = votes()
+            .map(|(seal, statement)| Sealed {
+                key: usize::from(seal.member),
+                signature: &seal.signature,
+                message: statement,
+            })
+            .collect();
+        if expected.committee.keys().all_valid(&sealed, rng) {
+            return Ok(());
         }
-        let valid = verify_batch(&items, rng);
-        match valid.iter().position(|valid| !valid) {
-            Some(index) => Err(CertificateError::BadSignature(members[index])),
+        // Whose is bad?
+        let mut items = Vec::new();
+        for (seal, statement) in votes() {
+            let member = expected.committee.member(seal.member);
+            let key = member.ok_or(CertificateError::Stranger(seal.member))?.key;
+            items.push(Signed { key, signature: seal.signature, message: statement });
+        }
+        let bad = verify_batch(&items, rng).iter().position(|valid| !valid);
+        match bad.and_then(|index| votes().nth(index)) {
+            Some((seal, _)) => Err(CertificateError::BadSignature(seal.member)),
             None => Ok(()),
         }
     }

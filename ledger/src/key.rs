@@ -5,6 +5,10 @@
 //! its batch check accepted about half, at random). Weak keys are refused when a key enters, see
 //! [`PublicKey::from_bytes`].
 
+mod table;
+
+pub use table::{KeyTable, Sealed};
+
 use crate::encoding::{Canonical, DecodeError, Reader};
 use ed25519_zebra::{SigningKey, VerificationKey, VerificationKeyBytes, batch};
 use rand_core::CryptoRng;

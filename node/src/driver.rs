@@ -6,6 +6,7 @@
 //! | file | what |
 //! |---|---|
 //! | `driver.rs` | the loop and what comes in |
+//! | `driver/checkpoint.rs` | when the index is written |
 //! | `driver/execute.rs` | what a step asks for, in order |
 //! | `driver/gate.rs` | what waits for the journal |
 //! | `driver/hear.rs` | what members say, within what they may cost |
@@ -13,8 +14,9 @@
 //! | `driver/recoveries.rs` | rounds above 0, for owners |
 //! | `driver/serve.rs` | answers to peers' questions |
 //! | `driver/told.rs` | the documents of events |
-//! | `driver/upkeep.rs` | what time brings: repeats, peers, checkpoints |
+//! | `driver/upkeep.rs` | what time brings: repeats, peers |
 
+mod checkpoint;
 mod execute;
 mod gate;
 mod hear;

@@ -59,6 +59,12 @@ pub struct Index {
     stored: Checkpoint,
 }
 
+/// Rows in memory that the engine has.
+#[must_use = "to be dropped when the index is not locked any more"]
+pub struct Written {
+    _rows: Arc<Rows>,
+}
+
 impl Index {
     /// Opens the engine's index in `dir` and checks that it holds exactly the rows of `expect`, the
     /// newest checkpoint in the journal; `None` if the journal has none, which fits an empty index
@@ -147,13 +153,15 @@ impl Index {
         Ok(CheckpointJob { engine: self.engine, backend: self.backend.clone(), rows, state })
     }
 
-    /// Lets go of the rows that the job has written.
+    /// Lets go of the rows that the job has written: they go with what is returned, which takes
+    /// some ms and is better done when others may use the index again.
     ///
     /// # Panics
     /// If no checkpoint was begun.
-    pub fn finish_checkpoint(&mut self, checkpoint: Checkpoint) {
-        assert!(self.frozen.take().is_some(), "a checkpoint is finished once, after it began");
+    pub fn finish_checkpoint(&mut self, checkpoint: Checkpoint) -> Written {
+        let rows = self.frozen.take().expect("a checkpoint is finished once, after it began");
         self.stored = checkpoint;
+        Written { _rows: rows }
     }
 
     /// The value of `key`, or `None` if there is no such row.

@@ -33,6 +33,7 @@
 mod disk;
 mod error;
 mod head;
+mod location;
 mod options;
 mod queue;
 mod reader;
@@ -55,6 +56,7 @@ use tokio::sync::watch;
 
 pub use disk::{Disk, DiskFile, FileHandle, System};
 pub use error::{Damage, DamageKind, Failure, JournalError, Step};
+pub use location::Location;
 pub use options::{Opened, Options};
 pub use record::RECORD_BYTES_MAX;
 pub use verify::{Report, verify};
@@ -77,28 +79,6 @@ pub const QUEUE_BYTES_MAX: u64 = 64 << 20;
 
 const _: () = assert!(QUEUE_BYTES_MAX > RECORD_BYTES_MAX, "the longest record must fit the queue");
 const _: () = assert!(SEGMENT_BYTES > RECORD_BYTES_MAX + FIRST_RECORD, "and a segment");
-
-/// The place of a record: its segment's number and the byte in its file.
-///
-/// Ordered as the records are. Stable for ever: segments are neither moved nor compacted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Location {
-    /// Number of the segment, from 0.
-    pub segment: u32,
-    /// Byte in the segment's file.
-    pub offset: u64,
-}
-
-impl Location {
-    /// Where the first record of every journal starts.
-    pub const START: Self = Self { segment: 0, offset: FIRST_RECORD };
-}
-
-impl std::fmt::Display for Location {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "segment {} byte {}", self.segment, self.offset)
-    }
-}
 
 /// What an appended record is known by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -261,15 +241,27 @@ impl Journal {
     /// `TooLarge`; `Full` when the queue is (try again later, or refuse your own caller);
     /// `Damaged`; `Failed` once the disk has failed. After an error nothing was queued.
     pub fn append(&self, kind: u8, payload: impl Into<Bytes>) -> Result<Ticket, JournalError> {
+        Ok(self.append_all(vec![(kind, payload.into())], false)?[0])
+    }
+
+    /// The same for many, (kind, payload) each, in this order: all or none. `is_urgent`: somebody
+    /// waits for the last.
+    ///
+    /// # Errors
+    /// As `append`.
+    pub fn append_all(
+        &self,
+        records: Vec<(u8, Bytes)>,
+        is_urgent: bool,
+    ) -> Result<Vec<Ticket>, JournalError> {
         if let Some(damage) = &self.damage {
             return Err(JournalError::Damaged(damage.clone()));
         }
-        let payload = payload.into();
-        let bytes = length(payload.len());
-        if bytes > RECORD_BYTES_MAX {
+        let sizes = records.iter().map(|(_, payload)| length(payload.len()));
+        if let Some(bytes) = sizes.max().filter(|bytes| *bytes > RECORD_BYTES_MAX) {
             return Err(JournalError::TooLarge { bytes });
         }
-        self.queue.push(kind, payload)
+        self.queue.push(records, is_urgent)
     }
 
     /// Makes record `sequence` and all before it durable as soon as the disk can.

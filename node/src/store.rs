@@ -33,6 +33,7 @@ mod verify;
 
 use crate::index::{Checkpoint, CheckpointJob, Index, IndexError};
 use crate::journal::{Journal, JournalError, Location};
+use ::bytes::Bytes;
 use applied_log::AppliedLog;
 use consensus::{Applied, AppliedBatch, Batch, Evidence, Proposal, Record, Tips};
 use ledger::{BatchId, DecodeError, Receipt, TransferId};
@@ -93,7 +94,7 @@ pub struct Persisted {
 impl Store {
     /// Appends records to the journal, and the rows of what was applied to the index in memory.
     /// `applied` are the step's, and its `Record::Applied` are among `records`; `tips` stand after
-    /// them.
+    /// them. `is_urgent`: somebody waits for them.
     ///
     /// # Errors
     /// The journal's; then the node must stop voting.
@@ -102,18 +103,21 @@ impl Store {
         records: &[Record],
         applied: &[Applied],
         tips: &Tips,
+        is_urgent: bool,
     ) -> Result<Persisted, StoreError> {
         let mut persisted = Persisted { sequence: None, appended: (0, 0) };
         let first = self.line_count();
         let mut at: HashMap<BatchId, Location> = HashMap::new();
-        for record in records {
-            let payload = record.payload();
+        let payloads = records.iter().map(|record| (record.kind(), record.payload().into()));
+        let payloads: Vec<(u8, Bytes)> = payloads.collect();
+        let bytes: usize = payloads.iter().map(|(_, payload)| payload.len()).sum();
+        let tickets = self.journal.append_all(payloads, is_urgent)?;
+        for (record, ticket) in records.iter().zip(tickets) {
             persisted.appended.0 += 1;
-            persisted.appended.1 += u64::try_from(payload.len()).expect("below 16 MiB");
-            let ticket = self.journal.append(record.kind(), payload)?;
             persisted.sequence = Some(ticket.sequence);
             self.note(record, ticket.location, &mut at)?;
         }
+        persisted.appended.1 = u64::try_from(bytes).expect("memory has below 2^64 bytes");
         self.index_applied(applied, tips, &at)?;
         if self.line_count() > first {
             self.recent.note(first, records, applied);
@@ -287,8 +291,9 @@ impl Store {
     /// The journal's, `Full` when it has no room now, or that one is running.
     pub fn begin_checkpoint(&self, live: &[Record]) -> Result<CheckpointJob, StoreError> {
         let position = row::position(self.journal.end());
-        for record in live {
-            let ticket = self.journal.append(record.kind(), record.payload())?;
+        let payloads = live.iter().map(|record| (record.kind(), record.payload().into()));
+        let tickets = self.journal.append_all(payloads.collect(), false)?;
+        for (record, ticket) in live.iter().zip(tickets) {
             if let Record::Batch(proposal) = record {
                 self.open_batches.lock().insert(proposal.claimed, ticket.location);
             }
@@ -308,7 +313,8 @@ impl Store {
     ) -> Result<(), StoreError> {
         let ticket = self.journal.append(CHECKPOINT_KIND, checkpoint.to_bytes().to_vec())?;
         self.journal.wait_durable(ticket.sequence, deadline)?;
-        self.index.lock().finish_checkpoint(checkpoint);
+        let written = self.index.lock().finish_checkpoint(checkpoint);
+        drop(written);
         Ok(())
     }
 }

@@ -249,15 +249,16 @@ impl Collecting {
         let is_asked = |state: &TokenState| recover.states.binary_search(state).is_ok();
         if let Some(signed) = &reply.report {
             let report = &signed.report;
-            let key = network.committee.member(from).map(|member| member.key);
             let is_right = signed.member == from
                 && report.round == recover.round
                 && report.epoch == network.epoch
                 && report.claims.iter().all(|claim| is_asked(&claim.state))
                 && are_claimed(report, &reply.locks)
-                && key.is_some_and(|key| {
-                    key.verifies(&signed.signature, &report.statement(&network.id))
-                });
+                && network.committee.verifies(
+                    from,
+                    &signed.signature,
+                    &report.statement(&network.id),
+                );
             if !is_right {
                 return Err("a report that is not the sender's, or not what was asked");
             }

@@ -95,10 +95,8 @@ impl Validator {
     /// Whether a batch that somebody hands on is open here, or is its proposer's: what is opened is
     /// charged to whom it names, and kept and served in that name.
     fn is_known_or_signed(&self, id: BatchId, proposal: &Proposal) -> bool {
-        let member = self.network.committee.member(proposal.proposer);
         self.open.contains_key(&id)
-            || (proposal.epoch == self.network.epoch
-                && member.is_some_and(|m| proposal.is_signed_by(&m.key, &self.network.id)))
+            || (proposal.epoch == self.network.epoch && proposal.is_signed(&self.network))
     }
 
     fn act(&mut self, now_us: u64, checked: CheckedCertificate, step: &mut Step) {

@@ -99,7 +99,7 @@ fn r1_decode_a_wrong_root_is_refused_whole_and_its_sender_blamed() {
     let bytes = ledger::Statement::Proposal.bytes(&network.id, network.epoch, &[&digest.0]);
     let signature = key.sign(&bytes);
     let signed = crate::Proposal { claimed: proposal.claimed, signature, ..(*other).clone() };
-    assert!(signed.is_signed_by(&key.public(), &network.id));
+    assert!(signed.is_signed(&network));
     let step = propose(&mut validator, 0, &Arc::new(signed));
     assert!(step.persist.is_empty() && step.after.is_empty() && step.blame.len() == 1);
     // And the real batch is taken after that.

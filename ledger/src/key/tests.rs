@@ -177,3 +177,59 @@ proptest::proptest! {
         proptest::prop_assert_eq!(verify_batch(&items, &mut StdRng::seed_from_u64(1)), expected);
     }
 }
+
+proptest::proptest! {
+    /// What a committee's table says of a set is what every signature alone gets, one key twice
+    /// and none at all included.
+    #[test]
+    fn a_table_holds_all_valid_what_each_alone_is(
+        kinds in proptest::collection::vec((0..9u8, 0..3usize), 0..9),
+    ) {
+        let keys: Vec<Keypair> = (0..3).map(key).collect();
+        let known: Vec<PublicKey> = keys.iter().map(Keypair::public).collect();
+        let table = KeyTable::new(&known).expect("on the curve");
+        let messages: Vec<[u8; 8]> = (0..kinds.len()).map(usize::to_le_bytes).collect();
+        let signatures: Vec<Signature> = kinds
+            .iter()
+            .zip(&messages)
+            .map(|((kind, index), message)| match kind {
+                0..=4 => keys[*index].sign(message),
+                5 | 6 => crafted(&keys[*index], message, 1 + usize::from(*kind)),
+                7 => keys[*index].sign(b"other"),
+                _ => Signature([0xff; 64]),
+            })
+            .collect();
+        let sealed: Vec<Sealed<'_>> = kinds
+            .iter()
+            .zip(signatures.iter().zip(&messages))
+            .map(|((_, key), (signature, message))| Sealed { key: *key, signature, message })
+            .collect();
+        let alone: Vec<bool> = sealed
+            .iter()
+            .map(|one| known[one.key].verifies(one.signature, one.message))
+            .collect();
+        let by_table: Vec<bool> = sealed
+            .iter()
+            .map(|one| table.verifies(one.key, one.signature, one.message))
+            .collect();
+        proptest::prop_assert_eq!(&by_table, &alone);
+        let all = table.all_valid(&sealed, &mut StdRng::seed_from_u64(1));
+        proptest::prop_assert_eq!(all, alone.iter().all(|valid| *valid));
+    }
+}
+
+#[test]
+fn a_table_knows_its_keys_only() {
+    let signature = key(1).sign(b"m");
+    let table = KeyTable::new(&[key(1).public(), key(2).public()]).expect("on the curve");
+    let seal = |key| Sealed { key, signature: &signature, message: b"m" };
+    let mut rng = StdRng::seed_from_u64(1);
+    assert!(table.all_valid(&[seal(0)], &mut rng) && table.verifies(0, &signature, b"m"));
+    for stranger in [1, 2, usize::MAX - 1] {
+        assert!(!table.all_valid(&[seal(0), seal(stranger)], &mut rng));
+        assert!(!table.verifies(stranger, &signature, b"m"));
+    }
+    assert!(KeyTable::new(&[key(1).public(), off_curve()]).is_none());
+    assert_eq!(table, KeyTable::new(&[key(1).public(), key(2).public()]).expect("on the curve"));
+    assert_ne!(table, KeyTable::new(&[key(2).public(), key(1).public()]).expect("on the curve"));
+}

@@ -61,15 +61,15 @@ impl Driver {
     fn persist(&mut self, step: &Step) -> Result<Persisted, StoreError> {
         let validator = self.shared.validator.read();
         let tips = validator.tips();
-        let first = self.shared.store.persist(&step.persist, &step.applied, tips);
+        let is_urgent = !step.after.is_empty() || !step.reports.is_empty();
+        let store = &self.shared.store;
+        let first = store.persist(&step.persist, &step.applied, tips, is_urgent);
         match (first, self.newest) {
             (Err(StoreError::Journal(JournalError::Full { .. })), Some(newest)) => {
-                // The disk is slower than the network for long: wait for it once. Records of this
-                // step that are in the journal already come twice; replaying one twice changes
-                // nothing.
+                // The disk is slower than the network for long: wait for it once.
                 let deadline = Instant::now() + JOURNAL_WAIT;
-                self.shared.store.journal().wait_durable(newest, deadline)?;
-                self.shared.store.persist(&step.persist, &step.applied, tips)
+                store.journal().wait_durable(newest, deadline)?;
+                store.persist(&step.persist, &step.applied, tips, is_urgent)
             }
             (other, _) => other,
         }

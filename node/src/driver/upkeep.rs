@@ -1,20 +1,13 @@
-//! What time brings: repeats and deadlines, what peers are up to, checkpoints.
+//! What time brings: repeats and deadlines, what peers are up to.
 
 use super::{Driver, told};
 use crate::handle::PeerView;
-use crate::index::IndexError;
-use crate::journal::JournalError;
-use crate::store::StoreError;
 use crate::sync::Fetched;
-use crate::sync::check::is_signed;
 use crate::sync::join::{HalfWritten, JoinState, Joined};
 use crate::transport::PeerStatus;
 use consensus::limits::RESOLVED_KEEP_US;
 use consensus::{Message, Mode, Progress};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
-use tokio::sync::oneshot::{self, error::TryRecvError};
 
 /// A member counts as reachable when it was heard from within this time. Keep-alives come every 300
 /// ms.
@@ -24,8 +17,6 @@ const REACHABLE_MS: u64 = 1_200;
 const SLOW_TICKS: u64 = 10;
 /// Transfers of catching up that are applied before anything else gets its turn: some 20 ms.
 const APPLIED_PER_TURN: usize = 4_096;
-/// How long the record of a checkpoint may take to become durable.
-const CHECKPOINT_WAIT: Duration = Duration::from_secs(10);
 
 impl Driver {
     pub(super) fn tick(&mut self) {
@@ -78,7 +69,7 @@ impl Driver {
             }
             Fetched::Batch(proposal) => {
                 if let Ok(batch) = consensus::Batch::of(&proposal)
-                    && is_signed(&self.shared.network, &proposal)
+                    && proposal.is_signed(&self.shared.network)
                 {
                     let now_us = self.now_us();
                     let (proposal, batch) = (Arc::new(proposal), Arc::new(batch));
@@ -215,50 +206,6 @@ impl Driver {
     fn forget_batches(&mut self) {
         let validator = self.shared.validator.read();
         self.shared.store.forget_batches(|id| validator.proposal(id).is_some());
-    }
-
-    fn checkpoint_if_due(&mut self) {
-        let (store, metrics) = (&self.shared.store, &self.shared.metrics);
-        self.shared.is_index_behind.store(store.is_index_behind(), Ordering::Relaxed);
-        metrics.index_rows.set(i64::try_from(store.dirty_rows()).unwrap_or(i64::MAX));
-        if let Some(mut running) = self.checkpoint.take() {
-            match running.try_recv() {
-                Ok(Ok(())) => {}
-                Err(TryRecvError::Empty) => return self.checkpoint = Some(running),
-                // The engine is not to be used on. The index is derived: a restart builds it again.
-                Ok(Err(error)) => {
-                    return self.fail(&format!(
-                        "the index of the store can't be written: {error}; see that its disk is \
-                         well and has room, and restart"
-                    ));
-                }
-                Err(TryRecvError::Closed) => {
-                    return self.fail("writing the index of the store panicked; restart");
-                }
-            }
-        }
-        if !self.shared.store.is_checkpoint_due() || self.shared.failed.read().is_some() {
-            return;
-        }
-        let live = self.shared.validator.read().live_records();
-        let job = match self.shared.store.begin_checkpoint(&live) {
-            Ok(job) => job,
-            Err(
-                StoreError::Journal(JournalError::Full { .. })
-                | StoreError::Index(IndexError::CheckpointRunning),
-            ) => return tracing::debug!("no checkpoint now"),
-            Err(error) => return self.fail(&error.to_string()),
-        };
-        let shared = self.shared.clone();
-        let (tell, told) = oneshot::channel();
-        self.checkpoint = Some(told);
-        tokio::task::spawn_blocking(move || {
-            let done = job.run().map_err(StoreError::from).and_then(|done| {
-                shared.store.end_checkpoint(done, Instant::now() + CHECKPOINT_WAIT)
-            });
-            // A driver that has ended needs no checkpoint.
-            drop(tell.send(done));
-        });
     }
 }
 

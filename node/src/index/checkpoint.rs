@@ -10,6 +10,9 @@ use super::row::{self, Sum};
 /// Bytes of an encoded checkpoint.
 pub const CHECKPOINT_BYTES: usize = 56;
 
+/// Rows that are written before others may get their turn.
+const ROWS_PER_TURN: usize = 16;
+
 /// Changed rows: a value, or `None` for a deletion.
 pub(super) type Rows = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 
@@ -80,15 +83,32 @@ impl CheckpointJob {
     /// `Rebuild`: the engine failed, or an old row was bad; `Io`: its files could not be synced. In
     /// either case the index must not be used on.
     pub fn run(self) -> Result<Checkpoint, IndexError> {
-        guarded(self.engine, || self.write())
+        self.run_in_turns(&mut |_| {})
     }
 
-    fn write(&self) -> Result<Checkpoint, IndexError> {
+    /// Rows that it writes.
+    pub fn rows(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// The same as `run`, and calls `turn` after every few rows with how many are written: there
+    /// the caller may let others go first.
+    ///
+    /// # Errors
+    /// As `run`.
+    pub fn run_in_turns(self, turn: &mut dyn FnMut(usize)) -> Result<Checkpoint, IndexError> {
+        guarded(self.engine, || self.write(turn))
+    }
+
+    fn write(&self, turn: &mut dyn FnMut(usize)) -> Result<Checkpoint, IndexError> {
         let mut writer = self.backend.begin()?;
         let mut state = self.state;
         let mut sum = Sum::from_bytes(&state.sum);
-        for (key, value) in self.rows.iter() {
+        for (number, (key, value)) in self.rows.iter().enumerate() {
             self.change(key, value.as_deref(), &mut *writer, (&mut state.rows, &mut sum))?;
+            if number % ROWS_PER_TURN == 0 {
+                turn(number);
+            }
         }
         state.sum = sum.to_bytes();
         let (key, ended) = (self.backend.end_key(), state.to_bytes());

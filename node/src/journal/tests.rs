@@ -220,3 +220,22 @@ const GOLDEN_HEAD: &str = "\
 const GOLDEN_RECORD: &str = "\
     0600000005676f6c64656eecf6489dfe6afde8ff31761044503658072f9375469bcfea6336262804\
     c123bb";
+
+#[test]
+fn many_records_are_appended_together_or_not_at_all() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let bounded = Options { queue_records_max: 3, ..options() };
+    let opened = Journal::open_stepped(Arc::new(System), dir.path(), bounded, &mut |_, _, _| {})
+        .expect("created");
+    let (journal, mut writer) = (opened.0, opened.1.expect("a well disk"));
+    let rows = |count: u8| (0..count).map(|index| (index, Bytes::from(vec![index]))).collect();
+    let tickets = journal.append_all(rows(2), false).expect("room");
+    assert_eq!(tickets.iter().map(|ticket| ticket.sequence).collect::<Vec<_>>(), [0, 1]);
+    let refused = journal.append_all(rows(2), true);
+    assert!(matches!(refused, Err(JournalError::Full { records: 2, .. })), "{refused:?}");
+    assert!(matches!(writer.step(Duration::ZERO), Next::Wait(Some(_))), "nobody waits");
+    assert_eq!(journal.append_all(rows(1), true).expect("room")[0].sequence, 2);
+    assert_eq!(writer.step(Duration::ZERO), Next::Sync);
+    assert_eq!((writer.step(Duration::ZERO), journal.durable()), (Next::Again, 3));
+    assert_eq!(journal.append_all(rows(4), true).expect("an empty queue takes all").len(), 4);
+}

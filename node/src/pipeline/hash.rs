@@ -39,8 +39,7 @@ pub fn hash(network: &Network, prefetched: Prefetched) -> Hashed {
         let (batch, verdicts) = (Err(wrong), Vec::new());
         return Hashed { proposal, batch, is_signed: false, verdicts };
     }
-    let proposer = network.committee.member(proposal.proposer);
-    let is_signed = proposer.is_some_and(|m| proposal.is_signed_by(&m.key, &network.id));
+    let is_signed = proposal.is_signed(network);
     if !is_signed {
         verdicts.clear();
         return Hashed { proposal, batch: Ok(Arc::new(batch)), is_signed, verdicts };

@@ -303,7 +303,8 @@ fn a_restored_store_has_the_tips_and_never_votes(engine: Engine) {
     let (store, mut validator) = (opened.store, opened.validator);
     let proven = crate::sync::check::check(&network, newer).expect("it holds");
     let step = validator.proven(1, proven.applied, proven.batch, proven.checked);
-    store.persist(&step.persist, &step.applied, validator.tips()).expect("the disk is well");
+    let persisted = store.persist(&step.persist, &step.applied, validator.tips(), false);
+    persisted.expect("the disk is well");
     assert!(store.is_final(&id));
     assert_eq!(made_of(&store), made_of(&alone.store));
     drop((store, validator));

@@ -123,7 +123,8 @@ impl Alone {
         while let Some(step) = steps.pop() {
             self.now_us += 1;
             let tips = self.validator.tips();
-            self.store.persist(&step.persist, &step.applied, tips).expect("the disk is well");
+            let persisted = self.store.persist(&step.persist, &step.applied, tips, true);
+            persisted.expect("the disk is well");
             for (proposal, batch) in step.own {
                 steps.push(self.validator.own(self.now_us, proposal, batch));
             }

@@ -3,7 +3,7 @@
 //! one reply side by side; the driver only applies.
 
 use bytes::Bytes;
-use consensus::{AppliedBatch, Batch, CheckedCertificate, Proposal, Reply, codec};
+use consensus::{AppliedBatch, Batch, CheckedCertificate, Reply, codec};
 use ledger::{Canonical, Network, Phase};
 use rayon::prelude::*;
 use std::sync::Arc;
@@ -45,7 +45,7 @@ pub enum BadProof {
 /// Every [`BadProof`].
 pub fn check(network: &Network, applied: AppliedBatch) -> Result<Proven, BadProof> {
     let batch = Batch::of(&applied.proposal)?;
-    if !is_signed(network, &applied.proposal) {
+    if !applied.proposal.is_signed(network) {
         return Err(BadProof::Unsigned);
     }
     let certificate = applied.certificate.clone();
@@ -58,12 +58,6 @@ pub fn check(network: &Network, applied: AppliedBatch) -> Result<Proven, BadProo
     }
     let bytes = applied.to_bytes().len();
     Ok(Proven { applied, batch: Arc::new(batch), checked, bytes })
-}
-
-/// Whether a batch that somebody else hands on is signed by the proposer it names.
-pub fn is_signed(network: &Network, proposal: &Proposal) -> bool {
-    let member = network.committee.member(proposal.proposer);
-    member.is_some_and(|m| proposal.is_signed_by(&m.key, &network.id))
 }
 
 /// What a reply holds. The rest is worth nothing, and its sender is blamed.

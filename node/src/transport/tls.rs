@@ -117,12 +117,19 @@ pub(super) fn client_speaking(
     Ok((config, verifier))
 }
 
+/// So many packets in a row need no acknowledgement of their own (25 ms at most): it rides on the
+/// next vote. With QUIC's every second packet an idle transfer cost a follower 0.8 datagrams more.
+const UNACKED_PACKETS_MAX: u32 = 8;
+
 fn quic(timings: &Timings) -> quinn::TransportConfig {
     let count = |bytes: usize| VarInt::try_from(bytes).expect("limits fit 62 bits");
     let mut probing = quinn::MtuDiscoveryConfig::default();
     probing.upper_bound(UDP_PAYLOAD_BYTES_MAX);
+    let mut acks = quinn::AckFrequencyConfig::default();
+    acks.ack_eliciting_threshold(VarInt::from_u32(UNACKED_PACKETS_MAX));
     let mut config = quinn::TransportConfig::default();
     config
+        .ack_frequency_config(Some(acks))
         .max_concurrent_uni_streams(VarInt::from_u32(1))
         .max_concurrent_bidi_streams(count(REQUESTS_PER_PEER_MAX))
         .stream_receive_window(count(STREAM_WINDOW_BYTES))

@@ -12,8 +12,9 @@ use super::{Backend, Bytes, Scan, Writer};
 
 /// sled's cache in bytes; hot rows are the owner's to keep.
 const CACHE_BYTES: u64 = 32 << 20;
-/// Most rows handed to sled at once; larger batches take gigabytes (shared/LIMITS.md).
-const BATCH_ROWS_MAX: usize = 1_000;
+/// Most rows handed to sled at once: 1 ms of work, during which nobody else gets the core.
+/// Batches of 10,000 take gigabytes (shared/LIMITS.md).
+const BATCH_ROWS_MAX: usize = 64;
 /// Stored under the key while a checkpoint is being written.
 const BEGUN: &[u8] = b"m/begun";
 /// The last complete checkpoint.
@@ -69,7 +70,7 @@ impl Backend for Sled {
     }
 }
 
-/// Batches of at most 1,000 rows.
+/// Batches of at most [`BATCH_ROWS_MAX`] rows.
 struct Batches<'a> {
     sled: &'a Sled,
     batch: sled::Batch,

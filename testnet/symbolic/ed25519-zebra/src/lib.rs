@@ -1,9 +1,9 @@
 //! Symbolic signatures: what `ledger` uses of the real `ed25519-zebra`, without its arithmetic.
 //!
-//! A signature is a short hash over the public key and the message, stretched to 64 bytes. Anybody
-//! who calls [`SigningKey::sign`] could be replaced by a function of the public key alone, so these
-//! signatures prove nothing; but in a simulation nobody makes one who does not hold the key pair,
-//! and every other byte string fails. Public keys are real points, as `ledger` refuses others.
+//! A signature is a short hash over the public key and the message, stretched to 32 bytes, behind 32
+//! that are no point. Anybody who calls [`SigningKey::sign`] could be replaced by a function of the
+//! public key alone, so these signatures prove nothing; but in a simulation nobody makes one who
+//! does not hold the key pair, and every other byte string fails. Public keys are real points, as `ledger` refuses others.
 //!
 //! Only the workspace of `testnet/symbolic` builds this. It is no part of the product.
 
@@ -121,14 +121,18 @@ impl VerificationKey {
     }
 }
 
+/// The first half of every signature, where an R would be, is no point of the curve: `ledger` tries
+/// the real equation over a committee's keys first, and shall see at once that it does not hold.
+const NO_POINT: [u8; 64] = [2; 64];
+
 /// The one signature of a key over a message.
 fn symbol(public: &[u8; 32], message: &[u8]) -> Signature {
     let mut hasher = DefaultHasher::new();
     hasher.write(public);
     hasher.write(message);
     let mut lane = hasher.finish();
-    let mut bytes = [0; 64];
-    for chunk in bytes.chunks_mut(8) {
+    let mut bytes = NO_POINT;
+    for chunk in bytes[32..].chunks_mut(8) {
         lane = lane.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29) ^ 0x5851_f42d_4c95_7f2d;
         chunk.copy_from_slice(&lane.to_le_bytes());
     }
@@ -151,6 +155,8 @@ mod tests {
         assert!(verifies(&ours, &signature, b"message"));
         assert!(!verifies(&other, &signature, b"message"));
         assert!(!verifies(&ours, &signature, b"massage"));
+        let r = curve25519_dalek::edwards::CompressedEdwardsY([2; 32]);
+        assert!(r.decompress().is_none() && signature.to_bytes()[..32] == r.0);
         for byte in 0..64 {
             let mut flipped = signature.to_bytes();
             flipped[byte] ^= 1;

@@ -32,6 +32,7 @@ use crate::pipeline::{Admission, Done, Pipeline};
 use crate::sync::join::Join;
 use crate::sync::{Fetched, Sync};
 use crate::transport::{Inbound, Transport};
+use checkpoint::Running;
 use consensus::{Collected, Message, Outgoing, Proposer, Step, TransferReport, VerifiedEntry};
 use gate::Gate;
 use held::Held;
@@ -118,7 +119,7 @@ pub struct Driver {
     gate: Gate,
     /// The newest record handed to the journal.
     newest: Option<u64>,
-    checkpoint: Option<tokio::sync::oneshot::Receiver<Result<(), crate::store::StoreError>>>,
+    checkpoint: Option<Running>,
     /// The store has failed, or there is a fork: no vote and no answer leaves any more.
     is_failed: bool,
     tasks: JoinSet<()>,
@@ -207,7 +208,7 @@ impl Driver {
         self.tasks.shutdown().await;
         if let Some(checkpoint) = self.checkpoint.take() {
             // A checkpoint that did not end is begun again at the next start.
-            drop(checkpoint.await);
+            drop(checkpoint.end_soon().await);
         }
     }
 

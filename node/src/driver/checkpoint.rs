@@ -7,6 +7,7 @@ use crate::index::{DIRTY_ROWS_DUE, IndexError};
 use crate::journal::JournalError;
 use crate::store::StoreError;
 use std::sync::atomic::Ordering;
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot::{self, error::TryRecvError};
 
@@ -33,7 +34,7 @@ impl Driver {
         self.shared.is_index_behind.store(store.is_index_behind(), Ordering::Relaxed);
         metrics.index_rows.set(i64::try_from(store.dirty_rows()).unwrap_or(i64::MAX));
         if let Some(mut running) = self.checkpoint.take() {
-            match running.try_recv() {
+            match running.told.try_recv() {
                 Ok(Ok(())) => {}
                 Err(TryRecvError::Empty) => return self.checkpoint = Some(running),
                 // The engine is not to be used on. The index is derived: a restart builds it again.
@@ -64,9 +65,10 @@ impl Driver {
         self.shared.metrics.index_rows.set(0);
         let shared = self.shared.clone();
         let (tell, told) = oneshot::channel();
+        let (unhurried, hurry) = mpsc::channel();
         let runtime = tokio::runtime::Handle::current();
         let work = move || {
-            let mut pace = Pace { since: Instant::now(), rows: job.rows() };
+            let mut pace = Pace { since: Instant::now(), rows: job.rows(), hurry };
             let written = match is_pressing {
                 true => job.run(),
                 false => {
@@ -85,7 +87,7 @@ impl Driver {
             });
         };
         match std::thread::Builder::new().name("checkpoint".to_string()).spawn(work) {
-            Ok(_) => self.checkpoint = Some(told),
+            Ok(_) => self.checkpoint = Some(Running { told, unhurried }),
             Err(error) => self.fail(&format!(
                 "no thread to write the index of the store: {error}; raise the limit of threads \
                  and restart"
@@ -94,33 +96,54 @@ impl Driver {
     }
 }
 
+/// A checkpoint that is being written.
+pub(super) struct Running {
+    /// What came of it.
+    told: oneshot::Receiver<Result<(), StoreError>>,
+    /// While this is there, it rests.
+    unhurried: mpsc::Sender<()>,
+}
+
+impl Running {
+    /// Lets it rest no more: what it comes to.
+    pub(super) fn end_soon(self) -> oneshot::Receiver<Result<(), StoreError>> {
+        drop(self.unhurried);
+        self.told
+    }
+}
+
 /// How a checkpoint that nothing presses gets on.
 struct Pace {
-    /// When it slept last.
+    /// When it rested last.
     since: Instant,
     /// Rows that it writes.
     rows: usize,
+    /// Ends when it is not to rest any more.
+    hurry: mpsc::Receiver<()>,
 }
 
 impl Pace {
-    /// After `written` rows: sleeps if it has worked long enough, unless the node is to stop, or
-    /// new rows come faster than it writes: it ends before the next checkpoint is due.
+    /// After `written` rows: rests if it has worked long enough, unless the node ends, or new rows
+    /// come faster than it writes: so it ends before the next checkpoint is due.
     fn turn(&mut self, written: usize, shared: &Shared) {
         let worked = self.since.elapsed();
-        if worked < WORK || shared.is_stopping.load(Ordering::Relaxed) {
+        if worked < WORK {
             return;
         }
         // As last looked at, without a lock.
         let come = usize::try_from(shared.metrics.index_rows.get()).unwrap_or(0);
         if come * self.rows < written * DIRTY_ROWS_DUE {
-            std::thread::sleep((worked * REST).min(REST_MAX));
+            let rest = (worked * REST).min(REST_MAX);
+            // Nothing is ever sent: it ends with the time, or at once when it is to hurry.
+            let (Ok(()) | Err(_)) = self.hurry.recv_timeout(rest);
         }
         self.since = Instant::now();
     }
 }
 
 /// From now on the calling thread, and the threads that it starts, run when no other thread wants
-/// to, a tenth of the time at least. Where threads have no priorities of their own, nothing is done.
+/// to, a tenth of the time at least. Where threads have no priorities of their own, nothing is
+/// done.
 fn give_way() {
     #[cfg(target_os = "linux")]
     if let Err(error) = rustix::process::setpriority_process(None, NICE) {

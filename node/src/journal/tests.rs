@@ -224,18 +224,18 @@ const GOLDEN_RECORD: &str = "\
 #[test]
 fn many_records_are_appended_together_or_not_at_all() {
     let dir = tempfile::tempdir().expect("a directory");
-    let bounded = Options { queue_records_max: 3, ..options() };
+    let bounded = Options { queue_records_max: 8, ..options() };
     let opened = Journal::open_stepped(Arc::new(System), dir.path(), bounded, &mut |_, _, _| {})
         .expect("created");
     let (journal, mut writer) = (opened.0, opened.1.expect("a well disk"));
     let rows = |count: u8| (0..count).map(|index| (index, Bytes::from(vec![index]))).collect();
     let tickets = journal.append_all(rows(2), false).expect("room");
     assert_eq!(tickets.iter().map(|ticket| ticket.sequence).collect::<Vec<_>>(), [0, 1]);
-    let refused = journal.append_all(rows(2), true);
+    let refused = journal.append_all(rows(7), true);
     assert!(matches!(refused, Err(JournalError::Full { records: 2, .. })), "{refused:?}");
     assert!(matches!(writer.step(Duration::ZERO), Next::Wait(Some(_))), "nobody waits");
     assert_eq!(journal.append_all(rows(1), true).expect("room")[0].sequence, 2);
     assert_eq!(writer.step(Duration::ZERO), Next::Sync);
     assert_eq!((writer.step(Duration::ZERO), journal.durable()), (Next::Again, 3));
-    assert_eq!(journal.append_all(rows(4), true).expect("an empty queue takes all").len(), 4);
+    assert_eq!(journal.append_all(rows(9), true).expect("an empty queue takes all").len(), 9);
 }

@@ -97,7 +97,7 @@ fn check_failed_checkpoint(engine: &str, synced: &Path) {
 }
 
 /// Waits until the victim votes no more, `meanwhile` done again and again; why, as it says.
-fn falls_silent(place: &Place, meanwhile: impl Fn()) -> String {
+pub fn falls_silent(place: &Place, meanwhile: impl Fn()) -> String {
     let failed = wait_until(|| {
         meanwhile();
         let node = ask(place, 3, "/v1/node");
@@ -108,7 +108,7 @@ fn falls_silent(place: &Place, meanwhile: impl Fn()) -> String {
 }
 
 /// Started again, the victim has lost nothing, and its vote counts.
-fn comes_back(place: &Place) {
+pub fn comes_back(place: &Place) {
     place.testnet("kill v3").ok();
     assert_eq!(place.testnet("start v3").ok()["validators"][0]["ready"], true);
     wait_until_even(place);

@@ -1,6 +1,7 @@
 //! Full disks: of the log alone, and of the whole home; and too little memory.
 
 use crate::asking::{ask, described, pay};
+use crate::broken::{MANY_TOKENS, comes_back, falls_silent, fill_index};
 use crate::mount::Mount;
 use crate::running::Place;
 use crate::victim::{
@@ -81,6 +82,30 @@ fn a_full_disk_is_told_and_loses_nothing() {
     check_no_panic(&place);
     place.testnet("down").ok();
     drop(mount);
+}
+
+#[test]
+fn a_checkpoint_that_finds_the_disk_full_is_told_and_loses_nothing() {
+    if !is_root() {
+        return;
+    }
+    for engine in ["sled", "fjall"] {
+        let place = Place::new();
+        std::fs::create_dir_all(home(&place)).expect("a folder");
+        let mount = Mount::tmpfs(&home(&place), "120m");
+        place.testnet(&format!("up --detach --index {engine} {MANY_TOKENS}")).ok();
+        let filler = home(&place).join("filler");
+        fill(&filler);
+        fill_index(&place);
+        let why = falls_silent(&place, || ());
+        assert!(why.contains("the index of the store can't be written"), "{engine}: {why}");
+        assert!(why.contains("has room, and restart"), "{engine}: {why}");
+        assert!(!has_vote(&pay(&place)), "it does not vote");
+        std::fs::remove_file(&filler).expect("space is there again");
+        comes_back(&place);
+        place.testnet("down").ok();
+        drop(mount);
+    }
 }
 
 #[test]

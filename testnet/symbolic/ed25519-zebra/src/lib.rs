@@ -1,9 +1,10 @@
 //! Symbolic signatures: what `ledger` uses of the real `ed25519-zebra`, without its arithmetic.
 //!
-//! A signature is a short hash over the public key and the message, stretched to 32 bytes, behind 32
-//! that are no point. Anybody who calls [`SigningKey::sign`] could be replaced by a function of the
-//! public key alone, so these signatures prove nothing; but in a simulation nobody makes one who
-//! does not hold the key pair, and every other byte string fails. Public keys are real points, as `ledger` refuses others.
+//! A signature is a short hash over the public key and the message, stretched to 32 bytes, behind
+//! 32 that are no point. Anybody who calls [`SigningKey::sign`] could be replaced by a function of
+//! the public key alone, so these signatures prove nothing; but in a simulation nobody makes one
+//! who does not hold the key pair, and every other byte string fails. Public keys are real points,
+//! as `ledger` refuses others.
 //!
 //! Only the workspace of `testnet/symbolic` builds this. It is no part of the product.
 

@@ -26,7 +26,7 @@ pub const USELESS_BATCHES_PER_PROPOSER_MAX: usize = 32;
 /// resolved.
 pub const OPEN_BYTES_PER_PROPOSER_MAX: usize = 3 * FLIGHTS_MAX * BATCH_BYTES_MAX / 2;
 /// What one member may make another do for nothing, at once: checks of a signature that does not
-/// hold (some 40 to 140 µs each). An honest member never causes any.
+/// hold (some 40 to 200 µs each). An honest member never causes any.
 pub const WRONGS_BURST: u64 = 64;
 /// And forgiven in a second. One bad signature makes up to 128 be checked a second time, 2 ms: so
 /// a liar costs less than 4 % of a core.

@@ -287,6 +287,17 @@ impl Journal {
         self.queue.wait_durable(sequence, deadline)
     }
 
+    /// The same for all that is queued now.
+    ///
+    /// # Errors
+    /// As `wait_durable`.
+    pub fn wait_drained(&self, deadline: Instant) -> Result<(), JournalError> {
+        match self.queue.queued_end().checked_sub(1) {
+            Some(last) => self.queue.wait_durable(last, deadline),
+            None => Ok(()),
+        }
+    }
+
     /// Syncs of records since it was opened, and the time that they took.
     pub fn syncs(&self) -> (u64, Duration) {
         self.queue.syncs()

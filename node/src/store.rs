@@ -267,9 +267,9 @@ impl Store {
         &self.journal
     }
 
-    /// Whether the index has so many rows in memory that they should go to its engine.
-    pub fn is_checkpoint_due(&self) -> bool {
-        self.index.lock().is_checkpoint_due()
+    /// At 100 the index has so many rows in memory that they should go to its engine.
+    pub fn due_percent(&self) -> u64 {
+        self.index.lock().due_percent()
     }
 
     /// Whether the index takes rows so much slower than they come that no more work is to be taken.
@@ -291,9 +291,8 @@ impl Store {
     /// The journal's, `Full` when it has no room now, or that one is running.
     pub fn begin_checkpoint(&self, live: &[Record]) -> Result<CheckpointJob, StoreError> {
         let position = row::position(self.journal.end());
-        let payloads = live.iter().map(|record| (record.kind(), record.payload().into()));
-        let tickets = self.journal.append_all(payloads.collect(), false)?;
-        for (record, ticket) in live.iter().zip(tickets) {
+        for record in live {
+            let ticket = self.journal.append(record.kind(), record.payload())?;
             if let Record::Batch(proposal) = record {
                 self.open_batches.lock().insert(proposal.claimed, ticket.location);
             }

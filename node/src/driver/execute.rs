@@ -64,15 +64,16 @@ impl Driver {
         let is_urgent = !step.after.is_empty() || !step.reports.is_empty();
         let store = &self.shared.store;
         let first = store.persist(&step.persist, &step.applied, tips, is_urgent);
-        match (first, self.newest) {
-            (Err(StoreError::Journal(JournalError::Full { .. })), Some(newest)) => {
-                // The disk is slower than the network for long: wait for it once.
-                let deadline = Instant::now() + JOURNAL_WAIT;
-                store.journal().wait_durable(newest, deadline)?;
-                store.persist(&step.persist, &step.applied, tips, is_urgent)
-            }
-            (other, _) => other,
+        let deadline = Instant::now() + JOURNAL_WAIT;
+        let mut persisted = first;
+        // The disk is slower than the network for long. What waits may be a checkpoint's, too.
+        while matches!(persisted, Err(StoreError::Journal(JournalError::Full { .. })))
+            && Instant::now() < deadline
+        {
+            store.journal().wait_drained(deadline)?;
+            persisted = store.persist(&step.persist, &step.applied, tips, is_urgent);
         }
+        persisted
     }
 
     /// Does the rest of all queued steps, and what they lead to, until nothing is left; then lets

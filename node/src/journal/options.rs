@@ -15,7 +15,7 @@ pub struct Options {
     pub segment_bytes: u64,
     /// Most records waiting for the disk; beyond, `append` refuses.
     pub queue_records_max: u64,
-    /// Most framed bytes waiting; an empty queue takes one record of any size.
+    /// Most framed bytes waiting; an empty queue takes any.
     pub queue_bytes_max: u64,
 }
 

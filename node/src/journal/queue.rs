@@ -37,7 +37,7 @@ pub(super) struct Queued {
 pub(super) struct Bounds {
     /// Most records waiting.
     pub records_max: u64,
-    /// Most framed bytes waiting; an empty queue takes one record of any size.
+    /// Most framed bytes waiting; an empty queue takes any.
     pub bytes_max: u64,
     /// Size of a segment.
     pub segment_bytes: u64,
@@ -252,7 +252,6 @@ impl Queue {
     }
 
     /// Records appended so far.
-    #[cfg(test)]
     pub fn queued_end(&self) -> u64 {
         self.state.lock().sequence
     }

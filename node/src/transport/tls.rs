@@ -117,9 +117,12 @@ pub(super) fn client_speaking(
     Ok((config, verifier))
 }
 
-/// So many packets in a row need no acknowledgement of their own (25 ms at most): it rides on the
-/// next vote. With QUIC's every second packet an idle transfer cost a follower 0.8 datagrams more.
-const UNACKED_PACKETS_MAX: u32 = 8;
+/// Peers are asked not to acknowledge so many packets in a row by packets of their own: the next
+/// vote carries it. With QUIC's every second packet an idle transfer cost a follower 0.8 datagrams
+/// more. More than three would stall links whose window losses have made small.
+const UNACKED_PACKETS_MAX: u32 = 3;
+/// Nor for so long; the time is a part of when a packet counts as lost. QUIC's own is 25 ms.
+const ACK_DELAY_MAX: Duration = Duration::from_millis(5);
 
 fn quic(timings: &Timings) -> quinn::TransportConfig {
     let count = |bytes: usize| VarInt::try_from(bytes).expect("limits fit 62 bits");
@@ -127,6 +130,7 @@ fn quic(timings: &Timings) -> quinn::TransportConfig {
     probing.upper_bound(UDP_PAYLOAD_BYTES_MAX);
     let mut acks = quinn::AckFrequencyConfig::default();
     acks.ack_eliciting_threshold(VarInt::from_u32(UNACKED_PACKETS_MAX));
+    acks.max_ack_delay(Some(ACK_DELAY_MAX));
     let mut config = quinn::TransportConfig::default();
     config
         .ack_frequency_config(Some(acks))

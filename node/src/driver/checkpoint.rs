@@ -15,9 +15,9 @@ const CHECKPOINT_WAIT: Duration = Duration::from_secs(10);
 /// From so many percent of what makes a checkpoint due on, it takes its full share of the cores:
 /// while the one before was written, twice as many rows have come as it took.
 const PRESSING_PERCENT: u64 = 200;
-/// So many percent later than the member before it a member's checkpoint is due: where all begin at
-/// the same moment, as equal as their rows are, a quorum is slow and not one of them.
-const STAGGER_PERCENT: u64 = 10;
+/// So many percent earlier than the member before it a member's checkpoint is due: where all begin
+/// at the same moment, as equal as their rows are, a quorum is slow and not one of them.
+const STAGGER_PERCENT: u64 = 5;
 /// Members that are told apart so.
 const STAGGERED: u16 = 7;
 /// A checkpoint that nothing presses works so long ...
@@ -40,7 +40,8 @@ impl Driver {
             match running.told.try_recv() {
                 Ok(Ok(())) => {}
                 Err(TryRecvError::Empty) => {
-                    running.come_percent.store(percent, Ordering::Relaxed);
+                    let come = percent * 100 / self.due_percent();
+                    running.come_percent.store(come, Ordering::Relaxed);
                     return self.checkpoint = Some(running);
                 }
                 // The engine is not to be used on. The index is derived: a restart builds it again.
@@ -55,8 +56,7 @@ impl Driver {
                 }
             }
         }
-        let late = u64::from(self.shared.member % STAGGERED) * STAGGER_PERCENT;
-        if percent < 100 + late || self.shared.failed.read().is_some() {
+        if percent < self.due_percent() || self.shared.failed.read().is_some() {
             return;
         }
         let live = self.shared.validator.read().live_records();
@@ -86,6 +86,11 @@ impl Driver {
             drop(tell.send(done));
         });
         self.checkpoint = Some(Running { told, come_percent, unhurried });
+    }
+
+    /// How full the index's memory is when this member writes it.
+    fn due_percent(&self) -> u64 {
+        100 - u64::from(self.shared.member % STAGGERED) * STAGGER_PERCENT
     }
 }
 

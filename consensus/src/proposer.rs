@@ -52,7 +52,7 @@ struct Pending {
     queued_us: u64,
     /// When it is proposed again, µs.
     retry_us: u64,
-    /// How long it waits the next time, µs.
+    /// How long it waited the last time, µs; 0 before the first.
     pause_us: u64,
     /// Since when it is known that its round can't reach a quorum, µs, and because of whom.
     doomed: Option<Doom>,
@@ -244,9 +244,9 @@ impl Proposer {
                 // First the same batch to those who lack something of it: it may have been lost,
                 // and a
                 // repeat writes nothing. Then in a new batch, in case the old one can't go on.
-                let is_first = pending.pause_us == RETRY_US;
+                let is_first = pending.pause_us == 0;
                 let newest = pending.flights.last().map(|(batch, _)| *batch);
-                pending.pause_us *= 2;
+                pending.pause_us = (2 * pending.pause_us).max(RETRY_US);
                 pending.retry_us = now_us + pending.pause_us;
                 match newest.filter(|batch| is_first && self.flights.contains_key(batch)) {
                     Some(batch) => {

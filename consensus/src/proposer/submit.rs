@@ -50,7 +50,7 @@ impl Proposer {
             (pending.entry, pending.bytes, pending.is_queued) = (entry, bytes, true);
             // Its time begins anew.
             (pending.admitted_us, pending.queued_us, pending.doomed) = (admitted_us, now_us, None);
-            (pending.retry_us, pending.pause_us) = (now_us + RETRY_US, RETRY_US);
+            (pending.retry_us, pending.pause_us) = (now_us + RETRY_US, 0);
             for (flight, index) in std::mem::take(&mut pending.flights) {
                 if let Some(flight) = self.flights.get_mut(&flight) {
                     flight.leave(index);
@@ -67,7 +67,7 @@ impl Proposer {
             admitted_us,
             queued_us: now_us,
             retry_us: now_us + RETRY_US,
-            pause_us: RETRY_US,
+            pause_us: 0,
             doomed: None,
             stages: Stages { admit: now_us.saturating_sub(admitted_us), ..Stages::default() },
             flights: Vec::new(),

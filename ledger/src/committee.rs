@@ -117,7 +117,7 @@ impl Committee {
     }
 
     /// Whether `signature` is that member's over `message`; a stranger has signed nothing. About
-    /// 27 µs.
+    /// 17 µs.
     pub fn verifies(&self, member: u16, signature: &Signature, message: &[u8]) -> bool {
         self.keys.verifies(usize::from(member), signature, message)
     }

@@ -83,7 +83,7 @@ canonical_struct!(Vote { ballot, member, signature });
 
 impl Vote {
     /// Whether a member of the committee signed it. Whether epoch, batch and count are ours is for
-    /// the caller to compare. About 30 µs.
+    /// the caller to compare. About 17 µs.
     pub fn is_valid(&self, network: &NetworkId, committee: &Committee) -> bool {
         committee.verifies(self.member, &self.signature, &self.ballot.statement(network))
     }

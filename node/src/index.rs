@@ -122,7 +122,7 @@ impl Index {
         place::engine(dir)
     }
 
-    /// Sets the row of `key`, in memory. Cannot fail; see `due_percent` for the bound.
+    /// Sets the row of `key`, in memory. Cannot fail; see `fullness_percent` for the bound.
     pub fn put(&mut self, key: &[u8], value: &[u8]) {
         self.change(key, Some(value));
     }
@@ -237,7 +237,7 @@ impl Index {
     }
 
     /// How far the dirty rows are from their bound: at 100 a checkpoint is due.
-    pub fn due_percent(&self) -> u64 {
+    pub fn fullness_percent(&self) -> u64 {
         let rows = u64::try_from(100 * self.dirty.len() / DIRTY_ROWS_DUE).unwrap_or(u64::MAX);
         rows.max(100 * self.dirty_bytes / DIRTY_BYTES_DUE)
     }
@@ -245,7 +245,7 @@ impl Index {
     /// Whether the engine takes rows so much slower than they come that memory would fill with
     /// them: take no more work until the checkpoint that runs has ended.
     pub fn is_behind(&self) -> bool {
-        self.due_percent() >= 100 * BEHIND
+        self.fullness_percent() >= 100 * BEHIND
     }
 }
 

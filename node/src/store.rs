@@ -268,8 +268,8 @@ impl Store {
     }
 
     /// At 100 the index has so many rows in memory that they should go to its engine.
-    pub fn due_percent(&self) -> u64 {
-        self.index.lock().due_percent()
+    pub fn fullness_percent(&self) -> u64 {
+        self.index.lock().fullness_percent()
     }
 
     /// Whether the index takes rows so much slower than they come that no more work is to be taken.

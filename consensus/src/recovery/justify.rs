@@ -7,7 +7,7 @@
 use super::claims::{Highest, Proven, highest};
 use super::is_refresh;
 use crate::limits::JUSTIFICATION_RECEIPTS_MAX;
-use ledger::key::{Signed, verify_batch};
+use ledger::key::Sealed;
 use ledger::{
     Accepted, Canonical, DecodeError, Entry, Justification, Network, SignedReport, TokenState,
     TransferId,
@@ -87,20 +87,21 @@ fn check_reports(
 ) -> Result<(), Unjustified> {
     let mut statements = Vec::new();
     for signed in reports {
-        let bad = Unjustified::BadReport(signed.member);
-        let member = network.committee.member(signed.member).ok_or(bad.clone())?;
         if signed.report.round != round || signed.report.epoch != network.epoch {
-            return Err(bad);
+            return Err(Unjustified::BadReport(signed.member));
         }
-        statements.push((member.key, signed.report.statement(&network.id)));
+        statements.push(signed.report.statement(&network.id));
     }
-    let items: Vec<Signed<'_>> = reports
+    let sealed: Vec<Sealed<'_>> = reports
         .iter()
         .zip(&statements)
-        .map(|(signed, (key, message))| Signed { key: *key, signature: signed.signature, message })
+        .map(|(signed, message)| Sealed {
+            key: usize::from(signed.member),
+            signature: &signed.signature,
+            message,
+        })
         .collect();
-    let valid = verify_batch(&items, rng);
-    match valid.iter().position(|valid| !valid) {
+    match network.committee.keys().first_invalid(&sealed, rng) {
         Some(index) => Err(Unjustified::BadReport(reports[index].member)),
         None => Ok(()),
     }

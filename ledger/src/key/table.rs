@@ -7,10 +7,10 @@
 //! 8·[−Σ zᵢsᵢ]B + 8·Σ [zᵢ]Rᵢ + 8·Σ [zᵢkᵢ]Aᵢ = 0,   kᵢ = SHA-512(Rᵢ ‖ Aᵢ ‖ message)
 //! ```
 //!
-//! Only "all are good" rests on it. When it does not hold the caller asks zebra, which says which
-//! are bad; so a fault here could refuse nothing that is good.
+//! Only "all are good" rests on it. When it does not hold zebra says which are bad; so a fault here
+//! could refuse nothing that is good.
 
-use super::{PublicKey, Signature};
+use super::{PublicKey, Signature, Signed, verify_batch};
 use curve25519_dalek::constants::ED25519_BASEPOINT_POINT;
 use curve25519_dalek::edwards::{
     CompressedEdwardsY, EdwardsPoint, VartimeEdwardsPrecomputation as Multiples,
@@ -54,14 +54,27 @@ impl KeyTable {
     }
 
     /// Whether `signature` is key `index`'s over `message`, by ZIP-215; not when there is no such
-    /// key. About 27 µs.
+    /// key. About 17 µs.
     pub fn verifies(&self, index: usize, signature: &Signature, message: &[u8]) -> bool {
         self.keys.get(index).is_some_and(|(_, key)| key.verify(&signature.zebra(), message).is_ok())
     }
 
-    /// Whether all of them are valid. `false` proves nothing against any one of them. Five cost
-    /// 0.06 ms. `rng` must not be foreseeable by the signers.
-    pub fn all_valid(&self, sealed: &[Sealed<'_>], rng: &mut impl CryptoRng) -> bool {
+    /// Which is the first that is not valid, or is under no key of the table; `None` when all are
+    /// valid. Five good ones cost 0.05 ms. `rng` must not be foreseeable by the signers.
+    pub fn first_invalid(&self, sealed: &[Sealed<'_>], rng: &mut impl CryptoRng) -> Option<usize> {
+        if self.all_valid(sealed, rng) {
+            return None;
+        }
+        let mut items = Vec::with_capacity(sealed.len());
+        for (index, one) in sealed.iter().enumerate() {
+            let Some((key, _)) = self.keys.get(one.key) else { return Some(index) };
+            items.push(Signed { key: *key, signature: *one.signature, message: one.message });
+        }
+        verify_batch(&items, rng).iter().position(|valid| !valid)
+    }
+
+    /// Whether all of them are valid. `false` proves nothing against any one of them.
+    pub(super) fn all_valid(&self, sealed: &[Sealed<'_>], rng: &mut impl CryptoRng) -> bool {
         self.sum(sealed, rng).is_some_and(|sum| sum.mul_by_cofactor().is_identity())
     }
 

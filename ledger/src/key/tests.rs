@@ -215,6 +215,8 @@ proptest::proptest! {
         proptest::prop_assert_eq!(&by_table, &alone);
         let all = table.all_valid(&sealed, &mut StdRng::seed_from_u64(1));
         proptest::prop_assert_eq!(all, alone.iter().all(|valid| *valid));
+        let first = table.first_invalid(&sealed, &mut StdRng::seed_from_u64(1));
+        proptest::prop_assert_eq!(first, alone.iter().position(|valid| !valid));
     }
 }
 
@@ -227,6 +229,7 @@ fn a_table_knows_its_keys_only() {
     assert!(table.all_valid(&[seal(0)], &mut rng) && table.verifies(0, &signature, b"m"));
     for stranger in [1, 2, usize::MAX - 1] {
         assert!(!table.all_valid(&[seal(0), seal(stranger)], &mut rng));
+        assert_eq!(table.first_invalid(&[seal(0), seal(stranger)], &mut rng), Some(1));
         assert!(!table.verifies(stranger, &signature, b"m"));
     }
     assert!(KeyTable::new(&[key(1).public(), off_curve()]).is_none());

@@ -35,12 +35,12 @@ impl Driver {
         let (store, metrics) = (&self.shared.store, &self.shared.metrics);
         self.shared.is_index_behind.store(store.is_index_behind(), Ordering::Relaxed);
         metrics.index_rows.set(i64::try_from(store.dirty_rows()).unwrap_or(i64::MAX));
-        let percent = store.due_percent();
+        let percent = store.fullness_percent();
         if let Some(mut running) = self.checkpoint.take() {
             match running.told.try_recv() {
                 Ok(Ok(())) => {}
                 Err(TryRecvError::Empty) => {
-                    let come = percent * 100 / self.due_percent();
+                    let come = percent * 100 / self.due_at_percent();
                     running.come_percent.store(come, Ordering::Relaxed);
                     return self.checkpoint = Some(running);
                 }
@@ -56,7 +56,7 @@ impl Driver {
                 }
             }
         }
-        if percent < self.due_percent() || self.shared.failed.read().is_some() {
+        if percent < self.due_at_percent() || self.shared.failed.read().is_some() {
             return;
         }
         let live = self.shared.validator.read().live_records();
@@ -89,7 +89,7 @@ impl Driver {
     }
 
     /// How full the index's memory is when this member writes it.
-    fn due_percent(&self) -> u64 {
+    fn due_at_percent(&self) -> u64 {
         100 - u64::from(self.shared.member % STAGGERED) * STAGGER_PERCENT
     }
 }

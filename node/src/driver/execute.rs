@@ -63,15 +63,15 @@ impl Driver {
         let tips = validator.tips();
         let is_urgent = !step.after.is_empty() || !step.reports.is_empty();
         let store = &self.shared.store;
-        let first = store.persist(&step.persist, &step.applied, tips, is_urgent);
+        let persist = || store.persist(&step.persist, &step.applied, tips, is_urgent);
         let deadline = Instant::now() + JOURNAL_WAIT;
-        let mut persisted = first;
+        let mut persisted = persist();
         // The disk is slower than the network for long. What waits may be a checkpoint's, too.
         while matches!(persisted, Err(StoreError::Journal(JournalError::Full { .. })))
             && Instant::now() < deadline
         {
             store.journal().wait_drained(deadline)?;
-            persisted = store.persist(&step.persist, &step.applied, tips, is_urgent);
+            persisted = persist();
         }
         persisted
     }

@@ -149,17 +149,17 @@ fn a_checkpoint_is_due_at_its_bounds(engine: Engine) {
     let dir = tempfile::tempdir().expect("a directory");
     let mut index = Index::create(dir.path(), engine).expect("created");
     for key in 0..DIRTY_ROWS_DUE {
-        assert!(index.due_percent() < 100);
+        assert!(index.fullness_percent() < 100);
         index.put(&key.to_be_bytes(), b"");
     }
-    assert!(index.due_percent() >= 100);
+    assert!(index.fullness_percent() >= 100);
     let _job = index.begin_checkpoint(position(1)).expect("none is running");
-    assert!(index.due_percent() < 100);
+    assert!(index.fullness_percent() < 100);
     let bytes = usize::try_from(DIRTY_BYTES_DUE).expect("32 MiB");
     index.put(b"k", &vec![0; bytes - 2]);
-    assert!(index.due_percent() < 100);
+    assert!(index.fullness_percent() < 100);
     index.delete(b"l");
-    assert!(index.due_percent() >= 100);
+    assert!(index.fullness_percent() >= 100);
     let second = index.begin_checkpoint(position(2)).err();
     assert_eq!(second, Some(IndexError::CheckpointRunning));
 }
